@@ -1,0 +1,133 @@
+"""TFDS data sets in ArrayRecord, written and found without TensorFlow.
+
+A data set is written shard by shard in the order its file gives: TFDS's own shuffling needs TensorFlow above 1 GB.
+"""
+
+import contextlib
+import fcntl
+import functools
+import importlib
+import io
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import logging
+
+Shard = Callable[[], Iterator[tuple[int, dict[str, Any]]]]  # yields (key, example)
+
+
+class Spec(NamedTuple):
+    """What TFDS has to know to write a data set.
+
+    features: function of the tensorflow_datasets module (it is imported late) -> tfds.features.FeaturesDict.
+    shards: split name -> one generator function a record file.
+    """
+
+    name: str
+    version: str
+    description: str
+    homepage: str
+    citation: str
+    features: Callable[[Any], Any]
+    shards: Mapping[str, Sequence[Shard]]
+
+
+@functools.cache
+def tfds():
+    """The tensorflow_datasets module (0.7 s to import, hence only when records are read or written)."""
+    with quiet():
+        return importlib.import_module('tensorflow_datasets')
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keeps TFDS's progress bars and log lines off the terminal; its errors still raise."""
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def root(data_dir: str | os.PathLike | None) -> Path:
+    """The folder that holds all data sets: `data_dir`, else TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    return Path(data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+
+
+def write(spec: Spec, data_dir: str | os.PathLike | None) -> Path:
+    """Writes `spec` into the data folder unless it is there, and returns its folder ROOT/NAME/VERSION.
+
+    The records are made in a folder beside the final one and renamed when complete: no reader sees a part.
+    Two processes that start together: the second waits for the first and uses what that one wrote.
+    Raises ValueError when the folder cannot be written.
+    """
+    home = root(data_dir) / spec.name
+    target = home / spec.version
+    if (target / 'dataset_info.json').exists():
+        return target
+    with _locked(home):
+        if not (target / 'dataset_info.json').exists():
+            _write_and_rename(spec, home, target)
+    return target
+
+
+@contextlib.contextmanager
+def _locked(home: Path):
+    """Holds the lock of one data set's folder; waits for another process that holds it."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = open(home / '.lock', 'w')
+    except OSError as error:
+        raise ValueError(f'cannot write data into {home} ({error.strerror}): give a writable folder by '
+                         f'--config.data.dir or TFDS_DATA_DIR') from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write_and_rename(spec: Spec, home: Path, target: Path) -> None:
+    prefix = f'incomplete.{socket.gethostname()}.'  # a lock may not reach other hosts of a shared file system
+    for stale in home.glob(prefix + '*'):
+        shutil.rmtree(stale, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
+    try:
+        with quiet(), contextlib.redirect_stdout(io.StringIO()):  # TFDS announces "downloading" by print
+            builder = _builder(spec)(data_dir=scratch, file_format='array_record')
+            builder.download_and_prepare()
+        os.rename(builder.data_dir, target)
+    except OSError:
+        if not (target / 'dataset_info.json').exists():  # else another host was first: its copy is as good
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _builder(spec: Spec):
+    """The TFDS builder class of `spec`, kept out of TFDS's registry, where a name can stand only once."""
+    module = tfds()
+    with module.core.registered.skip_registration():
+        class Builder(module.core.ShardBasedBuilder):
+            name = spec.name
+            VERSION = module.core.Version(spec.version)
+
+            def _info(self):
+                return module.core.DatasetInfo(
+                    builder=self, features=spec.features(module), disable_shuffling=True,
+                    description=spec.description, homepage=spec.homepage, citation=spec.citation)
+
+            def _shard_iterators_per_split(self, dl_manager):
+                return spec.shards
+    return Builder
+
+
+def read(folder: Path, split: str) -> Sequence[dict[str, Any]]:
+    """All decoded examples of one split of a prepared data set, in the order of the records."""
+    with quiet():
+        source = tfds().builder_from_directory(folder).as_data_source(split)
+        return source.__getitems__(range(len(source)))

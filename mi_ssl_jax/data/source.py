@@ -1,0 +1,52 @@
+"""What a data source is: records of arrays, and fixed ways of choosing examples from them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+LABEL_DRAWS = 5  # probes on few labels are repeated over the draws 0, ..., LABEL_DRAWS - 1
+
+
+class Split(NamedTuple):
+    """Examples of one split.
+
+    x: (n, H, W, C) uint8 images, or (n, d) float32 points.
+    y: (n,) int32 labels, each in [0, number of classes).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Resident(NamedTuple):
+    """A data set that is held in memory as a whole.
+
+    train, test: the training examples and the held-out ones, always separate.
+    shape: of one example, (H, W, C) or (d,).
+    class_names: one name a class, position = label.
+    centres: (K, d) float32 centres of the mixture a point set was drawn from; None for images.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    centres: np.ndarray | None
+
+
+def few_labels(y: np.ndarray, *, per_class: int, draw: int) -> np.ndarray:
+    """Indices of `per_class` examples of every class, the same ones for the same `draw`.
+
+    y: (n,) integer labels. Returns (classes * per_class,) int64 indices, sorted.
+    Raises ValueError when a class has fewer than `per_class` examples.
+    """
+    y = np.asarray(y)
+    random = np.random.RandomState(draw)  # RandomState: its stream is the same in every numpy version
+    chosen = []
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        if not 0 < per_class <= len(members):
+            raise ValueError(f'cannot choose {per_class} examples of class {label}: it has {len(members)}')
+        chosen.append(random.permutation(members)[:per_class])
+    return np.sort(np.concatenate(chosen))
