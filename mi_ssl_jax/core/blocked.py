@@ -1,0 +1,174 @@
+"""In-batch bounds in row blocks: memory O(N * block) instead of O(N^2), the same value and gradient.
+
+Only the marginal term needs the N x N scores. It is reduced block by block, and when a gradient is asked for, each
+block's gradient is taken in the same pass, before its scores are dropped; the backward pass multiplies the finished
+gradients by the cotangent. (Recomputing the scores in a backward pass would cost one product more.) Gradients reach
+the embeddings and whatever the critic closes over (a temperature, weights). First derivatives in reverse mode only.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from mi_ssl_jax.core import linalg, lower_bounds, reductions
+from mi_ssl_jax.core.lower_bounds import Terms
+
+Critic = Callable[[chex.Array, chex.Array], jax.Array]
+
+
+class Rows(NamedTuple):
+    """Which rows of the score matrix a block holds."""
+
+    real: chex.Array  # (B,) bool: False for the padding of the last block
+    off_diagonal: chex.Array  # (B, N) bool: real and not a joint pair
+
+
+class Reduction(NamedTuple):
+    """How a marginal term is reduced: each block's share, and how the shares combine (a sum or a log-sum-exp)."""
+
+    share: Callable[[jax.Array, Rows], jax.Array]
+    log: bool
+
+
+def blocked(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any) -> jax.Array:
+    """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see `blocked_terms`."""
+    return lower_bounds.value(blocked_terms(name, za, zb, critic, block_size, **options))
+
+
+def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int,
+                  **options: Any) -> Terms:
+    """Terms of the in-batch bound `name` of embeddings (N, D), (N, D), `block_size` rows at a time.
+
+    Equal to `bounds.terms(name, pairs.in_batch(critic(za, zb)), **options)` up to rounding.
+
+    Args:
+        name: dv, infonce, jsd, nwj or taylor_dv (option variance_weight, 0.5 unless given).
+        critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
+
+    Raises:
+        ValueError: unknown name, N < 2 or block_size < 1.
+    """
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape_prefix([za, zb], 1)
+    if name not in _MARGINALS:
+        raise ValueError(f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_MARGINALS))}')
+    if len(za) < 2:
+        raise ValueError('a batch of one has no marginal samples: use a batch of at least 2')
+    if block_size < 1:
+        raise ValueError(f'block_size must be at least 1, got {block_size}')
+    za, zb = linalg.promote(za), linalg.promote(zb)
+    joint = jax.vmap(lambda a, b: critic(a[None], b[None])[0, 0])(za, zb)
+    joint = lower_bounds.jsd_joint(joint) if name == 'jsd' else jnp.mean(joint)
+    return Terms(joint, _MARGINALS[name](za, zb, critic, min(block_size, len(za)), **options))
+
+
+def _log_mean_exp(za, zb, critic, block_size):
+    pooled = Reduction(lambda scores, rows: reductions.logsumexp(scores, rows.off_diagonal), log=True)
+    n = len(za)
+    return _reduce(pooled, za, zb, critic, block_size) - jnp.log(float(n) * (n - 1))
+
+
+def _row_log_mean_exp(za, zb, critic, block_size):
+    def share(scores, rows):
+        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(scores, True, axis=1) / len(za), 0.0))
+
+    return _reduce(Reduction(share, log=False), za, zb, critic, block_size) - jnp.log(float(len(za)))
+
+
+def _mean_of(function, za, zb, critic, block_size):
+    """mean f(S) over the off-diagonal pairs."""
+    n = len(za)
+
+    def share(scores, rows):
+        return jnp.sum(jnp.sum(jnp.where(rows.off_diagonal, function(scores), 0.0), axis=1) / (float(n) * (n - 1)))
+
+    return _reduce(Reduction(share, log=False), za, zb, critic, block_size)
+
+
+def _jsd(za, zb, critic, block_size):
+    return _mean_of(jax.nn.softplus, za, zb, critic, block_size)
+
+
+def _nwj(za, zb, critic, block_size):
+    return jnp.exp(_log_mean_exp(za, zb, critic, block_size) - 1.0)
+
+
+def _taylor_dv(za, zb, critic, block_size, *, variance_weight=0.5):
+    # A first pass for the mean; held constant in the second, it leaves the variance's gradient exact.
+    mean = jax.lax.stop_gradient(_mean_of(lambda s: s, za, zb, critic, block_size))
+    return _mean_of(lambda s: s + variance_weight * jnp.square(s - mean), za, zb, critic, block_size)
+
+
+_MARGINALS = {'dv': _log_mean_exp, 'infonce': _row_log_mean_exp, 'jsd': _jsd, 'nwj': _nwj, 'taylor_dv': _taylor_dv}
+
+
+def _reduce(reduction: Reduction, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> jax.Array:
+    """Combines the shares of all row blocks; differentiable in za, zb and what the critic closes over."""
+    def block(za_block, zb, start):
+        return reduction.share(critic(za_block, zb), _rows(start, block_size, len(za))).astype(za.dtype)
+
+    # Traced values that the critic closes over become arguments: a custom derivative must not close over them.
+    block, closed = jax.closure_convert(block, za[:block_size], zb, jnp.zeros((), jnp.int32))
+
+    @jax.custom_vjp
+    def reduce(za, zb, *closed):
+        def step(total, inputs):
+            za_block, start = inputs
+            return _combine(total, block(za_block, zb, start, *closed), reduction.log)[0], None
+
+        return jax.lax.scan(step, _empty(reduction, za), _split(za, block_size))[0]
+
+    def forward(za, zb, *closed):
+        return _value_and_gradients(reduction, block, za, zb, closed, block_size)
+
+    def backward(gradients, cotangent):
+        return jax.tree.map(lambda g: cotangent * g, gradients)
+
+    reduce.defvjp(forward, backward)
+    return reduce(za, zb, *closed)
+
+
+def _value_and_gradients(reduction, block, za, zb, closed, block_size):
+    """One pass: (value, gradients with respect to za, zb and each of `closed`)."""
+    arguments = (0, 1, *range(3, 3 + len(closed)))
+
+    def step(carry, inputs):
+        total, running = carry
+        za_block, start = inputs
+        share, (za_gradient, *others) = jax.value_and_grad(block, arguments)(za_block, zb, start, *closed)
+        total, keep, add = _combine(total, share, reduction.log)
+        running = jax.tree.map(lambda old, new: keep * old + add * new, running, others)
+        return (total, running), (share, za_gradient)
+
+    start = (_empty(reduction, za), jax.tree.map(jnp.zeros_like, [zb, *closed]))
+    (total, others), (shares, za_gradient) = jax.lax.scan(step, start, _split(za, block_size))
+    if reduction.log:
+        za_gradient = za_gradient * jnp.exp(shares - total)[:, None, None]
+    return total, (za_gradient.reshape(-1, za.shape[1])[:len(za)], *others)
+
+
+def _combine(total: jax.Array, share: jax.Array, log: bool) -> tuple[jax.Array, Any, Any]:
+    """New total, and the factors that bring the gradients of the old total and of the share to it."""
+    if not log:
+        return total + share, 1.0, 1.0
+    combined = jnp.logaddexp(total, share)
+    return combined, jnp.exp(total - combined), jnp.exp(share - combined)
+
+
+def _empty(reduction: Reduction, za: chex.Array) -> jax.Array:
+    return jnp.asarray(-jnp.inf if reduction.log else 0.0, za.dtype)
+
+
+def _rows(start: chex.Array, block_size: int, n: int) -> Rows:
+    rows = start + jnp.arange(block_size)
+    real = rows < n
+    return Rows(real, real[:, None] & (rows[:, None] != jnp.arange(n)))
+
+
+def _split(za: chex.Array, block_size: int) -> tuple[jax.Array, jax.Array]:
+    """Row blocks (M, B, D) and the index (M,) of their first rows; the last block is filled with copies of row 0."""
+    starts = jnp.arange(0, len(za), block_size, dtype=jnp.int32)
+    filling = jnp.broadcast_to(za[:1], (len(starts) * block_size - len(za), za.shape[1]))
+    return jnp.concatenate([za, filling]).reshape(len(starts), block_size, za.shape[1]), starts

@@ -1,0 +1,33 @@
+"""Means and log-mean-exps over the marginal samples of a score matrix (N, K) with its mask."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def count(mask: chex.Array, dtype: jnp.dtype) -> jax.Array:
+    """Number of marginal samples, as a float (N^2 passes the range of int32 at N = 46341; rows do not)."""
+    return jnp.sum(jnp.sum(mask, axis=1).astype(dtype))
+
+
+def masked_mean(values: chex.Array, mask: chex.Array) -> jax.Array:
+    """Mean over the marginal samples; rows are divided before they are summed, so it is finite up to 1e30."""
+    rows = jnp.sum(jnp.where(mask, values, 0.0), axis=1)
+    return jnp.sum(rows / count(mask, rows.dtype))
+
+
+def logsumexp(scores: chex.Array, mask: chex.Array, axis: int | None = None) -> jax.Array:
+    """log sum e^S over the marginal samples, shifted by the maximum; -inf where the mask leaves none.
+
+    The mask comes before the exponential: a masked score that would overflow must not reach the gradient as 0 * inf.
+    """
+    scores = jnp.where(mask, scores, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.max(scores, axis=axis, keepdims=True))
+    top = jnp.where(jnp.isfinite(top), top, 0.0)
+    sums = jnp.sum(jnp.exp(scores - top), axis=axis)
+    return jnp.log(sums) + jnp.reshape(top, sums.shape)
+
+
+def log_mean_exp(scores: chex.Array, mask: chex.Array) -> jax.Array:
+    """log mean e^S over all marginal samples pooled."""
+    return logsumexp(scores, mask) - jnp.log(count(mask, scores.dtype))

@@ -1,0 +1,83 @@
+"""Geometry of embeddings on the unit sphere: separation, collapse, alignment and uniformity."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from mi_ssl_jax.core import linalg, pairs, reductions
+
+
+class AngleGaps(NamedTuple):
+    """Statistics of the angle from each point to its nearest other point, in degrees."""
+
+    mean: chex.Array  # ()
+    min: chex.Array  # ()
+    max: chex.Array  # ()
+    sd: chex.Array  # () population standard deviation
+
+
+def nn_angle_gaps(points: chex.Array) -> AngleGaps:
+    """Nearest-neighbour angles of points (K, D), normalised here (paper, Table 2: class centres).
+
+    Five points on S^2: 72 degrees for the regular pentagon, 90 at the Thomson optimum.
+
+    Raises:
+        ValueError: fewer than two points.
+    """
+    chex.assert_rank(points, 2)
+    chex.assert_type(points, float)
+    if len(points) < 2:
+        raise ValueError(f'a nearest neighbour needs at least 2 points, got {len(points)}')
+    z = linalg.unit(points)
+    cosines = jnp.where(jnp.eye(len(z), dtype=bool), -jnp.inf, linalg.matmul(z, z.T))
+    # Rounding takes cosines of equal points past 1, where the arccos is NaN.
+    gaps = jnp.degrees(jnp.arccos(jnp.clip(jnp.max(cosines, axis=1), -1.0, 1.0)))
+    return AngleGaps(jnp.mean(gaps), jnp.min(gaps), jnp.max(gaps), jnp.std(gaps))
+
+
+def effective_rank(z: chex.Array) -> jax.Array:
+    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of embeddings (N, D).
+
+    Between 1 (all rows on one line; also for zero embeddings) and min(N, D).
+    """
+    chex.assert_rank(z, 2)
+    chex.assert_type(z, float)
+    singular = jnp.linalg.svd(linalg.promote(z), compute_uv=False)
+    total = jnp.sum(singular)
+    return jnp.exp(jnp.sum(jax.scipy.special.entr(singular / jnp.where(total > 0, total, 1.0))))
+
+
+def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> jax.Array:
+    """mean ||a - b||^alpha over positive pairs (N, D), (N, D), rows normalised here (Wang and Isola 2020)."""
+    chex.assert_rank(za, 2)
+    chex.assert_equal_shape([za, zb])
+    chex.assert_type([za, zb], float)
+    squares = jnp.sum(jnp.square(linalg.unit(za) - linalg.unit(zb)), axis=1)
+    return jnp.mean(squares ** (alpha / 2))
+
+
+def uniformity(z: chex.Array, *, t: chex.Numeric = 2.0) -> jax.Array:
+    """log mean e^{-t ||a - b||^2} over distinct rows of z (N, D), normalised here (Wang and Isola 2020).
+
+    0 when all rows are equal; lower is more uniform.
+
+    Raises:
+        ValueError: fewer than two rows.
+    """
+    chex.assert_rank(z, 2)
+    chex.assert_type(z, float)
+    z = linalg.unit(z)
+    distinct = pairs.in_batch(t * (2.0 * linalg.matmul(z, z.T) - 2.0))
+    return reductions.log_mean_exp(distinct.marginal, distinct.mask)
+
+
+def feature_std(z: chex.Array) -> jax.Array:
+    """Mean over the D features of the standard deviation of the normalised rows of z (N, D), population form.
+
+    1 / sqrt(D) for rows spread evenly over the sphere, 0 when all rows are equal (Chen and He 2021).
+    """
+    chex.assert_rank(z, 2)
+    chex.assert_type(z, float)
+    return jnp.mean(jnp.std(linalg.unit(z), axis=0))
