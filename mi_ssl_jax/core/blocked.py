@@ -77,6 +77,19 @@ def _row_log_mean_exp(za, zb, critic, block_size):
     return _reduce(Reduction(share, log=False), za, zb, critic, block_size) - jnp.log(float(len(za)))
 
 
+def off_diagonal_row_logsumexp(za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> jax.Array:
+    """mean_i log sum_{j != i} exp T(za_i, zb_j) of embeddings (N, D), (N, D), in row blocks (SimCLR's marginal)."""
+    chex.assert_equal_shape([za, zb])
+
+    def share(scores, rows):
+        # The padding's rows leave no pair; their infinite logarithm must not reach the gradient.
+        pairs = rows.off_diagonal | ~rows.real[:, None]
+        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(scores, pairs, axis=1) / len(za), 0.0))
+
+    za, zb = linalg.promote(za), linalg.promote(zb)
+    return _reduce(Reduction(share, log=False), za, zb, critic, min(block_size, len(za)))
+
+
 def _mean_of(function, za, zb, critic, block_size):
     """mean f(S) over the off-diagonal pairs."""
     n = len(za)

@@ -1,0 +1,67 @@
+"""Methods by name. Every module here that has a `build` is a method; add a file and it is found, configured and tested."""
+
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+
+from mi_ssl_jax.methods import api
+
+
+@functools.cache
+def builders() -> dict[str, Callable[..., api.Method]]:
+    """Name -> build function; a module with VARIANTS (name -> fixed arguments) gives one method a variant."""
+    found = {}
+    for entry in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f'{__name__}.{entry.name}')
+        if hasattr(module, 'build'):
+            for name, fixed in getattr(module, 'VARIANTS', {entry.name: {}}).items():
+                found[name] = functools.partial(module.build, **fixed)
+    return found
+
+
+def names() -> list[str]:
+    """The methods that `load` knows."""
+    return sorted(builders())
+
+
+def find(name: str) -> Callable[..., api.Method]:
+    """A method's build function, by name or as the user's own 'my_package.my_module'.
+
+    ValueError for an unknown name, with the nearest right one and the list.
+    """
+    if name in builders():
+        return builders()[name]
+    if '.' in name:
+        try:
+            return importlib.import_module(name).build
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"cannot load the method '{name}': {error}") from error
+    near = difflib.get_close_matches(name, names(), 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ''
+    raise ValueError(f"unknown method '{name}'{hint} Known: {', '.join(names())}; or your own as 'my_package.my_module'")
+
+
+def options(name: str) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of a method, by name; those without a default must be given."""
+    parameters = inspect.signature(find(name)).parameters
+    return {key: parameter for key, parameter in parameters.items() if key != 'parts'}
+
+
+def load(name: str, parts: api.Parts, **arguments) -> api.Method:
+    """Build a method from the experiment's networks and the method's own keyword arguments.
+
+    ValueError for an unknown name, an argument the method does not have, or a missing one.
+    """
+    known = options(name)
+    for key in arguments:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ''
+            raise ValueError(f"method '{name}' has no argument '{key}'{hint} It has: {', '.join(known) or 'none'}")
+    missing = [key for key, p in known.items() if p.default is inspect.Parameter.empty and key not in arguments]
+    if missing:
+        raise ValueError(f"method '{name}' needs {', '.join(missing)}: set method.{missing[0]} in the config")
+    return find(name)(parts, **arguments)

@@ -1,0 +1,180 @@
+"""What a method is: branches, phases, a rule for the branches that follow, and a little state (paper, Table 7).
+
+A method file builds one `Method` from the experiment's `Parts`. The trainers read nothing else, so they never ask which
+method they run.
+"""
+
+from typing import Any, Callable, Mapping, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mi_ssl_jax.core import bounds
+from mi_ssl_jax.nets import heads
+
+Array = jax.Array
+Tree = Any
+Schedule = Callable[[Array], Array]  # progress in [0, 1] -> value
+
+
+class Views(NamedTuple):
+    """What a loss sees of one branch: one entry a view, in view order, over the global batch.
+
+    z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions, empty without a predictor. shared:
+    values that are the same for every example (prototypes).
+    """
+
+    z: tuple[Array, ...]
+    p: tuple[Array, ...]
+    shared: Mapping[str, Array]
+
+    @property
+    def out(self) -> tuple[Array, ...]:
+        """The predictions where the branch has a predictor, else the embeddings."""
+        return self.p or self.z
+
+
+class Info(NamedTuple):
+    """Where training stands, for losses and schedules.
+
+    step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken. progress: () float32 in
+    [0, 1]. key: of this step, the same on every device; a loss that draws from it sees the same numbers on all of them.
+    """
+
+    step: Array
+    epoch: Array
+    progress: Array
+    key: Array
+
+
+class Loss(NamedTuple):
+    """value: () to be minimised. terms: logged scalars; 'joint' and 'marginal' stand apart (paper, Eq. 2: L = J - M,
+    where the marginal term is what keeps a method from collapsing; None where the method has none).
+    aux: the method's state after this step.
+    """
+
+    value: Array
+    terms: Mapping[str, Array | None]
+    aux: Tree = ()
+
+
+LossFn = Callable[[Mapping[str, Views], Tree, Info], Loss]
+
+
+class Branch(NamedTuple):
+    """One encoder: backbone, projector and, where it has them, predictor or prototypes.
+
+    net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all). follows: the branch it follows
+    instead of being trained by gradient. momentum: EMA coefficient of progress; None with `follows` means a copy.
+    independent: a follower that starts from its own random weights (BYOL's reference code) instead of a copy.
+    """
+
+    net: nn.Module
+    views: tuple[int, ...] | None = None
+    follows: str | None = None
+    momentum: Schedule | None = None
+    independent: bool = False
+
+
+class Group(NamedTuple):
+    """A top-level module of the trained branch whose parameters have their own optimiser rule.
+
+    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr).
+    """
+
+    module: str
+    constant_lr: bool = False
+
+
+class Phase(NamedTuple):
+    """One gradient phase: which branch's parameters it updates, by which loss. name: 'joint', 'e' or 'm'."""
+
+    name: str
+    trains: str
+    loss: LossFn
+    groups: tuple[Group, ...] = ()
+
+
+class Tracked(NamedTuple):
+    """The two branches between which mutual information is measured: I(a(x1); b(x2)).
+
+    lag: b is the branch as it stood one epoch ago (SimSiam; paper, section 4.2), with I(0) = -infinity.
+    """
+
+    a: str
+    b: str
+    lag: bool = False
+
+
+class Method(NamedTuple):
+    """paradigm: 'sdmi' | 'jmi'; update: 'em' | 'joint'; objective: 'explicit' | 'surrogate' (paper, Table 7).
+
+    branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient is stopped, between
+    branches or inside a loss. init_aux: key -> the method's state before step one.
+    """
+
+    paradigm: str
+    update: str
+    objective: str
+    branches: Mapping[str, Branch]
+    phases: tuple[Phase, ...]
+    tracked: Tracked
+    stop_gradient: bool
+    init_aux: Callable[[Array], Tree] = lambda key: ()
+
+
+class Parts(NamedTuple):
+    """The experiment's networks, from which a method builds its branches.
+
+    backbone: flax module, (x, train) -> features. projector: widths of the projector's layers, hidden ones first, ()
+    for none. predictor: hidden widths of the predictor. embedding: width of z, which is also the predictor's output.
+    dtype: compute dtype. axis_name: from parallel.py, for batch norm.
+    """
+
+    backbone: nn.Module
+    projector: tuple[int, ...]
+    predictor: tuple[int, ...]
+    embedding: int
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    def head(self, widths: tuple[int, ...], **style) -> nn.Module | None:
+        """A head of these widths in the style its method's source gives (see nets.heads.Head); None for no widths."""
+        return heads.Head(widths, dtype=self.dtype, axis_name=self.axis_name, **style) if widths else None
+
+    def encoder(self, *, projector: Mapping[str, Any], predictor: Mapping[str, Any] | None = None) -> nn.Module:
+        """Backbone and projector, and with `predictor` a predictor; both arguments are styles of nets.heads.Head."""
+        widths = () if predictor is None else (*self.predictor, self.embedding)
+        return heads.Encoder(self.backbone, self.head(self.projector, **projector), self.head(widths, **(predictor or {})))
+
+
+def structure(method: Method) -> dict[str, bool]:
+    """EMA, stop-gradient, predictor, queue: the devices by which Table 7's methods differ."""
+    aux = jax.eval_shape(method.init_aux, jax.random.PRNGKey(0))
+    return {
+        'ema': any(branch.momentum is not None for branch in method.branches.values()),
+        'stop_gradient': method.stop_gradient,
+        'predictor': any(branch.net.predictor is not None for branch in method.branches.values()),
+        'queue': isinstance(aux, Mapping) and 'queue' in aux,
+    }
+
+
+def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
+    """The loss marginal - joint (paper, Eq. 2, negated); terms.marginal is None where the method has none."""
+    value = -terms.joint if terms.marginal is None else terms.marginal - terms.joint
+    return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
+
+
+def momentum(start: float, schedule: str) -> Schedule:
+    """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to 1.
+
+    'cosine' is 1 - (1 - start) (1 + cos(pi t)) / 2 (BYOL, arXiv 2006.07733, section 3.3).
+    """
+    if not 0 <= start <= 1:
+        raise ValueError(f'momentum={start}: an EMA coefficient lies between 0 and 1')
+    if schedule == 'constant':
+        return lambda progress: jnp.full_like(progress, start)
+    if schedule == 'cosine':
+        return lambda progress: 1 - (1 - start) * (1 + jnp.cos(jnp.pi * progress)) / 2
+    raise ValueError(f"unknown momentum_schedule '{schedule}'; use 'constant' or 'cosine'")

@@ -1,0 +1,38 @@
+"""BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding (Eq. 9)."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from mi_ssl_jax.core import bounds, linalg
+from mi_ssl_jax.methods import api
+
+PROJECTOR = PREDICTOR = {'hidden_bias': True, 'last_bias': False, 'last_norm': None}
+
+
+def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
+    """mean ||p / |p| - sg(z / |z|)||^2 = mean of 2 - 2 cos, one direction (Eq. 2 of BYOL). p, z: (N, D)."""
+    chex.assert_equal_shape([p, z])
+    chex.assert_rank(p, 2)
+    return jnp.mean(2 - 2 * jnp.sum(linalg.unit(p) * linalg.unit(jax.lax.stop_gradient(z)), axis=-1))
+
+
+def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine') -> api.Method:
+    """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the paper's Table 3).
+
+    The loss is the sum of both directions, as in BYOL's Eq. 2. The target starts from its own random weights, as in the
+    reference code.
+    """
+    target = api.Branch(parts.encoder(projector=PROJECTOR), follows='online', independent=True,
+                        momentum=api.momentum(momentum, momentum_schedule))
+
+    def loss(views, aux, info):
+        p, z = views['online'].p, views['target'].z
+        value = byol_loss(p[0], z[1]) + byol_loss(p[1], z[0])
+        return api.mi_loss(bounds.Terms(-value, None), aux)
+
+    return api.Method(
+        paradigm='sdmi', update='em', objective='surrogate',
+        branches={'online': api.Branch(parts.encoder(projector=PROJECTOR, predictor=PREDICTOR)), 'target': target},
+        phases=(api.Phase('e', 'online', loss),),
+        tracked=api.Tracked('online', 'target'), stop_gradient=True)

@@ -1,0 +1,55 @@
+"""SimCLR (Chen et al. 2020, arXiv 2002.05709): InfoNCE over both views' 2N - 1 other embeddings."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from mi_ssl_jax.core import blocked, bounds, critics, linalg
+from mi_ssl_jax.methods import api, jmi, objectives
+
+# Version 2 of the reference code: batch norm on every layer, no bias.
+PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'affine'}
+
+
+def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None) -> bounds.Terms:
+    """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: as in methods.objectives.terms."""
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape([za, zb])
+    both = jnp.concatenate([za, zb])
+    critic = functools.partial(critics.cosine, temperature=temperature)
+    joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
+    if block_size is not None and len(both) > block_size:
+        return bounds.Terms(joint, blocked.off_diagonal_row_logsumexp(both, both, critic, block_size))
+    others = jnp.where(jnp.eye(len(both), dtype=bool), -jnp.inf, critic(both, both))
+    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(others, axis=1)))
+
+
+def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
+    """Mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit length (Eq. 1).
+
+    za, zb: (N, D), N >= 2. The reference code adds the two views' means instead: twice this value.
+    """
+    terms = nt_xent_terms(za, zb, temperature=temperature)
+    return terms.marginal - terms.joint
+
+
+def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',
+          block_size: int | None = None) -> api.Method:
+    """objective: 'nt_xent', or a bound by name over the N x N pairs of the two views. block_size: rows of scores at once."""
+    if objective != 'nt_xent':
+        objectives.check(objective=objective)
+
+    def loss(views, aux, info):
+        za, zb = views['theta'].z
+        if objective == 'nt_xent':
+            return api.mi_loss(nt_xent_terms(za, zb, temperature=temperature, block_size=block_size), aux)
+        return api.mi_loss(jmi.jmi_terms(za, zb, objective=objective, marginal='bound', marginal_weight=1.0,
+                                         temperature=temperature, block_size=block_size), aux)
+
+    return api.Method(
+        paradigm='jmi', update='joint', objective='explicit',
+        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
+        phases=(api.Phase('joint', 'theta', loss),),
+        tracked=api.Tracked('theta', 'theta'), stop_gradient=False)

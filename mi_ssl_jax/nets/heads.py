@@ -1,0 +1,70 @@
+"""Projectors, predictors, and the encoder that joins them to a backbone."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from mi_ssl_jax.nets import layers
+
+
+class Output(NamedTuple):
+    """What an encoder gives for one view.
+
+    features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N, D) predictor
+    output, or None without a predictor. shared: values that are the same for every example, such as prototypes.
+    """
+
+    features: Array
+    z: Array
+    p: Array | None = None
+    shared: Mapping[str, Array] = {}
+
+
+class Head(nn.Module):
+    """Linear, batch norm, ReLU, ..., linear and, with `last_norm`, a last batch norm.
+
+    Attributes:
+      widths: output width of each linear layer.
+      hidden_bias, last_bias: whether hidden layers and the last one have a bias.
+      last_norm: None, 'affine', or 'plain' (batch norm without scale and offset).
+      dtype: compute type; parameters are float32. axis_name: for batch statistics, or None.
+    """
+
+    widths: tuple[int, ...]
+    hidden_bias: bool
+    last_bias: bool
+    last_norm: str | None
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """(N, F) -> (N, widths[-1])."""
+        norm = {'dtype': self.dtype, 'axis_name': self.axis_name}
+        for width in self.widths[:-1]:
+            x = layers.linear(x, width, use_bias=self.hidden_bias, dtype=self.dtype)
+            x = nn.relu(layers.batch_norm(train, **norm)(x))
+        x = layers.linear(x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype)
+        if self.last_norm is not None:
+            x = layers.batch_norm(train, affine=self.last_norm == 'affine', **norm)(x)
+        return x
+
+
+class Encoder(nn.Module):
+    """Backbone, projector (None: the embedding is the backbone's output) and predictor (None: no p)."""
+
+    backbone: nn.Module
+    projector: nn.Module | None = None
+    predictor: nn.Module | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Output:
+        features = self.backbone(x, train)
+        z = features if self.projector is None else self.projector(features, train)
+        p = None if self.predictor is None else self.predictor(z, train)
+        # Losses and statistics run in float32 even when the network does not.
+        wide = [None if a is None else a.astype(jnp.promote_types(a.dtype, jnp.float32)) for a in (features, z, p)]
+        return Output(*wide)

@@ -1,0 +1,216 @@
+"""Devices, seeds and passes: the only file that names pmap, jit for steps, vmap over seeds, an axis or a collective.
+
+A step is written for one seed and the global batch. Here it becomes a program: over the devices of `Layout` by pmap,
+over the seeds by vmap, a device loop or one after another, and over the steps of a pass by lax.scan or a host loop.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+Array = jax.Array
+Tree = Any
+Step = Callable[[Tree, Tree, Tree, Array], tuple[Tree, dict[str, Array]]]
+
+AXIS = 'devices'
+
+
+class Layout(NamedTuple):
+    """How a run lies on the machine.
+
+    devices: those that share each global batch. seeds: independent copies trained side by side.
+    mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program) or 'loop' (a host loop over the
+    compiled step, one seed after another). A population is one tree with a leading axis of seeds under 'scan', and a
+    tuple of trees under 'loop'.
+    """
+
+    devices: tuple[jax.Device, ...]
+    seeds: int
+    mode: str
+
+    @property
+    def axis(self) -> str | None:
+        """The axis name for batch statistics and gathers; None on one device, where neither is needed."""
+        return AXIS if len(self.devices) > 1 else None
+
+
+def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
+    """All local devices, or the first `count`. ValueError if there are fewer."""
+    devices = jax.local_devices()
+    if count is not None and not 1 <= count <= len(devices):
+        raise ValueError(f'devices={count}, but this machine has {len(devices)}: use 1 to {len(devices)}, or 0 for all')
+    return tuple(devices[:count])
+
+
+def choose_mode(step: Step, *arguments: Tree) -> str:
+    """'loop' on a CPU for networks with convolutions, else 'scan'.
+
+    Inside scan, cond or map XLA's CPU backend runs the gradients of convolutions 25 to 46 times slower than outside.
+    """
+    if jax.default_backend() != 'cpu':
+        return 'scan'
+    return 'loop' if 'conv_general_dilated' in str(jax.make_jaxpr(step)(*arguments)) else 'scan'
+
+
+# Inside a step --------------------------------------------------------------------------------------------------
+
+
+def gather(tree: Tree, axis: str | None) -> Tree:
+    """Per-device rows (n, ...) -> the global batch (devices * n, ...), differentiable; the identity for axis None."""
+    if axis is None:
+        return tree
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
+
+
+def mean(tree: Tree, axis: str | None) -> Tree:
+    """Mean over devices; the identity for axis None.
+
+    The gradient of a loss that every device computes on the gathered batch: all_gather's transpose sums the
+    cotangents over devices, this mean divides them again, so the result is the one-device gradient.
+    """
+    return tree if axis is None else jax.lax.pmean(tree, axis)
+
+
+def positions(count: int, axis: str | None) -> Array:
+    """Positions in the global batch of this device's `count` examples."""
+    local = jnp.arange(count)
+    return local if axis is None else local + count * jax.lax.axis_index(axis)
+
+
+# Populations ----------------------------------------------------------------------------------------------------
+
+
+def population(members: Sequence[Tree], layout: Layout) -> Tree:
+    """Per-seed trees -> the population in the form the layout's mode wants, placed on the devices.
+
+    Placed before step one: a state that moves at step two is a second compilation.
+    """
+    tree = tuple(members) if layout.mode == 'loop' else jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    return place(tree, layout)
+
+
+def members(tree: Tree, layout: Layout) -> list[Tree]:
+    """The population as one tree a seed."""
+    if layout.mode == 'loop':
+        return list(tree)
+    return [jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)]
+
+
+def place(tree: Tree, layout: Layout) -> Tree:
+    """Put the arrays on the layout's devices, the same on each, as copies that the caller does not share."""
+    if len(layout.devices) == 1:
+        target = layout.devices[0]
+    else:
+        target = NamedSharding(Mesh(layout.devices, (AXIS,)), PartitionSpec())
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
+
+
+def per_seed(function: Callable, tree: Tree, layout: Layout) -> Tree:
+    """Apply a function that only takes trees apart or puts them together to every seed's tree."""
+    return tuple(function(member) for member in tree) if layout.mode == 'loop' else function(tree)
+
+
+def over_seeds(function: Callable, layout: Layout, *, shared: int = 0) -> Callable:
+    """`function(tree, *shared)` for one seed -> a compiled function of the population; results have a seeds axis.
+
+    The last `shared` arguments are the same for all seeds.
+    """
+    one = jax.jit(function)
+    if layout.mode == 'loop':
+        return lambda tree, *rest: _stack([one(member, *rest) for member in tree])
+    return jax.jit(_map_seeds(function, layout, shared))
+
+
+def _stack(trees: Sequence[Tree]) -> Tree:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
+    """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the device."""
+
+    def mapped(*arguments):
+        own, rest = arguments[:len(arguments) - shared], arguments[len(arguments) - shared:]
+        if layout.seeds == 1:
+            result = function(*jax.tree.map(lambda leaf: leaf[0], own), *rest)
+            return jax.tree.map(lambda leaf: leaf[None], result)
+        if jax.default_backend() == 'cpu':
+            return jax.lax.map(lambda x: function(*x, *rest), own)
+        return jax.vmap(function, in_axes=(0,) * len(own) + (None,) * shared)(*own, *rest)
+
+    return mapped
+
+
+# Passes ---------------------------------------------------------------------------------------------------------
+
+
+def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int], Tree]:
+    """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled for each seed.
+
+    keys: the population's keys. The result holds (steps, batch) indices a seed, or (devices, steps, batch / devices);
+    examples that do not fill a batch are left out of this pass.
+    """
+    steps, devices = size // batch, len(layout.devices)
+
+    def order(key: Array, number: Array) -> Array:
+        indices = jax.random.permutation(jax.random.fold_in(key, number), size)[:steps * batch]
+        if devices == 1:
+            return indices.reshape(steps, batch)
+        return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)
+
+    if layout.mode == 'loop':
+        one = jax.jit(order)
+        return lambda keys, number: tuple(one(key, number) for key in keys)
+    # The devices' axis stands first, where pmap wants it; the seeds' axis behind it.
+    stacked = jax.jit(jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1))
+    return stacked
+
+
+def compile_pass(step: Step, layout: Layout) -> Callable[[Tree, Tree, Tree, Tree, int], tuple[Tree, Tree]]:
+    """-> run(trained, frozen, data, order, length): takes `length` steps; gives (trained, metrics summed over them).
+
+    step(trained, frozen, data, order) is one step of one seed on one device's share of the batch; `trained` is donated,
+    metrics come back with a leading axis of seeds, on the device. Scan and loop agree to rounding, not to the bit.
+    """
+    if layout.mode == 'loop':
+        return _host_loop(_on_devices(step, layout))
+
+    @functools.cache
+    def scan(length: int) -> Callable:
+        def one(trained, frozen, order, data):
+            trained, metrics = jax.lax.scan(lambda carry, _: step(carry, frozen, data, order), trained, length=length)
+            return trained, jax.tree.map(lambda x: x.sum(axis=0), metrics)
+
+        mapped = _map_seeds(one, layout, shared=1)
+        return _on_devices(lambda trained, frozen, data, order: mapped(trained, frozen, order, data), layout)
+
+    return lambda trained, frozen, data, order, length: scan(length)(trained, frozen, data, order)
+
+
+def _on_devices(function: Callable, layout: Layout) -> Callable:
+    """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its plain shapes."""
+    if len(layout.devices) == 1:
+        return jax.jit(function, donate_argnums=0)
+    return jax.pmap(function, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0,
+                    devices=layout.devices)
+
+
+def _host_loop(step: Callable) -> Callable:
+    """Steps dispatched one by one from the host, which does not wait for any of them."""
+    add = jax.jit(lambda sums, metrics: jax.tree.map(jnp.add, sums, metrics), donate_argnums=0)
+
+    def run(trained, frozen, data, order, length):
+        states, totals = [], []
+        for state, rest, batches in zip(trained, frozen, order, strict=True):
+            total = None
+            for _ in range(length):
+                state, metrics = step(state, rest, data, batches)
+                total = metrics if total is None else add(total, metrics)
+            states.append(state)
+            totals.append(total)
+        return tuple(states), _stack(totals)
+
+    return run

@@ -1,0 +1,144 @@
+"""What training carries from step to step, and how a phase sees it: the tree it trains and the rest, frozen."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.methods import api
+
+Tree = Any
+
+# Streams of random numbers drawn from a seed's key; every one is folded into the key once.
+INIT, ORDER, EVALUATION, STEPS = range(4)  # STEPS last: phase i draws from STEPS + i
+
+
+class State(NamedTuple):
+    """One seed's training state.
+
+    variables: branch -> {'params', 'batch_stats'}. optimiser: phase -> optax state. aux: the method's own state.
+    steps: phase -> () int32, steps it has taken. lagged: variables of the tracked branch one epoch ago, {} without lag.
+    key: (2,) uint32. hyper: learning rate, weight decay and what else may differ between seeds of one program.
+    """
+
+    variables: dict[str, Tree]
+    optimiser: dict[str, Tree]
+    aux: Tree
+    steps: dict[str, jax.Array]
+    lagged: Tree
+    key: jax.Array
+    hyper: dict[str, jax.Array]
+
+
+class Trained(NamedTuple):
+    """What a phase's step changes: the trained branch and its followers, the phase's optimiser state, aux, its step."""
+
+    variables: dict[str, Tree]
+    optimiser: Tree
+    aux: Tree
+    step: jax.Array
+
+
+class Frozen(NamedTuple):
+    """What a phase's step only reads: the other branches, the seed's key, the hyperparameters."""
+
+    variables: dict[str, Tree]
+    key: jax.Array
+    hyper: dict[str, jax.Array]
+
+
+class Experiment(NamedTuple):
+    """What a step is compiled from.
+
+    build: hyper -> Method (called inside the trace, so that hyperparameters may be traced). optimiser: (hyper, phase) ->
+    optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts from, one mapping
+    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over.
+    """
+
+    build: Callable[[Mapping[str, Any]], api.Method]
+    optimiser: Callable[[Mapping[str, Any], api.Phase], optax.GradientTransformation]
+    views: Callable
+    layout: parallel.Layout
+    hyper: tuple[Mapping[str, float], ...]
+    batch_size: int
+    steps_per_pass: int
+    passes: int
+    period: int
+
+    @property
+    def method(self) -> api.Method:
+        """The method with concrete hyperparameters, for its structure."""
+        return self.build(self.hyper[0])
+
+
+def phase_of(method: api.Method, name: str) -> api.Phase:
+    """The method's phase of this name."""
+    return next(phase for phase in method.phases if phase.name == name)
+
+
+def moving(method: api.Method, phase: api.Phase) -> list[str]:
+    """The branches a phase changes: the one it trains, then its followers."""
+    return [phase.trains, *(name for name, branch in method.branches.items() if branch.follows == phase.trains)]
+
+
+def split(state: State, method: api.Method, phase: api.Phase) -> tuple[Trained, Frozen]:
+    """The state as a phase's step takes it; no array is copied."""
+    names = moving(method, phase)
+    rest = {name: tree for name, tree in state.variables.items() if name not in names}
+    return (Trained({name: state.variables[name] for name in names}, state.optimiser[phase.name], state.aux,
+                    state.steps[phase.name]),
+            Frozen(rest, state.key, state.hyper))
+
+
+def merge(state: State, phase: api.Phase, trained: Trained) -> State:
+    """The state after a phase's step."""
+    return state._replace(
+        variables={**state.variables, **trained.variables},
+        optimiser={**state.optimiser, phase.name: trained.optimiser},
+        aux=trained.aux,
+        steps={**state.steps, phase.name: trained.step})
+
+
+def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: jax.Array) -> State:
+    """A seed's state before its first step. example: one item of the data set, for the shapes of its views."""
+    method = experiment.method
+    key = jax.random.PRNGKey(seed)
+    views = jax.eval_shape(experiment.views, key, example)
+    batch = [jnp.zeros((2, *view.shape), view.dtype) for view in views]
+    # jitted, because op by op the initialisation of a deep network takes longer than its compilation.
+    return jax.jit(lambda key: _init(key, hyper, experiment, method, batch))(key)
+
+
+def _init(key: jax.Array, hyper: Mapping[str, float], experiment: Experiment, method: api.Method,
+          batch: list[jax.Array]) -> State:
+    branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
+    variables = {}
+    for number, (name, branch) in enumerate(method.branches.items()):
+        view = batch[0 if branch.views is None else branch.views[0]]
+        own = dict(branch.net.init(jax.random.fold_in(branch_key, number), view, train=False))
+        variables[name] = {'params': own['params'], 'batch_stats': own.get('batch_stats', {})}
+    for name, branch in method.branches.items():
+        if branch.follows is not None and not branch.independent:
+            variables[name]['params'] = own_part(variables[name]['params'], variables[branch.follows]['params'])
+    hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
+    optimiser = {phase.name: experiment.optimiser(hyper, phase).init(variables[phase.trains]['params'])
+                 for phase in method.phases}
+    lagged = variables[method.tracked.b] if method.tracked.lag else {}
+    steps = {phase.name: jnp.zeros((), jnp.int32) for phase in method.phases}
+    return State(variables, optimiser, method.init_aux(aux_key), steps, lagged, key, hyper)
+
+
+def own_part(follower: Mapping[str, Tree], leader: Mapping[str, Tree]) -> dict[str, Tree]:
+    """The leader's modules that the follower has too (a target has no predictor)."""
+    return {module: leader[module] for module in follower}
+
+
+def keep_lagged(state: State, method: api.Method) -> State:
+    """Remember the tracked branch as it stands now, for the next epoch's mutual information."""
+    if not method.tracked.lag:
+        return state
+    # Copies: the originals are donated to the next step.
+    return state._replace(lagged=jax.tree.map(jnp.copy, state.variables[method.tracked.b]))

@@ -1,0 +1,120 @@
+"""One optimisation step of one phase of any method, for one seed and this device's share of the batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train.state import Experiment, Frozen, Trained
+
+Tree = Any
+
+
+def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
+    """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update, followers.
+
+    data: the data set's examples on the device, or () for a streamed source. order: (steps, batch) indices of this
+    pass, or the streamed batch itself. Metrics: the loss and its terms.
+    """
+    axis = experiment.layout.axis
+    number = [phase.name for phase in experiment.method.phases].index(phase_name)
+
+    def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
+        method = experiment.build(frozen.hyper)
+        phase = states.phase_of(method, phase_name)
+        key = jax.random.fold_in(jax.random.fold_in(frozen.key, states.STEPS + number), trained.step)
+        views_key, loss_key = jax.random.split(key)
+        views = make_views(experiment, views_key, fetch(data, order, trained.step, experiment.steps_per_pass))
+        info = api.Info(trained.step, trained.step / experiment.steps_per_pass,
+                        trained.step / (experiment.steps_per_pass * experiment.passes), loss_key)
+
+        def objective(params: Tree) -> tuple[jax.Array, tuple]:
+            variables = {**frozen.variables, **trained.variables}
+            variables[phase.trains] = {**variables[phase.trains], 'params': params}
+            outputs, statistics = encode_all(method, phase, variables, views, axis)
+            loss = phase.loss(outputs, trained.aux, info)
+            return loss.value, (loss, statistics)
+
+        params = trained.variables[phase.trains]['params']
+        (value, (loss, statistics)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        gradient = parallel.mean(gradient, axis)
+        updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(gradient, trained.optimiser, params)
+        variables = follow(method, phase, trained.variables, optax.apply_updates(params, updates), statistics,
+                           (trained.step + 1) / (experiment.steps_per_pass * experiment.passes))
+        metrics = {'loss': value, **{name: term for name, term in loss.terms.items() if term is not None}}
+        return Trained(variables, optimiser, loss.aux, trained.step + 1), metrics
+
+    return step
+
+
+def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> Tree:
+    """This step's examples: gathered from resident data, or the streamed batch as it came."""
+    return order if isinstance(data, tuple) else data[order[step % steps_per_pass]]
+
+
+def make_views(experiment: Experiment, key: jax.Array, examples: jax.Array) -> tuple[jax.Array, ...]:
+    """Views of each example. One key a *global* batch position: the same views on any number of devices."""
+    places = parallel.positions(len(examples), experiment.layout.axis)
+    keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
+    return jax.vmap(experiment.views)(keys, examples)
+
+
+def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree], views: tuple[jax.Array, ...],
+               axis: str | None) -> tuple[dict[str, api.Views], dict[str, Tree]]:
+    """Every branch on its views, over the global batch, and the branches' new running statistics.
+
+    Branches that the phase does not train come under a stop-gradient.
+    """
+    outputs, statistics = {}, {}
+    for name, branch in method.branches.items():
+        own = views if branch.views is None else tuple(views[view] for view in branch.views)
+        seen, statistics[name] = encode(branch, variables[name], own)
+        seen = api.Views(*parallel.gather((seen.z, seen.p), axis), seen.shared)
+        outputs[name] = seen if name == phase.trains else jax.lax.stop_gradient(seen)
+    return outputs, statistics
+
+
+def encode(branch: api.Branch, variables: Tree, views: tuple[jax.Array, ...]) -> tuple[api.Views, Tree]:
+    """A branch on its views in training mode, batch statistics for each view apart; outputs in view order.
+
+    Views of one shape go through one application. The running statistics move once a step, by the mean over views.
+    """
+
+    def apply(view: jax.Array) -> tuple[Any, Tree]:
+        return branch.net.apply(variables, view, train=True, mutable=['batch_stats'])
+
+    outputs, statistics = [None] * len(views), []
+    for shape in dict.fromkeys(view.shape for view in views):
+        places = [place for place, view in enumerate(views) if view.shape == shape]
+        output, moved = jax.vmap(apply)(jnp.stack([views[place] for place in places]))
+        for row, place in enumerate(places):
+            outputs[place] = jax.tree.map(lambda leaf: leaf[row], output)
+        statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
+    total = jax.tree.map(lambda *sums: sum(sums) / len(views), *statistics)
+    predictions = tuple(output.p for output in outputs if output.p is not None)
+    return api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared), total
+
+
+def follow(method: api.Method, phase: api.Phase, variables: dict[str, Tree], params: Tree, statistics: dict[str, Tree],
+           progress: jax.Array) -> dict[str, Tree]:
+    """The trained branch with its new parameters, and its followers by their rule: EMA (Eq. 9) or copy (Eq. 8).
+
+    `progress` is the next step's, so that a follower moved after the update equals one moved before the next encoding.
+    """
+    moved = {phase.trains: {'params': params, 'batch_stats': statistics[phase.trains]}}
+    for name in variables:
+        branch = method.branches[name]
+        if name == phase.trains:
+            continue
+        old = variables[name]['params']
+        leader = states.own_part(old, params)
+        if branch.momentum is not None:
+            tau = branch.momentum(progress)
+            leader = jax.tree.map(lambda a, b: tau * a + (1 - tau) * b, old, leader)
+        moved[name] = {'params': leader, 'batch_stats': statistics[name]}
+    return moved
