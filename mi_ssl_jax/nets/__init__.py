@@ -1,0 +1,56 @@
+"""Backbones by name. Every backbone maps `(x (N, ...), train: bool)` to features (N, F).
+
+`train=True` normalises by the batch's statistics and updates the running ones (collection 'batch_stats');
+`train=False` uses the running ones. Parameters are float32, computation runs in `dtype`.
+"""
+
+import importlib
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mi_ssl_jax.nets import conv, mlp
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    'mlp': mlp.MLP,
+    'conv4': conv.conv4,
+    'digits_conv': conv.digits_conv,
+}
+
+
+def names() -> list[str]:
+    """The backbones that `load` knows."""
+    return sorted(_BUILDERS)
+
+
+def load(name: str, *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None, **options) -> nn.Module:
+    """Builds a backbone.
+
+    Args:
+      name: one of `names()`, or the user's own module as 'my_package.my_module:MyNet'.
+      dtype: compute type, for example jnp.bfloat16.
+      axis_name: axis over which batch-norm statistics are averaged, or None.
+      **options: the backbone's own fields, for example widths or width.
+
+    Raises:
+      ValueError: unknown name, or options that the backbone does not have.
+    """
+    builder = _own(name) if ':' in name else _BUILDERS.get(name)
+    if builder is None:
+        raise ValueError(
+            f"unknown network '{name}'; use one of {', '.join(names())}, "
+            "or your own as 'my_package.my_module:MyNet'"
+        )
+    try:
+        return builder(dtype=dtype, axis_name=axis_name, **options)
+    except TypeError as error:
+        raise ValueError(f"network '{name}' cannot be built with these options: {error}") from error
+
+
+def _own(name: str) -> Callable[..., nn.Module]:
+    module, _, attribute = name.partition(':')
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"cannot load the network '{name}': {error}") from error

@@ -1,0 +1,51 @@
+"""Layers that every network shares: PyTorch's default linear initialisation and the batch norm of the field."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for the weight *and* the bias of a linear layer.
+
+    Flax hands a bias initialiser the bias's shape only, so the fan-in is given here.
+    """
+    bound = fan_in ** -0.5
+
+    def init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def linear(x: Array, features: int, *, use_bias: bool, dtype: jnp.dtype) -> Array:
+    """(..., D) -> (..., features), initialised as PyTorch does. Call it inside a compact module."""
+    init = uniform_fan_in(x.shape[-1])
+    return nn.Dense(features, use_bias=use_bias, kernel_init=init, bias_init=init, dtype=dtype)(x)
+
+
+def batch_norm(
+    train: bool,
+    *,
+    dtype: jnp.dtype,
+    axis_name: str | None,
+    affine: bool = True,
+    scale_init: jax.nn.initializers.Initializer = nn.initializers.ones,
+) -> nn.BatchNorm:
+    """Batch norm with momentum 0.9 and eps 1e-5 (PyTorch's 0.1 and 1e-5), statistics in float32 or wider.
+
+    The two-pass variance: where a layer's spread shrinks against its mean (the Gaussian encoder's first layer
+    does), E[x^2] - E[x]^2 loses its digits. The running variance is the biased one, PyTorch's the unbiased.
+    """
+    return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        dtype=dtype,
+        axis_name=axis_name,
+        use_bias=affine,
+        use_scale=affine,
+        scale_init=scale_init,
+        use_fast_variance=False,
+    )
