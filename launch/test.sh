@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sets up, then runs the tests. Further arguments go to pytest.
+#   bash launch/test.sh         the fast tier, minutes
+#   bash launch/test.sh --all   every test
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tier=(-m "not slow")
+if [ "${1:-}" = --all ]; then
+    tier=()
+    shift
+fi
+bash launch/setup.sh
+export JAX_PLATFORMS=${JAX_PLATFORMS:-cpu}
+exec .venv/bin/python -m pytest -q --durations=10 "${tier[@]}" "$@"
