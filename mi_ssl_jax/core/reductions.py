@@ -23,8 +23,12 @@ def logsumexp(scores: chex.Array, mask: chex.Array, axis: int | None = None) -> 
     """
     scores = jnp.where(mask, scores, -jnp.inf)
     top = jax.lax.stop_gradient(jnp.max(scores, axis=axis, keepdims=True))
-    top = jnp.where(jnp.isfinite(top), top, 0.0)
-    sums = jnp.sum(jnp.exp(scores - top), axis=axis)
+    shifted = scores - jnp.where(jnp.isfinite(top), top, 0.0)
+    # The maximum shifts itself to 0 and the sum is at least 1, unless a compiler fuses the product that made the score,
+    # unrounded, into the subtraction: an error of 1e22 at scores of 1e30. Both lines do nothing below 1e6.
+    shifted = shifted - jax.lax.stop_gradient(jnp.maximum(shifted, 0.0))
+    sums = jnp.sum(jnp.exp(shifted), axis=axis)
+    sums = jnp.where(sums < 0.5, 1.0, sums)
     return jnp.log(sums) + jnp.reshape(top, sums.shape)
 
 

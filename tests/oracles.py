@@ -1,0 +1,125 @@
+"""Slow, obvious float64 numpy versions of the library's mathematics: one loop or one formula each."""
+
+import math
+
+import numpy as np
+
+
+def unit(x, eps=1e-12):
+    x = np.asarray(x, np.float64)
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), eps)
+
+
+def standardise(x, eps):
+    x = np.asarray(x, np.float64)
+    return (x - x.mean(0)) / np.sqrt(x.var(0) + eps)
+
+
+def cosine(za, zb, temperature):
+    return unit(za) @ unit(zb).T / temperature
+
+
+def negative_squared_distance(za, zb, temperature):
+    return np.array([[-np.sum((a - b) ** 2) / temperature for b in np.float64(zb)] for a in np.float64(za)])
+
+
+def off_diagonal(scores):
+    """The N (N - 1) entries off the diagonal, as a list."""
+    return [scores[i][j] for i in range(len(scores)) for j in range(len(scores)) if i != j]
+
+
+def softplus(x):
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def log_mean_exp(values):
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(v - top) for v in values) / len(values))
+
+
+def mean(values):
+    return math.fsum(values) / len(values)
+
+
+def dv(scores):
+    return mean(np.diagonal(scores)) - log_mean_exp(off_diagonal(scores))
+
+
+def infonce(scores):
+    return mean([row[i] - log_mean_exp(row) for i, row in enumerate(scores)])
+
+
+def jsd(scores):
+    return -mean([softplus(-s) for s in np.diagonal(scores)]) - mean([softplus(s) for s in off_diagonal(scores)])
+
+
+def nwj(scores):
+    return mean(np.diagonal(scores)) - mean([math.exp(s - 1) for s in off_diagonal(scores)])
+
+
+def taylor_dv(scores, variance_weight=0.5):
+    negatives = off_diagonal(scores)
+    centre = mean(negatives)
+    return (mean(np.diagonal(scores)) - centre
+            - variance_weight * mean([(s - centre) ** 2 for s in negatives]))
+
+
+def eq13(za, zb):
+    c = np.float64(za).T @ np.float64(zb) / len(za)
+    return -np.trace(c) + sum(s * s for s in off_diagonal(c))
+
+
+BOUNDS = {'dv': dv, 'infonce': infonce, 'jsd': jsd, 'nwj': nwj, 'taylor_dv': taylor_dv}
+
+
+def nn_angle_gaps(points):
+    """(mean, min, max, population SD) of nearest-neighbour angles in degrees."""
+    z = unit(points)
+    gaps = [min(math.degrees(math.acos(min(1.0, max(-1.0, float(z[i] @ z[j]))))) for j in range(len(z)) if j != i)
+            for i in range(len(z))]
+    return np.mean(gaps), min(gaps), max(gaps), np.std(gaps)
+
+
+def effective_rank(z):
+    singular = np.linalg.svd(np.float64(z), compute_uv=False)
+    p = [s / sum(singular) for s in singular]
+    return math.exp(-sum(q * math.log(q) for q in p if q > 0))
+
+
+def uniformity(z, t):
+    z = unit(z)
+    return log_mean_exp([-t * np.sum((z[i] - z[j]) ** 2) for i in range(len(z)) for j in range(len(z)) if i != j])
+
+
+def numerical_gradient(function, x, step=1e-6):
+    """Central differences of a scalar function of one float64 array."""
+    x = np.array(x, np.float64)
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy()
+        up[index] += step
+        down[index] -= step
+        gradient[index] = (function(up) - function(down)) / (2 * step)
+    return gradient
+
+
+def gaussian_pairs(generator, n, rho, dimension=1):
+    """n samples of x, y, standard normal in each of `dimension` coordinates, correlated by rho."""
+    x = generator.standard_normal((n, dimension))
+    return x, rho * x + math.sqrt(1 - rho ** 2) * generator.standard_normal((n, dimension))
+
+
+def gaussian_mi(rho, dimension=1):
+    """True mutual information of `gaussian_pairs`, nats."""
+    return -0.5 * dimension * math.log(1 - rho ** 2)
+
+
+def gaussian_log_ratio(x, y, rho):
+    """log p(x_i, y_j) / (p(x_i) p(y_j)): the optimal critic, (N, N), up to each bound's additive constant."""
+    difference = ((y[None, :, :] - rho * x[:, None, :]) ** 2).sum(-1) / (1 - rho ** 2)
+    return -0.5 * x.shape[1] * math.log(1 - rho ** 2) - 0.5 * (difference - (y ** 2).sum(-1)[None, :])
+
+
+def cosdv_on_sphere(temperature):
+    """Population cos-DV of identical views uniform on S^2: 1/t - log(t sinh(1/t))."""
+    return 1 / temperature - math.log(temperature * math.sinh(1 / temperature))
