@@ -48,7 +48,7 @@ install_error() {
     elif grep -q 'No space left on device' "$log"; then
         echo "the disk is full; .venv takes about 1.5 GB ($PWD)"
     else
-        echo "pip failed: $(grep -iE '^ *[a-z]*error:' "$log" | tail -n 1) (all of it: $log)"
+        echo "pip failed: $({ grep -iE '^ *[a-z]*error:' "$log" || cat "$log"; } | tail -n 1) (all of it: $log)"
     fi
 }
 

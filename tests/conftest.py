@@ -1,0 +1,22 @@
+"""What all tests share: compiled programs kept between runs, and the folder of real images where there is one."""
+
+import os
+import pathlib
+
+import pytest
+
+# JAX reads these when it is imported, here and in the processes that tests start. Every program is worth keeping:
+# the suite compiles hundreds of small ones, and recompiling them costs more than reading them back.
+CACHE = pathlib.Path(__file__).parents[1] / '.cache' / 'jax'
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(CACHE))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+
+
+@pytest.fixture(scope='session')
+def test_data() -> pathlib.Path:
+    """The folder of samples of real image data sets: tfds/ (prepared) and raw/ (as downloaded)."""
+    folder = os.environ.get('MI_SSL_TEST_DATA')
+    if not folder:
+        pytest.skip('needs real images: set MI_SSL_TEST_DATA to a folder with tfds/ and raw/')
+    return pathlib.Path(folder)
