@@ -1,22 +1,58 @@
-"""Data sets by name: `load('gaussian', data_dir)` returns a `source.Resident`."""
+"""Data sets by name: `load('gaussian', data_dir)` holds one in memory, `stream` reads it while it is used."""
 
 import importlib
 
-from mi_ssl_jax.data.source import Resident, Split, few_labels
+from mi_ssl_jax.data import prepared, resident, streamed
+from mi_ssl_jax.data.source import Resident, Split, few_labels, subset
 
-_MODULES = {'gaussian': 'gaussian', 'digits': 'digits'}  # name -> module of this package with load(data_dir)
+_GENERATED = ('gaussian', 'digits')  # modules of this package: they prepare themselves at first use
+_IMAGES = {  # name -> the version that is read, what its prepare command still needs
+    'cifar10': ('3.', ''),
+    'cifar100': ('3.', ''),
+    'tiny_imagenet': ('1.', ' --source=tiny-imagenet-200.zip'),
+    'imagenet2012': ('5.', ' --source=ILSVRC2012_FOLDER'),
+    'imagenet100': ('1.', ' --source=ILSVRC2012_FOLDER'),
+    'image_folder': ('1.', ' --source=FOLDER'),
+}
 
 
 def names() -> list[str]:
-    """The data sets this package knows."""
-    return sorted(_MODULES)
+    """The data sets this package knows. Other sets of labelled images that TFDS prepared can be named too."""
+    return sorted([*_GENERATED, *_IMAGES])
 
 
-def load(name: str, data_dir: str | None) -> Resident:
+def load(name: str, data_dir: str | None, *, short_side: int | None = None) -> Resident:
     """The data set `name` from the TFDS folder `data_dir` (None: TFDS_DATA_DIR, else ~/tensorflow_datasets).
 
-    Raises ValueError for an unknown name, and when the data are neither prepared nor can be prepared there.
+    short_side: of the square that images of different sizes become, in pixels; None for all other sets.
+    Raises ValueError for an unknown name, for data that are not prepared, damaged, or larger than the memory.
     """
-    if name not in _MODULES:
-        raise ValueError(f'unknown data set {name!r}: known are {", ".join(names())}')
-    return importlib.import_module(f'mi_ssl_jax.data.{_MODULES[name]}').load(data_dir)
+    if name in _GENERATED:
+        return importlib.import_module(f'mi_ssl_jax.data.{name}').load(data_dir)
+    return resident.load(find(name, data_dir), short_side=short_side)
+
+
+def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
+    """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as `load`."""
+    return streamed.Stream(find(name, data_dir), canvas)
+
+
+def prepare_command(name: str, data_dir: str | None) -> str:
+    """The command that prepares a known data set in `data_dir`."""
+    folder = f' --data_dir={data_dir}' if data_dir else ''
+    return f'python -m mi_ssl_jax.data.prepare {name}{folder}{_IMAGES[name][1] if name in _IMAGES else ""}'
+
+
+def find(name: str, data_dir: str | None) -> prepared.Prepared:
+    """Where the image data set `name` lies and what it holds, without reading it. Errors as `load`."""
+    if name in _IMAGES:
+        command = prepare_command(name, data_dir)
+        return prepared.find(name, data_dir, version=_IMAGES[name][0], command=command)
+    try:  # a set of TFDS's own
+        command = f'tfds build {name} --file_format=array_record'
+        return prepared.find(name, data_dir, version='', command=command)
+    except ValueError as error:
+        if (prepared.records.root(data_dir) / name).is_dir():
+            raise
+        raise ValueError(f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image '
+                         'set that is prepared in ArrayRecord') from error

@@ -26,7 +26,8 @@ def spec() -> records.Spec:
         features=lambda tfds: tfds.features.FeaturesDict({
             'image': tfds.features.Image(shape=(8, 8, 1), encoding_format='png'),
             'label': tfds.features.ClassLabel(num_classes=10)}),
-        shards={'train': [lambda: _examples(order[:TRAIN])], 'test': [lambda: _examples(order[TRAIN:])]})
+        shards={'train': [lambda: _examples(order[:TRAIN])], 'test': [lambda: _examples(order[TRAIN:])]},
+        finish=lambda: None)
 
 
 def _examples(chosen: np.ndarray):

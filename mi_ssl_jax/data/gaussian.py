@@ -32,7 +32,8 @@ def spec() -> records.Spec:
         features=lambda tfds: tfds.features.FeaturesDict({
             'point': tfds.features.Tensor(shape=(2,), dtype=np.float32),
             'label': tfds.features.ClassLabel(num_classes=CLUSTERS)}),
-        shards={'train': [lambda: _examples(draw(0))], 'test': [lambda: _examples(draw(1))]})
+        shards={'train': [lambda: _examples(draw(0))], 'test': [lambda: _examples(draw(1))]},
+        finish=lambda: None)
 
 
 def _examples(split: Split):

@@ -1,6 +1,6 @@
 """TFDS data sets in ArrayRecord, written and found without TensorFlow.
 
-A data set is written shard by shard in the order its file gives: TFDS's own shuffling needs TensorFlow above 1 GB.
+Sets are written shard by shard, in the order their file gives: TFDS's shuffling needs TensorFlow above 1 GB.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ class Spec(NamedTuple):
 
     features: function of the tensorflow_datasets module (it is imported late) -> tfds.features.FeaturesDict.
     shards: split name -> one generator function a record file.
+    finish: called when all records are written; when it raises, none of them is kept.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Spec(NamedTuple):
     citation: str
     features: Callable[[Any], Any]
     shards: Mapping[str, Sequence[Shard]]
+    finish: Callable[[], None]
 
 
 @functools.cache
@@ -84,8 +86,8 @@ def _locked(home: Path):
         home.mkdir(parents=True, exist_ok=True)
         lock = open(home / '.lock', 'w')
     except OSError as error:
-        raise ValueError(f'cannot write data into {home} ({error.strerror}): give a writable folder by '
-                         f'--config.data.dir or TFDS_DATA_DIR') from None
+        raise ValueError(f'cannot write data into {home} ({error.strerror}): choose a writable folder by '
+                         '--config.data.dir (prepare: --data_dir) or TFDS_DATA_DIR') from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -100,6 +102,7 @@ def _write_and_rename(spec: Spec, home: Path, target: Path) -> None:
         with quiet(), contextlib.redirect_stdout(io.StringIO()):  # TFDS announces "downloading" by print
             builder = _builder(spec)(data_dir=scratch, file_format='array_record')
             builder.download_and_prepare()
+        spec.finish()
         os.rename(builder.data_dir, target)
     except OSError:
         if not (target / 'dataset_info.json').exists():  # else another host was first: its copy is as good

@@ -50,3 +50,23 @@ def few_labels(y: np.ndarray, *, per_class: int, draw: int) -> np.ndarray:
             raise ValueError(f'cannot choose {per_class} examples of class {label}: it has {len(members)}')
         chosen.append(random.permutation(members)[:per_class])
     return np.sort(np.concatenate(chosen))
+
+
+def subset(y: np.ndarray, name: str) -> np.ndarray:
+    """Indices of a fixed part of a training set, chosen class by class, sorted: (m,) int64.
+
+    'all'; 'select', a tenth on which probes choose their hyperparameters, and 'fit', the other nine tenths;
+    'sample', about 10,000 examples for looking at training data; '1%' and '10%', labelled fractions.
+    y: (n,) integer labels. Raises ValueError for another name.
+    """
+    y = np.asarray(y)
+    sample = min(1.0, 10_000 / len(y))
+    shares = {'all': 1.0, 'select': 0.1, 'fit': 0.1, 'sample': sample, '1%': 0.01, '10%': 0.1}
+    if name not in shares:
+        raise ValueError(f'unknown subset {name!r}: known are {", ".join(shares)}')
+    random = np.random.RandomState({'1%': 1, '10%': 2}.get(name, 0))  # 'select' and 'fit' complete each other
+    chosen = np.zeros(len(y), bool)
+    for label in np.unique(y):
+        members = random.permutation(np.flatnonzero(y == label))
+        chosen[members[:max(1, round(shares[name] * len(members)))]] = True
+    return np.flatnonzero(~chosen if name == 'fit' else chosen)

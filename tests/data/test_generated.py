@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def test_gaussian_statistics(mixture, name):
     assert abs((z[:, 0] * z[:, 1]).mean()) < 4 / np.sqrt(n / 2)
     for k in range(5):
         assert np.all(np.abs(noise[split.y == k].mean(axis=0)) < 4 * 0.05 / np.sqrt(500))
-    # A pentagon has second moment I/2, so E[x x'] = (1/2 + sigma^2) I; the cross term's sd is sigma sqrt(2 / n).
+    # A pentagon has second moment I/2, so E[x x'] = (1/2 + sigma^2) I; cross terms have sd sigma sqrt(2/n).
     second = split.x.T.astype(np.float64) @ split.x / 2500
     np.testing.assert_allclose(second, (0.5 + 0.05 ** 2) * np.eye(2), atol=4 * 0.05 * np.sqrt(2 / 2500))
 
@@ -111,10 +113,25 @@ def test_two_processes_prepare_at_once(tmp_path):
     assert sorted(p.name for p in (tmp_path / 'gaussian').iterdir()) == ['.lock', '1.0.0']
 
 
+def test_second_writer_waits_and_uses_the_first_copy(tmp_path):
+    def never():
+        raise AssertionError('the second writer writes')
+    spec = gaussian.spec()._replace(shards={'train': [never]})
+    folder = tmp_path / 'gaussian' / '1.0.0'
+    with ThreadPoolExecutor(1) as pool:
+        with records._locked(folder.parent):
+            second = pool.submit(records.write, spec, tmp_path)
+            time.sleep(0.2)
+            assert not second.done()
+            folder.mkdir()
+            (folder / 'dataset_info.json').write_text('{}')
+        assert second.result(timeout=30) == folder
+
+
 def test_loser_of_a_race_between_hosts_uses_the_winners_copy(tmp_path):
     folder = records.write(gaussian.spec(), tmp_path)
     before = (folder / 'dataset_info.json').stat().st_ino
-    records._write_and_rename(gaussian.spec(), folder.parent, folder)  # as if the lock did not reach the winner
+    records._write_and_rename(gaussian.spec(), folder.parent, folder)  # as if no lock reached the winner
     assert (folder / 'dataset_info.json').stat().st_ino == before
     assert not list(folder.parent.glob('incomplete.*'))
 

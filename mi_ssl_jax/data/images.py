@@ -1,0 +1,85 @@
+"""Image bytes: checked, decoded, encoded and resized with OpenCV (no TensorFlow)."""
+
+import re
+
+import cv2
+import numpy as np
+
+cv2.setNumThreads(0)  # images are decoded by many threads or processes already
+
+_NEXT_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')  # in a JPEG scan: not stuffing, not a restart
+_PNG_SIGNATURE, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
+
+
+def decode(data: bytes, channels: int) -> np.ndarray:
+    """(H, W, channels) uint8 pixels of an encoded image: RGB for 3 channels, grey for 1.
+
+    The orientation tag is not applied, as in TFDS and torchvision. Raises ValueError if it is no image.
+    """
+    flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+    if not data:
+        raise ValueError('empty file')
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise ValueError('not an image that can be decoded')
+    return image[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Lossless bytes of (H, W, 3) RGB or (H, W, 1) grey uint8 pixels."""
+    if image.shape[-1] == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.png', image)[1].tobytes()
+
+
+def checked_rgb(data: bytes, *, size: int | None) -> bytes:
+    """The bytes of one image file as they are to be stored: sound, and of three 8-bit channels.
+
+    JPEG files of three channels stay as they are. All others (grey, CMYK, PNG, ...) become lossless RGB PNG.
+    size: the width and height that the image must have; None for any.
+    Raises ValueError, saying what is wrong, for empty, truncated and undecodable files and the wrong size.
+    """
+    is_jpeg = data.startswith(b'\xff\xd8')
+    channels = _jpeg_channels(data) if is_jpeg else None
+    if is_jpeg and channels is None or data.startswith(_PNG_SIGNATURE) and _PNG_END not in data:
+        raise ValueError('truncated')  # some versions of OpenCV fill the missing part with grey
+    image = decode(data, 3)
+    if size is not None and image.shape != (size, size, 3):
+        raise ValueError(f'{image.shape[1]}x{image.shape[0]} pixels instead of {size}x{size}')
+    return data if channels == 3 else encode_png(image)
+
+
+def _jpeg_channels(data: bytes) -> int | None:
+    """Number of colour components of a JPEG file; None when it breaks off before its end marker."""
+    position, channels = 2, None
+    while position + 2 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker == 0xFF:  # filler between segments
+            position += 1
+            continue
+        if marker == 0xD9:
+            return channels
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and position + 9 < len(data):
+            channels = data[position + 9]  # the frame header: length, precision, height, width, components
+        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
+        if marker == 0xDA:  # compressed pixels follow the scan header up to the next marker
+            following = _NEXT_MARKER.search(data, position)
+            if following is None:
+                return None
+            position = following.start()
+    return None
+
+
+def square(image: np.ndarray, side: int, *, offset: float) -> np.ndarray:
+    """A (side, side, C) square of an image: cut from its long side, then resized without aliasing.
+
+    offset: where the square lies along the longer side, 0 (top or left) to 1 (bottom or right).
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    top, left = round(offset * (height - shorter)), round(offset * (width - shorter))
+    region = image[top:top + shorter, left:left + shorter]
+    if shorter == side:
+        return region
+    area = cv2.INTER_AREA if side < shorter else cv2.INTER_CUBIC  # area averaging is the antialiased choice
+    return cv2.resize(region, (side, side), interpolation=area).reshape(side, side, -1)

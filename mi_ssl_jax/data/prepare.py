@@ -1,0 +1,72 @@
+"""Prepares a data set: python -m mi_ssl_jax.data.prepare NAME --data_dir=DIR [--source=PATH] [--skip_bad]"""
+
+import argparse
+import signal
+import sys
+
+import numpy as np
+
+from mi_ssl_jax import data
+from mi_ssl_jax.data import cifar, folders, plan, records
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0, or 2 after one line (and one more for each bad file) that says what is wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that an ended run cleans up too
+    parser = argparse.ArgumentParser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
+    parser.add_argument('name', help=', '.join(data.names()))
+    parser.add_argument('--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets')
+    parser.add_argument('--source', help='folder or archive with the original files')
+    parser.add_argument('--classes', help='imagenet100: a file with one class folder a line, another choice')
+    parser.add_argument('--skip_bad', action='store_true', help='leave damaged and mislabelled files out')
+    given = parser.parse_args(arguments)
+    try:
+        _prepare(given)
+    except plan.BadFiles as error:
+        print(*(f'bad file: {file}' for file in error.files), f'error: {error}', sep='\n', file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted: nothing was written; the same command starts again', file=sys.stderr)
+        return 130
+    return 0
+
+
+def _prepare(given: argparse.Namespace) -> None:
+    if given.name not in data.names():
+        raise ValueError(f'unknown data set {given.name!r}: known are {", ".join(data.names())}')
+    if given.classes and given.name != 'imagenet100':
+        raise ValueError(f'--classes is for imagenet100, not for {given.name}')
+    if given.name in ('gaussian', 'digits'):
+        data.load(given.name, given.data_dir)
+        print(f'{given.name} is prepared in {records.root(given.data_dir) / given.name}')
+        return
+    try:
+        existing = data.find(given.name, given.data_dir)
+        print(f'{given.name} is prepared already: {existing.folder} (remove that folder to prepare it again)')
+        return
+    except ValueError:
+        pass  # missing, or not usable: then plan.write tells
+    if given.name in folders.NAMES:
+        chosen = folders.plan(given.name, given.source, given.classes)
+    else:
+        chosen = cifar.plan(given.name, given.source, given.data_dir)
+    _report(plan.write(chosen, given.data_dir, skip_bad=given.skip_bad), chosen)
+
+
+def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
+    for file in summary.bad:
+        print(f'left out: {file}')
+    for split, counts in summary.counts.items():
+        each = f'{min(counts)}' if min(counts) == max(counts) else f'{min(counts)} to {max(counts)}'
+        print(f'{split}: {sum(counts):,} images, {len(counts)} classes of {each}')
+        if min(counts) != max(counts) and len(counts) <= 20:
+            print('    ' + ', '.join(f'{name} {count}' for name, count in zip(chosen.class_names, counts)))
+    size = np.sum([file.stat().st_size for file in summary.folder.iterdir()])
+    print(f'{summary.folder}: {size / 1e6:,.1f} MB in {summary.seconds:.1f} s')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
