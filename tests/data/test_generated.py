@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -147,6 +148,13 @@ def test_interrupt_leaves_nothing_and_the_next_start_cleans_up(tmp_path):
     (tmp_path / 'gaussian' / f'incomplete.{socket.gethostname()}.killed' / 'gaussian').mkdir(parents=True)
     records.write(gaussian.spec(), tmp_path)
     assert sorted(p.name for p in (tmp_path / 'gaussian').iterdir()) == ['.lock', '1.0.0']
+
+
+def test_preparation_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    (tmp_path / 'temporary').mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'temporary'))
+    data.load('gaussian', str(tmp_path / 'data'))
+    assert not list((tmp_path / 'temporary').iterdir())
 
 
 def test_folder_that_cannot_be_written(tmp_path):
