@@ -16,10 +16,8 @@ ZA = RNG.standard_normal((23, 5)).astype(np.float32)
 ZB = (ZA + 0.5 * RNG.standard_normal((23, 5))).astype(np.float32)
 NAMES = ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')
 COSINE = functools.partial(critics.cosine, temperature=0.2)
-CRITICS = {
-    'dot': functools.partial(critics.dot, temperature=2.0),
-    'distance': functools.partial(critics.negative_squared_distance, temperature=2.0),
-}
+DOT = functools.partial(critics.dot, temperature=2.0)
+DISTANCE = functools.partial(critics.negative_squared_distance, temperature=2.0)
 
 
 def direct_terms(name, za, zb, critic, block_size=None, **options):
@@ -40,15 +38,16 @@ def relative_error(actual, expected):
 class BlockedTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.product(name=NAMES, block_size=(8, 64))
-    def test_equals_the_direct_form(self, name, block_size):
-        arguments = dict(name=name, critic=COSINE, block_size=block_size)
+    @parameterized.named_parameters(*zip(NAMES, NAMES))
+    def test_equals_the_direct_form(self, name):
+        arguments = dict(name=name, critic=COSINE, block_size=8)
         both = [self.variant(jax.value_and_grad(functools.partial(weighted, f, **arguments), (0, 1)))(ZA, ZB)
                 for f in (bounds.blocked_terms, direct_terms)]
         assert relative_error(*both) <= 1e-5
 
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(('dot', 'dv', CRITICS['dot'], 23), ('distance', 'jsd', CRITICS['distance'], 1))
+    @chex.variants(with_jit=True)
+    @parameterized.named_parameters(('whole', 'dv', COSINE, 23), ('larger_than_the_batch', 'infonce', COSINE, 64),
+                                    ('dot', 'dv', DOT, 16), ('distance', 'jsd', DISTANCE, 1))
     def test_other_critics_and_block_sizes(self, name, critic, block_size):
         arguments = dict(name=name, critic=critic, block_size=block_size)
         both = [self.variant(jax.value_and_grad(functools.partial(weighted, f, **arguments), (0, 1)))(ZA, ZB)
@@ -56,7 +55,7 @@ class BlockedTest(chex.TestCase):
         assert relative_error(*both) <= 1e-5
 
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(*zip(NAMES, NAMES))
+    @parameterized.named_parameters(('dv', 'dv'), ('taylor_dv', 'taylor_dv'))
     def test_gradient_reaches_what_the_critic_closes_over(self, name):
         weight = np.eye(5, dtype=np.float32) + 0.1 * RNG.standard_normal((5, 5)).astype(np.float32)
 
@@ -69,7 +68,7 @@ class BlockedTest(chex.TestCase):
                 for f in (bounds.blocked_terms, direct_terms)]
         assert relative_error(*both) <= 1e-5
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     def test_under_vmap(self):
         stacked = np.stack([ZA, 2 * ZB])
 
@@ -81,18 +80,18 @@ class BlockedTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_value_alone(self):
-        for name in NAMES:
+        for name in ('dv', 'taylor_dv'):
             actual = self.variant(lambda a, b: bounds.blocked(name, a, b, COSINE, 8))(ZA, ZB)
             terms = direct_terms(name, ZA, ZB, COSINE)
             np.testing.assert_allclose(actual, terms.joint - terms.marginal, rtol=1e-5)
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     def test_variance_weight(self):
         both = [self.variant(lambda a, b: f('taylor_dv', a, b, COSINE, 8, variance_weight=1.0))(ZA, ZB)
                 for f in (bounds.blocked_terms, direct_terms)]
         assert relative_error(*both) <= 1e-5
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv', 1e30), ('infonce', 'infonce', 1e30), ('jsd', 'jsd', 1e30),
                                     ('taylor_dv', 'taylor_dv', 1e15), ('nwj', 'nwj', 80.0))
     def test_finite_to_the_end_of_its_range(self, name, largest):
@@ -106,7 +105,7 @@ class BlockedTest(chex.TestCase):
             chex.assert_tree_all_finite(gradient(signs, zb))
 
 
-@pytest.mark.parametrize('name', ['dv', 'infonce', 'taylor_dv'])
+@pytest.mark.parametrize('name', ['dv', 'infonce'])
 def test_memory_does_not_grow_with_n_squared(name):
     n = 2048
     z = jax.ShapeDtypeStruct((n, 8), jnp.float32)

@@ -38,7 +38,7 @@ class BoundsTest(chex.TestCase):
             # 1e-5 for nwj: the exponential of scores near 20, each rounded to 2e-6.
             np.testing.assert_allclose(actual, oracles.BOUNDS[name](np.float64(scores)), rtol=1e-5, atol=1e-5)
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(*NAMES)
     def test_gradient_equals_differences(self, name):
         with goldens.x64():
@@ -54,7 +54,7 @@ class BoundsTest(chex.TestCase):
         np.testing.assert_allclose(terms.joint, joint, rtol=1e-6)
         np.testing.assert_allclose(terms.joint - terms.marginal, in_batch(name, SCORES), rtol=1e-5)
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(*NAMES)
     def test_permutation_of_the_samples_changes_nothing(self, name):
         order = RNG.permutation(6)
@@ -70,7 +70,7 @@ class BoundsTest(chex.TestCase):
                        np.eye(6) * largest, -np.eye(6) * largest):
             chex.assert_tree_all_finite(gradient(np.float32(scores)))
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'), ('jsd', 'jsd'))
     def test_an_overflowing_masked_score_leaves_the_marginal_term_alone(self, name):
         def marginal(scores):
@@ -94,7 +94,7 @@ class BoundsTest(chex.TestCase):
         for scale in (1.0, 10.0, 1e3, 1e6):
             assert bound(pairs.in_batch(np.float32(SCORES + scale * np.eye(6)))) <= np.float32(math.log(6))
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'), ('taylor', 'taylor_dv'))
     def test_a_constant_added_to_the_scores_changes_nothing(self, name):
         actual = self.variant(functools.partial(in_batch, name))(SCORES + 3)
@@ -112,7 +112,7 @@ class BoundsTest(chex.TestCase):
         za, zb = SCORES[:, :3], SCORES[:, 3:]
         np.testing.assert_allclose(self.variant(bounds.eq13)(za, zb), oracles.eq13(za, zb), rtol=1e-6)
 
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'))
     def test_scores_made_by_a_product_of_1e30(self, name):
         # Under jit the product may be fused, unrounded, into the subtraction of the maximum.
