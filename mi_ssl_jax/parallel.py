@@ -109,9 +109,16 @@ def place(tree: Tree, layout: Layout) -> Tree:
     return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
 
 
-def per_seed(function: Callable, tree: Tree, layout: Layout) -> Tree:
+def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
     """Apply a function that only takes trees apart or puts them together to every seed's tree."""
-    return tuple(function(member) for member in tree) if layout.mode == 'loop' else function(tree)
+    if layout.mode == 'loop':
+        return tuple(function(*own) for own in zip(tree, *others, strict=True))
+    return function(tree, *others)
+
+
+def unzip(pairs: Tree, layout: Layout) -> tuple[Tree, Tree]:
+    """A population of pairs as a pair of populations."""
+    return tuple(zip(*pairs, strict=True)) if layout.mode == 'loop' else pairs
 
 
 def over_seeds(function: Callable, layout: Layout, *, shared: int = 0) -> Callable:

@@ -1,0 +1,11 @@
+"""Barlow Twins on handwritten digits.
+
+python -m mi_ssl_jax.main --config=configs/barlow_digits.py
+"""
+
+from configs import digits
+
+
+def get_config():
+    return digits.base(
+        'barlow', redundancy_weight=0.005)

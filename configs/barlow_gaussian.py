@@ -1,0 +1,10 @@
+"""Barlow Twins on the Gaussian mixture: Table 2, 81.6 degrees. The loss sees the output before l2-normalisation: our choice.
+
+python -m mi_ssl_jax.main --config=configs/barlow_gaussian.py
+"""
+
+from configs import gaussian
+
+
+def get_config():
+    return gaussian.base('barlow', redundancy_weight=0.005)

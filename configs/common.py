@@ -1,0 +1,68 @@
+"""Every field a configuration has, with its unit. A configuration is `base()` plus what its experiment changes."""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def base() -> ConfigDict:
+    """The fields all experiments share."""
+    config = ConfigDict()
+    config.seed = 0  # of the first seed; the others count up from it
+    config.seeds = 1  # independent copies trained side by side
+    config.batch_size = 256  # examples a step, over all devices
+    config.epochs = 100  # passes over the data; for SDMI an epoch is one E pass and one M pass
+    config.warmup_epochs = 0  # linear warm-up of the learning rate, then cosine to 0
+    config.lr = 0.05  # absolute: not scaled with the batch
+    config.weight_decay = 0.0
+    config.period = 0  # steps of a phase before the next takes over; 0 = a whole pass (Algorithm 1)
+    config.log_every = 50  # steps between two lines of metrics.jsonl, which are also the points a run can resume from
+    config.devices = 0  # 0 = all local devices
+    config.mode = 'auto'  # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
+
+    config.method = ConfigDict({'name': ''})  # the method's own arguments beside it
+
+    config.optimizer = ConfigDict()
+    config.optimizer.name = 'sgd'  # sgd, adamw or lars
+    config.optimizer.momentum = 0.9  # of sgd and lars
+
+    config.data = ConfigDict()
+    config.data.name = ''
+    config.data.dir = ''  # where TFDS keeps prepared data; '' = TFDS_DATA_DIR, else TFDS's default
+
+    config.data.limit = 0  # train on this many examples, evenly picked in the data set's order; 0 = all
+
+    config.views = ConfigDict()
+    config.views.name = ''
+    config.views.options = ConfigDict()  # the pipeline's own arguments
+
+    config.net = ConfigDict()
+    config.net.name = ''
+    config.net.projector = ()  # widths, hidden layers first; () = none
+    config.net.predictor = ()  # hidden widths, for methods that have a predictor
+    config.net.dtype = 'float32'  # compute dtype, or 'bfloat16'; parameters and statistics are float32
+    config.net.options = ConfigDict()  # network name -> its own arguments
+
+    config.mi = ConfigDict()
+    config.mi.every = 1  # epochs between two evaluations
+    config.mi.temperature = 1.0  # of the cosine critic that measures
+    config.mi.batch_size = 2500  # held-out examples encoded at a time
+
+    config.probe = ConfigDict()
+    config.probe.at_end = False  # linear probe and kNN when training ends
+    config.probe.few_labels = 10  # labels a class of the second linear probe
+    config.probe.knn_neighbours = 20
+    config.probe.knn_temperature = 0.07
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.minutes = 5.0  # between two checkpoints; there is always one at the end
+    config.checkpoint.keep = 2
+    return config
+
+
+def method(name: str, **arguments) -> ConfigDict:
+    """A method and its arguments; None is written 'none' on the command line."""
+    return ConfigDict({'name': name, **arguments})
+
+
+def optional_int(value: int | None = None) -> config_dict.FieldReference:
+    """An integer field that may be unset."""
+    return config_dict.FieldReference(value, field_type=int)

@@ -1,0 +1,11 @@
+"""MoCo-v3 on handwritten digits.
+
+python -m mi_ssl_jax.main --config=configs/mocov3_digits.py
+"""
+
+from configs import common, digits
+
+
+def get_config():
+    return digits.base(
+        'mocov3', temperature=0.1, momentum=0.99, momentum_schedule='cosine', predictor=True, objective='infonce', block_size=common.optional_int())

@@ -1,0 +1,165 @@
+"""From a configuration to what it names: data, networks, method, optimiser, layout. Everything is checked here, before
+anything is compiled."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from mi_ssl_jax import data, methods, nets, parallel
+from mi_ssl_jax.augment import views
+from mi_ssl_jax.evals import watch
+from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import optim, step
+from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train.state import Experiment, State
+
+Tree = Any
+
+
+class Setup(NamedTuple):
+    """A configuration made concrete."""
+
+    config: ConfigDict
+    source: data.Resident
+    experiment: Experiment
+    width: int  # of the embedding z
+
+    @property
+    def method(self) -> api.Method:
+        return self.experiment.method
+
+    @property
+    def layout(self) -> parallel.Layout:
+        return self.experiment.layout
+
+
+def setup(config: ConfigDict) -> Setup:
+    """Load the data and build the experiment. ValueError, in one line, for anything that cannot work."""
+    source = _limited(data.load(config.data.name, config.data.dir or None), config.data.limit)
+    _check_numbers(config, len(source.train.x))
+    pipeline = views.load(config.views.name, **config.views.options)
+    layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
+    if config.batch_size % len(layout.devices):
+        raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices')
+    parts = _parts(config, layout, jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.train.x[0])[0])
+    arguments = method_arguments(config)
+    steps = len(source.train.x) // config.batch_size
+    schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
+
+    def build(hyper: Mapping[str, Any]) -> api.Method:
+        own = {name: hyper[name] for name in ('temperature',) if name in arguments}
+        return methods.load(config.method.name, parts, **{**arguments, **own})
+
+    def optimiser(hyper: Mapping[str, Any], phase: api.Phase):
+        return optim.make(config.optimizer.name, lr=hyper['lr'], weight_decay=hyper['weight_decay'],
+                          momentum=config.optimizer.momentum, schedule=schedule, groups=phase.groups)
+
+    hyper = {'lr': config.lr, 'weight_decay': config.weight_decay}
+    if 'temperature' in arguments:
+        hyper['temperature'] = arguments['temperature']
+    experiment = Experiment(build, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
+                            config.epochs, config.period or steps)
+    for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
+        optimiser(hyper, phase)
+    mode = _mode(config.mode, experiment, source)
+    return Setup(config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding)
+
+
+def method_arguments(config: ConfigDict) -> dict[str, Any]:
+    """The method's own arguments; 'none' stands for None, which the command line cannot say."""
+    own = {name: value for name, value in config.method.items() if name != 'name'}
+    return {name: None if value == 'none' else value for name, value in own.items()}
+
+
+def initial(ready: Setup) -> Tree:
+    """The population before step one."""
+    example = ready.source.train.x[0]
+    create = functools.partial(states.init, experiment=ready.experiment, example=example)
+    states_ = [create(ready.config.seed + number, hyper) for number, hyper in enumerate(ready.experiment.hyper)]
+    return parallel.population(states_, ready.layout)
+
+
+def abstract(ready: Setup) -> State:
+    """Shapes and dtypes of the stacked population, with nothing computed."""
+    one = jax.eval_shape(lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.train.x[0]))
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one)
+
+
+def stacked(population: Tree, layout: parallel.Layout) -> State:
+    """The population on the host, each array with a leading axis of seeds: the form of checkpoints."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, parallel.members(population, layout)))
+
+
+def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
+    """The inverse of `stacked`."""
+    return parallel.population([jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)], layout)
+
+
+def measure(ready: Setup):
+    """The evaluation of this experiment; see evals.watch.make."""
+    config, source = ready.config, ready.source
+    plain = views.evaluation(config.views.name)
+    inputs = watch.held_out(source.test.x, source.test.y, views=ready.experiment.views, plain=plain,
+                            classes=len(source.class_names), centres=source.centres)
+    return watch.make(ready.method, ready.layout, inputs, temperature=config.mi.temperature,
+                      batch_size=config.mi.batch_size)
+
+
+def _limited(source: data.Resident, limit: int) -> data.Resident:
+    """The source with `limit` training examples, evenly picked in the data set's order; all of them for 0."""
+    size = len(source.train.x)
+    if not 0 <= limit <= size:
+        raise ValueError(f'data.limit={limit}, but {source.name} has {size} training examples')
+    chosen = np.arange(limit or size) * size // (limit or size)
+    return source._replace(train=data.Split(source.train.x[chosen], source.train.y[chosen]))
+
+
+def _parts(config: ConfigDict, layout: parallel.Layout, view: jax.ShapeDtypeStruct) -> api.Parts:
+    if config.net.dtype not in ('float32', 'bfloat16'):
+        raise ValueError(f"net.dtype='{config.net.dtype}': use 'float32' or 'bfloat16'")
+    dtype = jnp.dtype(config.net.dtype)
+    options = config.net.options.get(config.net.name, {})
+    backbone = nets.load(config.net.name, dtype=dtype, axis_name=layout.axis, **options)
+    projector = tuple(config.net.projector)
+    width = projector[-1] if projector else _width(backbone, view)
+    return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, layout.axis)
+
+
+def _width(backbone, view: jax.ShapeDtypeStruct) -> int:
+    x = jax.ShapeDtypeStruct((2, *view.shape), view.dtype)
+    features, _ = jax.eval_shape(lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x)
+    return features.shape[-1]
+
+
+def _mode(mode: str, experiment: Experiment, source: data.Resident) -> str:
+    if mode in ('scan', 'loop'):
+        return mode
+    if mode != 'auto':
+        raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
+    single = experiment._replace(layout=experiment.layout._replace(devices=experiment.layout.devices[:1]))
+    phase = experiment.method.phases[0]
+    state = states.init(0, experiment.hyper[0], experiment, source.train.x[0])
+    halves = states.split(state, experiment.method, phase)
+    order = jnp.zeros((experiment.steps_per_pass, experiment.batch_size), jnp.int32)
+    return parallel.choose_mode(step.make(single, phase.name), *halves, jnp.asarray(source.train.x), order)
+
+
+def _check_numbers(config: ConfigDict, size: int) -> None:
+    least = {'seeds': 1, 'epochs': 1, 'batch_size': 2, 'log_every': 1, 'period': 0, 'devices': 0, 'warmup_epochs': 0,
+             'lr': 0.0, 'weight_decay': 0.0}
+    for name, bound in least.items():
+        if not config[name] >= bound:
+            why = ': a batch of one has no marginal pairs and no batch statistics' if name == 'batch_size' else ''
+            raise ValueError(f'{name}={config[name]} must be at least {bound}{why}')
+    if config.batch_size > size:
+        raise ValueError(f'batch_size={config.batch_size}, but {config.data.name} has {size} training examples: '
+                         f'use at most {size}')
+    if config.warmup_epochs >= config.epochs:
+        raise ValueError(f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}')
+    if config.mi.every < 1 or config.mi.batch_size < 2:
+        raise ValueError('mi.every must be at least 1 and mi.batch_size at least 2')

@@ -1,0 +1,42 @@
+"""What a finished run gets: probes where the data have labels worth probing, pictures, a report."""
+
+import json
+from pathlib import Path
+
+from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import probe, run
+from mi_ssl_jax.evals import collapse
+
+
+def finish(ready: experiments.Setup, workdir: Path) -> None:
+    """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
+    from mi_ssl_jax.figures import report, training  # matplotlib is slow to import, and bad input should not wait for it
+    if ready.config.probe.at_end:
+        print(probe.text(probed(ready, workdir)))
+    for line in collapses(ready, workdir):
+        print(line)
+    for picture in training.draw(workdir):
+        print(f'drew {picture}')
+    print(f'wrote {report.write(workdir)}')
+
+
+def probed(ready: experiments.Setup, workdir: Path) -> dict:
+    """The run's probe.json, made anew when it is missing, of another epoch or of other settings."""
+    path = workdir / 'probe.json'
+    if path.exists():
+        result = json.loads(path.read_text())
+        if result['settings'] == probe.settings(ready):
+            return result
+    population, _ = run.restore(ready, workdir)
+    return probe.write(ready, population, workdir)
+
+
+def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
+    """One line a collapsed branch, from the run's own figures."""
+    lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    history = [line['collapse'] for line in lines if 'collapse' in line]
+    found = []
+    for branch, figures in history[-1].items():
+        sentence = collapse.sentence(figures, dimension=ready.width, history=[past[branch] for past in history[1:]])
+        found += [f'{branch}: {sentence}'] if sentence else []
+    return found

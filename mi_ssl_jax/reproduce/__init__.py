@@ -1,0 +1,1 @@
+"""The paper's tables and figures by command: python -m mi_ssl_jax.reproduce gaussian --seeds=12"""

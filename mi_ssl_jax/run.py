@@ -1,0 +1,193 @@
+"""One run in its folder: train or resume, write what was measured, save, and finish with probes, pictures and a report."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import parallel
+from mi_ssl_jax.train import loop
+from mi_ssl_jax.train.checkpoint import Store
+from mi_ssl_jax.train.metrics import Writer, plain
+
+# Fields that may differ between a run and its resumption: they do not change what a step computes.
+FREE = ('epochs', 'checkpoint', 'probe', 'data.dir')
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; it did so at a chunk's end, with a checkpoint. signal: its number."""
+
+    def __init__(self, number: int):
+        super().__init__(f'stopped by {signal.Signals(number).name} with a checkpoint; the same command resumes')
+        self.signal = number
+
+
+def run(config: ConfigDict, workdir: Path, *, say: Callable[[str], None] = print) -> experiments.Setup:
+    """Train `config` in `workdir` to its last epoch, from where the folder stands. Returns the setup, for probes.
+
+    ValueError: a configuration that cannot work, or a folder of another configuration or in use. train.loop.Diverged: a
+    loss that is not finite; the last good checkpoint stays. Interrupted: SIGINT or SIGTERM.
+    """
+    with _claim(workdir):
+        _check_same(config, workdir)
+        ready = experiments.setup(config)
+        write_json(workdir / 'config.json', json.loads(config.to_json()))
+        write_json(workdir / 'environment.json', environment(ready.layout))
+        store = Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
+        with contextlib.closing(store):
+            _train(ready, workdir, store, say)
+    return ready
+
+
+def restore(ready: experiments.Setup, workdir: Path, *, say: Callable[[str], None] = print):
+    """(population, progress) of a run's newest good checkpoint. ValueError when there is none."""
+    with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
+        found = store.restore(experiments.abstract(ready))
+    if found is None:
+        raise ValueError(f'{workdir} holds no checkpoint: train it first with python -m mi_ssl_jax.main')
+    return experiments.from_stacked(found[1], ready.layout), found[2]
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The configuration of a run. ValueError when the folder holds none."""
+    try:
+        return ConfigDict(json.loads((workdir / 'config.json').read_text()), type_safe=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{workdir} is not the folder of a run: {error}') from error
+
+
+def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[[str], None]) -> None:
+    config, layout = ready.config, ready.layout
+    found = store.restore(experiments.abstract(ready))
+    if found is None:
+        population, progress = experiments.initial(ready), {'chunk': 0, 'epoch': 0, 'bytes': 0}
+    else:
+        population, progress = experiments.from_stacked(found[1], layout), found[2]
+        if progress['epoch'] >= config.epochs:
+            say(f"{workdir} is finished ({progress['epoch']:g} epochs); set more epochs to go on")
+            return
+        say(f"resuming {workdir} at epoch {progress['epoch']:g}")
+    writer = Writer(workdir, size=progress['bytes'])
+    examples = parallel.place(jnp.asarray(ready.source.train.x), layout)
+    chunks = loop.train(ready.experiment, population, examples, log_every=config.log_every,
+                        evaluate_every=config.mi.every, evaluate=experiments.measure(ready), done=progress['chunk'])
+    with contextlib.closing(writer), _signals() as asked, _bar(config, progress['epoch']) as bar:
+        saved = time.monotonic()
+        for now in chunks:
+            writer.write(now.line, step=sum(now.line.get('step', {}).values()))
+            _show(bar, now)
+            due = time.monotonic() - saved > 60 * config.checkpoint.minutes
+            if due or asked or now.epoch == config.epochs:
+                progress = {'chunk': now.chunk, 'epoch': now.epoch, 'bytes': writer.size}
+                store.save(now.chunk, experiments.stacked(now.population, layout), progress)
+                saved = time.monotonic()
+            if asked and now.epoch < config.epochs:
+                store.wait()
+                raise Interrupted(asked[0])
+
+
+def _bar(config: ConfigDict, start: float) -> tqdm:
+    return tqdm(total=config.epochs, initial=start, unit='epoch', disable=None, dynamic_ncols=True,
+                desc=f'{config.method.name} {config.data.name}', bar_format='{desc} {percentage:3.0f}%|{bar:20}| '
+                '{n:.1f}/{total} epochs, {remaining} left{postfix}')
+
+
+def _show(bar: tqdm, now: loop.Progress) -> None:
+    shown = {f'loss {phase}': f'{np.mean(value):.4f}' for phase, value in now.line.get('loss', {}).items()}
+    if now.evaluated:
+        shown['MI'] = f"{np.mean(now.line['mi']['cos_dv']):.4f} nats"
+    bar.set_postfix(shown, refresh=False)
+    bar.update(now.epoch - bar.n)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them; a second one ends the process at once."""
+    asked = []
+
+    def handle(number, frame):
+        if asked:
+            os._exit(128 + number)
+        asked.append(number)
+
+    try:
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: who runs us there handles signals
+        before = {}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _claim(workdir: Path) -> Iterator[None]:
+    """Make the folder and hold it: a second process in it is refused."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = open(workdir / '.lock', 'w')
+    except OSError as error:
+        raise ValueError(f'cannot write to workdir {workdir}: {error.strerror}; choose another with --workdir') from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f'workdir {workdir} is in use by another process; choose another with --workdir') from error
+        yield
+
+
+def _check_same(config: ConfigDict, workdir: Path) -> None:
+    if not (workdir / 'config.json').exists():
+        return
+    here, there = _flat(json.loads(config.to_json())), _flat(json.loads((workdir / 'config.json').read_text()))
+    names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
+                   and not any(name == free or name.startswith(f'{free}.') for free in FREE))
+    if names:
+        listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
+        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir')
+
+
+def _flat(tree: dict, prefix: str = '') -> dict:
+    found = {}
+    for key, value in tree.items():
+        found.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
+    return found
+
+
+def environment(layout: parallel.Layout) -> dict:
+    """Versions, device, mode and git commit: what a number depends on beside its configuration."""
+    folder = Path(__file__).parent
+    git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=folder, capture_output=True, text=True, check=False)
+    return {
+        'python': platform.python_version(),
+        'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'devices': [device.device_kind for device in layout.devices],
+        'platform': jax.default_backend(),
+        'mode': layout.mode,
+        'commit': git.stdout.strip() if git.returncode == 0 else 'unknown',
+        'argv': sys.argv,
+    }
+
+
+def write_json(path: Path, value) -> None:
+    """Write a JSON file whole or not at all."""
+    scratch = path.with_suffix('.tmp')
+    scratch.write_text(json.dumps(plain(value), indent=1) + '\n')
+    scratch.replace(path)

@@ -1,0 +1,109 @@
+"""The training loop: passes, chunks, log points. It yields after every chunk; who calls it writes, saves and stops."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.train import jmi, sdmi
+from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train.state import Experiment
+
+Tree = Any
+
+
+class Diverged(Exception):
+    """A loss or one of its terms is no longer finite; the message says which, where and what to do."""
+
+
+class Progress(NamedTuple):
+    """chunk: how many chunks are done. epoch: epochs done, with fractions. line: the log point. population: the state,
+    which is donated when the loop goes on. evaluated: whether the line holds an evaluation.
+    """
+
+    chunk: int
+    epoch: float
+    line: dict
+    population: Tree
+    evaluated: bool
+
+
+def trainer(experiment: Experiment):
+    """The trainer module, chosen by the method's phases and not by its label."""
+    return jmi if [phase.name for phase in experiment.method.phases] == ['joint'] else sdmi
+
+
+def train(experiment: Experiment, population: Tree, examples: jax.Array, *, log_every: int, evaluate_every: int,
+          evaluate: Callable[..., dict], done: int = 0) -> Iterator[Progress]:
+    """Train from chunk `done` to the end; chunk 0 is the evaluation before the first step.
+
+    examples: the training set, on the device. log_every: steps. evaluate_every: epochs; the last epoch is always
+    evaluated. evaluate: see evals.watch.make.
+    """
+    method, layout = experiment.method, experiment.layout
+    compiled = trainer(experiment)
+    runs = compiled.compile_passes(experiment)
+    order = parallel.compile_order(len(examples), experiment.batch_size, layout)
+    epoch_plan = list(compiled.plan(experiment, log_every))
+    whole_passes = experiment.period >= experiment.steps_per_pass
+
+    def measured(start: bool = False) -> dict:
+        variables = parallel.per_seed(lambda state: state.variables, population, layout)
+        return evaluate(variables, parallel.per_seed(lambda state: state.lagged, population, layout), start)
+
+    if done == 0:
+        yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
+        done = 1
+    for epoch in range((done - 1) // len(epoch_plan), experiment.passes):
+        keys = parallel.per_seed(lambda state: state.key, population, layout)
+        # Alternating within an epoch, the phases see the same batches; pass by pass, each shuffles anew.
+        numbers = {phase.name: epoch * len(method.phases) + (index if whole_passes else 0)
+                   for index, phase in enumerate(method.phases)}
+        orders = {name: order(keys, number) for name, number in numbers.items()}
+        for index, chunk in enumerate(epoch_plan):
+            number = 2 + epoch * len(epoch_plan) + index
+            if number <= done:
+                continue
+            population, line = _run_chunk(experiment, runs, population, examples, orders, chunk)
+            last = index == len(epoch_plan) - 1
+            line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
+            _check_finite(line)
+            evaluated = last and ((epoch + 1) % evaluate_every == 0 or epoch + 1 == experiment.passes)
+            if evaluated:
+                line.update(measured())
+            if last:
+                population = parallel.per_seed(lambda state: states.keep_lagged(state, method), population, layout)
+            yield Progress(number, line['epoch'], line, population, evaluated)
+
+
+def _run_chunk(experiment: Experiment, runs: dict, population: Tree, examples: jax.Array, orders: dict,
+               chunk: list[tuple[str, int]]) -> tuple[Tree, dict]:
+    """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric: {phase: (seeds,)}}."""
+    method, layout = experiment.method, experiment.layout
+    sums, taken = {}, {}
+    for name, length in chunk:
+        phase = states.phase_of(method, name)
+        halves = parallel.per_seed(lambda state: states.split(state, method, phase), population, layout)
+        trained, frozen = parallel.unzip(halves, layout)
+        trained, metrics = runs[name](trained, frozen, examples, orders[name], length)
+        population = parallel.per_seed(lambda state, own: states.merge(state, phase, own), population, layout, trained)
+        sums[name] = metrics if name not in sums else jax.tree.map(jax.numpy.add, sums[name], metrics)
+        taken[name] = taken.get(name, 0) + length
+    first = parallel.per_seed(lambda state: state.steps, population, layout)
+    sums, steps = jax.device_get((sums, first[0] if layout.mode == 'loop' else first))
+    line = {'step': {name: int(np.ravel(count)[0]) for name, count in steps.items()}}
+    for name, metrics in sums.items():
+        for metric, value in metrics.items():
+            line.setdefault(metric, {})[name] = value / taken[name]
+    return population, line
+
+
+def _check_finite(line: dict) -> None:
+    for metric, phases in line.items():
+        for phase, values in phases.items() if metric not in ('epoch', 'step') else ():
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                raise Diverged(f"the {metric} of phase '{phase}' is {np.ravel(values)[bad[0]]} at epoch {line['epoch']:g} "
+                               f'(seed number {bad[0]} of {len(np.ravel(values))}): lower lr or raise the temperature')
