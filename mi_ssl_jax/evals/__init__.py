@@ -1,1 +1,1 @@
-"""Evaluation: functions of arrays (embeddings, features, labels) that see no configuration and no training state."""
+"""Evaluation: what is watched during training, and probes of frozen features."""

@@ -1,4 +1,4 @@
-"""Where the centres of the Gaussian classes lie on the sphere (arXiv 2510.01345, Table 2, Figures 3 and 6)."""
+"""Where the centres of the Gaussian classes lie on the sphere (arXiv 2510.01345, Table 2)."""
 
 import chex
 import jax
@@ -8,7 +8,7 @@ from mi_ssl_jax.core import linalg, sphere
 
 
 def gaps(points: chex.Array) -> dict[str, jax.Array]:
-    """mean, min, max, sd (population) in degrees of the angle from each embedded centre (K, D) to its nearest other one.
+    """Angle from each embedded centre (K, D) to its nearest other one, degrees; sd is the population's.
 
     Raises:
         ValueError: fewer than two centres.

@@ -1,7 +1,7 @@
 """Has a run collapsed? Figures of held-out embeddings, and one plain sentence when they say so.
 
-A final batch norm fixes each feature's variance, so the standard deviation alone cannot see classes merge behind it;
-the angles between class means can.
+A final batch norm fixes each feature's variance, so the standard deviation alone cannot see classes merge
+behind it; the angles between class means can.
 """
 
 from typing import Any, Mapping, Sequence
@@ -15,11 +15,11 @@ from mi_ssl_jax.core import linalg, sphere
 
 Figures = Mapping[str, Any]
 
-# Below a fifth of 1 / sqrt(D), the spread of an even distribution, all embeddings lie within about 11 degrees.
+# Below a fifth of 1 / sqrt(D), the spread of an even distribution, all embeddings lie within 11 degrees.
 LOW_STD = 0.2
 # One direction has effective rank 1; two directions of equal weight have 2.
 LOW_RANK = 1.5
-# The paper's five centres are 72 to 90 degrees apart when well separated; merged ones were seen at 10 and below.
+# The paper's five centres are 72 to 90 degrees apart when well separated; merged ones at 10 and below.
 LOW_GAP = 10.0
 # A fall below this share of the widest gap of the run so far, which healthy runs do not show.
 GAP_FALL = 0.5
@@ -28,9 +28,10 @@ GAP_FALL = 0.5
 def figures(z: chex.Array, y: chex.Array, *, classes: int) -> dict[str, Any]:
     """Collapse figures of embeddings z (N, D) with labels y (N,).
 
-    std: mean over features of the standard deviation of the normalised rows; 1 / sqrt(D) when spread evenly, 0 when
-    collapsed. effective_rank: RankMe of z, 1 when collapsed. nn_gap: mean, min, max, sd over classes of the angle to
-    the nearest other class mean in degrees, of means of normalised rows; NaN when a class of range(classes) is absent.
+    std: mean over features of the standard deviation of the normalised rows; 1 / sqrt(D) when spread evenly,
+    0 when collapsed. effective_rank: RankMe of z, 1 when collapsed. nn_gap: mean, min, max, sd over classes
+    of the angle to the nearest other class mean in degrees, of means of normalised rows; NaN when a class of
+    range(classes) is absent.
 
     Raises:
         ValueError: fewer than two classes.
@@ -52,19 +53,20 @@ def class_means(z: chex.Array, y: chex.Array, *, classes: int) -> jax.Array:
 
 
 def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -> str | None:
-    """One line when embeddings of width `dimension` have collapsed, None otherwise; meant for trained encoders.
+    """One line when embeddings of width `dimension` have collapsed, None otherwise; for trained encoders.
 
-    A run is said to collapse when, in this order: its std is below `LOW_STD` / sqrt(D); its effective rank is below
-    `LOW_RANK`; its mean gap between class means is below `LOW_GAP` degrees, or below `GAP_FALL` of its widest in
-    `history` (figures of the same run at earlier epochs). Figures hold numbers, or one number for each seed.
+    A run is said to collapse when, in this order: its std is below `LOW_STD` / sqrt(D); its effective rank is
+    below `LOW_RANK`; its mean gap between class means is below `LOW_GAP` degrees, or below `GAP_FALL` of its
+    widest in `history` (figures of the same run at earlier epochs). Figures hold numbers, or one number for
+    each seed.
     """
     spread = _seeds(now['std']) * np.sqrt(dimension)
     rank = _seeds(now['effective_rank'])
     gap = _seeds(now['nn_gap']['mean'])
     widest = np.max([_seeds(past['nn_gap']['mean']) for past in (*history, now)], axis=0)
     findings = [
-        (spread < LOW_STD, spread, 'all embeddings are nearly the same: their spread is {:.2f} of an even one'),
-        (rank < LOW_RANK, rank, 'all embeddings lie along one direction: their effective rank is {:.2f}'),
+        (spread < LOW_STD, spread, 'embeddings are nearly the same: their spread is {:.2f} of an even one'),
+        (rank < LOW_RANK, rank, 'embeddings lie along one direction: their effective rank is {:.2f}'),
         (gap < LOW_GAP, gap, 'the classes have merged: their means are {:.1f} degrees apart'),
         (gap < GAP_FALL * widest, gap,
          f'the classes are merging: their means, once {widest.max():.0f} degrees apart, are now {{:.1f}}'),
@@ -77,5 +79,5 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
 
 
 def _seeds(value: Any) -> np.ndarray:
-    """(seeds,) float; a figure that could not be measured (None in the metrics file) compares as not collapsed."""
+    """(seeds,) float; what could not be measured (None in the metrics file) compares as not collapsed."""
     return np.atleast_1d(np.asarray(value, dtype=float))

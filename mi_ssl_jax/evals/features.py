@@ -5,13 +5,15 @@ from typing import Callable
 import jax
 import numpy as np
 
+Array = np.ndarray | jax.Array
 
-def encode(apply: Callable[[jax.Array], jax.Array], x: np.ndarray | jax.Array, *, batch_size: int) -> np.ndarray:
+
+def encode(apply: Callable[[Array], jax.Array], x: Array, *, batch_size: int) -> np.ndarray:
     """apply(batch) for every example of x (n, ...): features (n, ...) on the host, in order.
 
-    The batches are dispatched from the host, since inside a scan XLA's CPU backend runs convolutions many times slower.
-    The last batch is filled up with copies of its last example, so a compiled `apply` is compiled once; it must treat
-    every example on its own (batch norm by running statistics).
+    The batches are dispatched from the host, since inside a scan XLA's CPU backend runs convolutions many
+    times slower. The last batch is filled up with copies of its last example, so a compiled `apply` is
+    compiled once; it must treat every example on its own (batch norm by running statistics).
 
     Raises:
         ValueError: no examples, or a batch size below 1.
@@ -30,5 +32,5 @@ def encode(apply: Callable[[jax.Array], jax.Array], x: np.ndarray | jax.Array, *
     return np.concatenate([*done, np.asarray(waiting)])[:len(x)]
 
 
-def _batch(x: np.ndarray | jax.Array, start: int, size: int) -> np.ndarray | jax.Array:
+def _batch(x: Array, start: int, size: int) -> Array:
     return x[np.minimum(np.arange(start, start + size), len(x) - 1)]

@@ -47,10 +47,9 @@ def evaluate(train: Array, train_y: Array, test: Array, test_y: Array, *, classe
 @functools.partial(jax.jit, static_argnames=('classes', 'k', 'block_size'))
 def scores(train: chex.Array, train_y: chex.Array, test: chex.Array, *, classes: int, k: int,
            temperature: chex.Numeric, block_size: int = BLOCK_SIZE) -> jax.Array:
-    """Votes (M, classes) of the k nearest training examples, each e^{(cosine - the nearest's cosine) / temperature}.
+    """Votes (M, classes) of the k <= N nearest training examples: e^{(cos - nearest cos) / T}.
 
-    Relative to the nearest neighbour, so that no temperature overflows; the order of the classes is that of e^{cos/T}.
-    k is at most N.
+    Relative to the nearest neighbour, so that no temperature overflows; classes are ordered as by e^{cos/T}.
     """
     chex.assert_rank([train, test, train_y], [2, 2, 1])
     chex.assert_equal_shape_suffix([train, test], 1)

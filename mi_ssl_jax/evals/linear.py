@@ -1,8 +1,9 @@
-"""Linear probe on frozen features: a grid of learning rates and weight decays trained at once, one chosen, refitted.
+"""Linear probe on frozen features: learning rates and weight decays trained at once, one chosen, refitted.
 
-Features are standardised by the mean and standard deviation of all training features and divided by sqrt(F), so a row
-has norm 1 on average and the same learning rates suit every width F. Cross-entropy, SGD with momentum, weight decay
-added to the gradient (bias included), from zero weights. The grid is chosen on a part of the training set alone.
+Features are standardised by the mean and standard deviation of all training features and divided by sqrt(F),
+so a row has norm 1 on average and the same learning rates suit every width F. Cross-entropy, SGD with
+momentum, weight decay added to the gradient (bias included), from zero weights. The grid is chosen on a part
+of the training set alone.
 """
 
 import functools
@@ -23,11 +24,12 @@ FEW = 10_000
 
 
 class Settings(NamedTuple):
-    """How probes are trained; but for the grid and the choice on it, the defaults are those of Tian et al. 2019 (CMC).
+    """How probes are trained; but for the grid and its choice, the defaults are those of Tian et al. 2019.
 
-    schedule: 'steps' (x 0.2 at epochs 30, 40, 50 of 60) or 'cosine'. folds: parts of the labelled examples, of which
-    one is held out to choose from the grid; each takes its turn where there are at most `FEW` labels (measured on
-    digits: 0.2 points better with all labels, 0.3 to 0.6 with 10 a class). seed: of the parts and of the batches' order.
+    schedule: 'steps' (x 0.2 at epochs 30, 40, 50 of 60) or 'cosine'. folds: parts of the labelled examples,
+    of which one is held out to choose from the grid; each takes its turn where there are at most `FEW` labels
+    (measured on digits: 0.2 points better with all labels, 0.3 to 0.6 with 10 a class). seed: of the parts
+    and of the batches' order.
     """
 
     epochs: int = 60
@@ -41,7 +43,7 @@ class Settings(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Accuracies on the test set in percent after the last epoch, mean over label draws, and how they came about."""
+    """Test accuracies in percent after the last epoch, means over label draws, and how they came about."""
 
     top1: float
     top5: float
@@ -62,8 +64,8 @@ def evaluate(train: Array, train_y: Array, test: Array, test_y: Array, *, classe
     """Probe of frozen features (N, F), (M, F) with integer labels (N,), (M,).
 
     Args:
-        subsets: indices (draws, n) of the training examples whose labels are used (see `label_draws`); None for all.
-            One learning rate and weight decay is chosen for all draws, by their pooled held-out accuracy.
+        subsets: indices (draws, n) of the training examples whose labels are used; None for all. One
+            learning rate and weight decay is chosen for all draws, by their pooled held-out accuracy.
 
     Raises:
         ValueError: an unknown schedule, fewer than two folds, or fewer labelled examples than folds.
@@ -86,9 +88,10 @@ def evaluate(train: Array, train_y: Array, test: Array, test_y: Array, *, classe
     best = np.lexsort((loss.mean(axis=0), -top1.mean(axis=0)))[0]  # of equal accuracy: the lower loss
     everyone = np.broadcast_to(np.arange(len(test)), (len(labelled), len(test)))
     top1, top5, _ = scores(labelled, grid[best:best + 1], test, test_y, everyone)
-    labels = f'all {len(train)} labels' if subsets is None else '{1} labels, mean of {0} draws'.format(*labelled.shape)
+    draws, n = labelled.shape
+    labels = f'all {n} labels' if subsets is None else f'{n} labels, mean of {draws} draws'
     return Probe(100 * float(top1.mean()), 100 * float(top5.mean()), *map(float, grid[best]),
-                 protocol=f'{describe(settings, labelled.shape[1])}; {labels}')
+                 protocol=f'{describe(settings, n)}; {labels}')
 
 
 def describe(settings: Settings, n: int) -> str:
@@ -98,27 +101,13 @@ def describe(settings: Settings, n: int) -> str:
     return (
         'linear probe on frozen features, standardised by training statistics and / sqrt(F); cross-entropy, '
         f'SGD momentum {settings.momentum}, batch {settings.batch_size}, {settings.epochs} epochs, '
-        f'{DECAYS[settings.schedule]}; {len(settings.lrs)} lrs x {len(settings.weight_decays)} weight decays, chosen '
-        f'{choice} the training labels, refitted on all of them; last epoch')
-
-
-def label_draws(y: Array, *, per_class: int, draws: int, seed: int) -> np.ndarray:
-    """Indices (draws, classes * per_class) of `per_class` examples of each class, drawn without replacement.
-
-    Raises:
-        ValueError: a class has fewer examples.
-    """
-    y, rng = np.asarray(y), np.random.RandomState(seed)  # RandomState: the same in every numpy version
-    members = [np.flatnonzero(y == label) for label in np.unique(y)]
-    fewest = min(len(indices) for indices in members)
-    if not 1 <= per_class <= fewest:
-        raise ValueError(f'{per_class} labels a class cannot be drawn: the smallest class has {fewest}')
-    return np.stack([np.concatenate([rng.permutation(m)[:per_class] for m in members]) for _ in range(draws)])
+        f'{DECAYS[settings.schedule]}; {len(settings.lrs)} learning rates x {len(settings.weight_decays)} '
+        f'weight decays, chosen {choice} the training labels, refitted on all of them; last epoch')
 
 
 @jax.jit
 def standardise(train: chex.Array, test: chex.Array) -> tuple[jax.Array, jax.Array]:
-    """Both by the training features' mean and standard deviation, over sqrt(F); features that never vary become 0."""
+    """By the training features' mean and standard deviation, over sqrt(F); constant features become 0."""
     train, test = linalg.promote(train), linalg.promote(test)
     mean, sd = jnp.mean(train, axis=0), jnp.std(train, axis=0)
     varies = sd > 1e-6 * jnp.max(jnp.abs(train), axis=0)
@@ -129,15 +118,16 @@ def standardise(train: chex.Array, test: chex.Array) -> tuple[jax.Array, jax.Arr
 @functools.partial(jax.jit, static_argnames=('classes', 'settings'))
 def fit(x: chex.Array, y: chex.Array, indices: chex.Array, lrs: chex.Array, weight_decays: chex.Array, *,
         classes: int, settings: Settings) -> Classifiers:
-    """Classifiers of each draw, (draws, F, G, C) and (draws, G, C), for learning rates and weight decays (G,) each.
+    """Classifiers (draws, F, G, C) and (draws, G, C) of each draw, for learning rates and decays (G,) each.
 
-    All see the same batches of x[indices[draw]]; indices (draws, n). A pass is cut into equal batches of at most
-    `batch_size`; what is left over, fewer examples than there are batches, changes from pass to pass.
+    All see the same batches of x[indices[draw]]; indices (draws, n). A pass is cut into equal batches of at
+    most `batch_size`; what is left over, fewer examples than there are batches, changes from pass to pass.
     """
     n, lrs, weight_decays = indices.shape[1], jnp.asarray(lrs, x.dtype), jnp.asarray(weight_decays, x.dtype)
     steps = -(-n // settings.batch_size)
     size, total = n // steps, settings.epochs * steps
-    zeros = Classifiers(jnp.zeros((x.shape[1], len(lrs), classes), x.dtype), jnp.zeros((len(lrs), classes), x.dtype))
+    grid = (len(lrs), classes)
+    zeros = Classifiers(jnp.zeros((x.shape[1], *grid), x.dtype), jnp.zeros(grid, x.dtype))
 
     def step(carry, inputs):
         weights, momentum = carry
@@ -183,12 +173,12 @@ def _total_loss(weights: Classifiers, x: jax.Array, y: jax.Array) -> jax.Array:
 @jax.jit
 def score(classifiers: Classifiers, x: chex.Array, y: chex.Array,
           indices: chex.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """top-1 and top-5 (shares) and cross-entropy, (draws, G) each, of each draw's classifiers on x[indices[draw]]."""
+    """Shares right in the first 1 and 5, and loss, (draws, G) each, on each draw's x[indices[draw]]."""
 
     def example(weights, index):
         logits = jax.nn.log_softmax(_logits(weights, x[index][None])[0])
         own = logits[:, y[index]]
-        # Classes that are not below the right one; so ties, and the NaN of a diverged classifier, count as wrong.
+        # Classes not below the right one: ties, and the NaN of a diverged classifier, count as wrong.
         rank = jnp.sum(~(logits < own[:, None]), axis=1) - 1
         return rank < 1, rank < 5, -own
 
@@ -207,7 +197,7 @@ def _folds(y: np.ndarray, labelled: np.ndarray, settings: Settings) -> tuple[np.
     rng, folds = np.random.RandomState(settings.seed), settings.folds
     fitted, held = [], []
     for own in labelled:
-        own = rng.permutation(own)[:len(own) // folds * folds]  # folds of one size: up to folds - 1 examples sit out
+        own = rng.permutation(own)[:len(own) // folds * folds]  # equal folds: at most folds - 1 sit out
         own = own[np.argsort(y[own], kind='stable')]
         for turn in range(_rounds(settings, labelled.shape[1])):
             out = np.arange(len(own)) % folds == turn

@@ -1,7 +1,8 @@
-"""How much two encoders' embeddings share: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345, section 4.2).
+"""What two encoders' embeddings share: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345, 4.2).
 
-The critic is the cosine divided by a temperature (1 in the paper's curves), the same for all three, so one pass over
-the N x N scores and one exponential a score serve them all. Values equal core.bounds on the same pairs to rounding.
+The critic is the cosine divided by a temperature (1 in the paper's curves), the same for all three, so one
+pass over the N x N scores and one exponential a score serve them all. Values equal core.bounds on the same
+pairs to rounding.
 """
 
 from typing import Callable, NamedTuple
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from mi_ssl_jax.core import critics, linalg
 
 NAMES = ('cos_dv', 'infonce', 'jsd')
-# Rows a block. Measured on 2 CPU cores at N = 2500, D = 3: 128 to 1250 rows take 2.5 to 5 ms, all rows at once 7 ms.
+# Rows a block. On 2 CPU cores at N = 2500, D = 3: 2.5 to 5 ms with 128 to 1250 rows, 7 ms with all at once.
 BLOCK_SIZE = 512
 # |S| <= 50 keeps e^S and any sum of it inside float32, so no shift by the maximum (a second pass) is needed.
 LOWEST_TEMPERATURE = 0.02
@@ -28,10 +29,11 @@ class Interval(NamedTuple):
 
 def estimates(za: chex.Array, zb: chex.Array, *, temperature: float = 1.0,
               block_size: int | None = None) -> dict[str, jax.Array]:
-    """Three estimates from the joint pairs (i, i) and the marginal pairs (i, j), i != j, of two batches (N, D).
+    """Three estimates from the joint pairs (i, i) and the marginal pairs (i, j), i != j, of batches (N, D).
 
-    cos_dv: Donsker-Varadhan (Eq. 14), nats. infonce: the positive included, at most log N (Poole et al. 2019), nats.
-    jsd: the paper's form (appendix A.2.2), -2 log 2 for constant scores and at most 0; not nats of information.
+    cos_dv: Donsker-Varadhan (Eq. 14), nats. infonce: the positive included, at most log N (Poole et al.
+    2019), nats. jsd: the paper's form (appendix A.2.2), -2 log 2 for constant scores and at most 0; not nats
+    of information.
 
     Args:
         temperature: divides the cosine; a static number of at least 0.02.
@@ -50,10 +52,11 @@ def bootstrap(za: chex.Array, zb: chex.Array, *, key: chex.PRNGKey, resamples: i
               temperature: float = 1.0, block_size: int | None = None) -> dict[str, Interval]:
     """Percentile intervals of the three estimates over held-out examples.
 
-    Examples (both their views) are drawn N times with replacement. An example drawn twice must not be paired with its
-    own copy, a joint pair, as if that were a marginal one; so the draw enters as counts: pair (i, j), i != j, weighs
-    count_i count_j, and pairs of an example with itself are joint only. All resamples share one pass over the scores.
-    The interval covers the choice of examples, not the randomness of training.
+    Examples (both their views) are drawn N times with replacement. An example drawn twice must not be paired
+    with its own copy, a joint pair, as if that were a marginal one; so the draw enters as counts: pair (i,
+    j), i != j, weighs count_i count_j, and pairs of an example with itself are joint only. All resamples
+    share one pass over the scores. The interval covers the choice of examples, not the randomness of
+    training.
 
     Args:
         confidence: share of resamples inside the interval.
@@ -63,7 +66,7 @@ def bootstrap(za: chex.Array, zb: chex.Array, *, key: chex.PRNGKey, resamples: i
     """
     _check(za, zb, temperature, block_size)
     if len(za) < 10 or resamples < 1 or not 0 < confidence < 1:
-        raise ValueError('a bootstrap needs at least 10 examples, 1 resample and a confidence between 0 and 1, '
+        raise ValueError('a bootstrap needs at least 10 examples, 1 resample and a confidence in (0, 1), '
                          f'got {len(za)}, {resamples} and {confidence}')
     n = len(za)
     drawn = jax.random.randint(key, (resamples, n), 0, n)

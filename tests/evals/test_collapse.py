@@ -36,14 +36,16 @@ class FiguresTest(chex.TestCase):
         np.testing.assert_allclose(actual['effective_rank'], np.exp(-np.sum(p * np.log(p))), rtol=1e-5)
         means = np.stack([unit[y == c].mean(axis=0) for c in range(4)])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
-        nearest = [np.degrees(np.arccos(max(means[i] @ means[j] for j in range(4) if j != i))) for i in range(4)]
-        expected = {'mean': np.mean(nearest), 'min': min(nearest), 'max': max(nearest), 'sd': np.std(nearest)}
+        cosines = means @ means.T - 2 * np.eye(4)
+        nearest = np.degrees(np.arccos(cosines.max(axis=1)))
+        expected = {name: getattr(np, name.replace('sd', 'std'))(nearest) for name in ('mean', 'min', 'max', 'sd')}
         assert actual['nn_gap'].keys() == expected.keys()
         for name, value in expected.items():
             np.testing.assert_allclose(actual['nn_gap'][name], value, rtol=1e-4)
 
     def test_pentagon(self):
-        """Five classes on a ring: gaps of 72 degrees; the noise of 40 points moves a mean by some 0.5 degrees."""
+        """Five classes on a ring: gaps of 72 degrees; the noise of 40 points moves a mean by some 0.5
+        degrees."""
         gap = collapse.figures(*clusters([0, 72, 144, 216, 288]), classes=5)['nn_gap']
         np.testing.assert_allclose([gap['mean'], gap['min'], gap['max']], 72, atol=2)
 
@@ -60,13 +62,15 @@ class FiguresTest(chex.TestCase):
 class SentenceTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
-        ('even', figures()), ('behind_batch_norm', figures(std=0.56, gap=36)), ('unmeasured', figures(gap=None)))
+        ('even', figures()), ('behind_batch_norm', figures(gap=36)), ('unmeasured', figures(gap=None)))
     def test_silent(self, now):
         assert collapse.sentence(now, dimension=3) is None
 
     @parameterized.named_parameters(
-        ('std', figures(std=0.02), 'nearly the same.*0.03'), ('rank', figures(rank=1.04), 'one direction.*1.04'),
-        ('gap', figures(gap=6.04), 'merged.* 6.0 degrees'), ('std_first', figures(0.0, 1.0, 0.0), 'nearly the same'))
+        ('std', figures(std=0.02), 'nearly the same.*0.03'),
+        ('rank', figures(rank=1.04), 'one direction.*1.04'),
+        ('gap', figures(gap=6.04), 'merged.* 6.0 degrees'),
+        ('std_first', figures(0.0, 1.0, 0.0), 'nearly the same'))
     def test_speaks(self, now, pattern):
         self.assertRegex(collapse.sentence(now, dimension=3), f'^collapse: .*{pattern}')
 
@@ -74,10 +78,11 @@ class SentenceTest(parameterized.TestCase):
         wide, narrow = figures(gap=60), figures(gap=25)
         assert collapse.sentence(narrow, dimension=3) is None
         assert collapse.sentence(wide, dimension=3, history=[narrow]) is None
-        self.assertRegex(collapse.sentence(narrow, dimension=3, history=[wide, narrow]), 'once 60 .* now 25.0')
+        line = collapse.sentence(narrow, dimension=3, history=[wide, narrow])
+        self.assertRegex(line, 'once 60 .* now 25.0')
 
     def test_counts_seeds(self):
-        now = figures(std=np.array([0.57, 0.01, 0.03]), rank=np.array([2.9] * 3), gap=np.array([72.0, 3.0, 71.0]))
+        now = figures(std=np.array([0.57, 0.01, 0.03]), rank=np.full(3, 2.9), gap=np.array([72.0, 3.0, 71.0]))
         self.assertRegex(collapse.sentence(now, dimension=3), r'nearly the same.*0\.03.*\(2 of 3 seeds\)$')
 
     def test_real_embeddings(self):

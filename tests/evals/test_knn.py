@@ -70,7 +70,8 @@ class KnnTest(chex.TestCase):
 
     def test_k_above_the_training_set_is_all_of_it(self):
         train, y, test, test_y = data()
-        everyone, more = (knn.evaluate(train, y, test, test_y, classes=6, k=k, temperature=0.1) for k in (90, 200))
+        everyone, more = (
+            knn.evaluate(train, y, test, test_y, classes=6, k=k, temperature=0.1) for k in (90, 200))
         assert everyone == more and 'k = 90' in more.protocol
 
     def test_cold_votes_are_finite(self):
@@ -78,7 +79,8 @@ class KnnTest(chex.TestCase):
         train, y, test, _ = data()
         votes = knn.scores(train, y, test, classes=6, k=20, temperature=0.001)
         assert np.isfinite(votes).all()
-        np.testing.assert_array_equal(np.argmax(votes, axis=1), y[np.argmax(unit(test) @ unit(train).T, axis=1)])
+        nearest = np.argmax(unit(test) @ unit(train).T, axis=1)
+        np.testing.assert_array_equal(np.argmax(votes, axis=1), y[nearest])
 
     def test_labels_of_the_test_set_do_not_vote(self):
         train, y, test, _ = data()

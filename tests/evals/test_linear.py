@@ -9,6 +9,7 @@ import numpy as np
 from absl.testing import parameterized
 from sklearn import datasets
 
+from mi_ssl_jax.data import source
 from mi_ssl_jax.evals import linear
 
 FAST = linear.Settings(epochs=12, batch_size=64, lrs=(1.0, 10.0), weight_decays=(0.0, 1e-3))
@@ -27,6 +28,10 @@ def blobs(n=200, classes=4, width=6, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, classes, n).astype(np.int32)
     return (rng.normal(size=(classes, width))[y] + rng.normal(size=(n, width))).astype(np.float32), y
+
+
+def few(y, draws):
+    return np.stack([source.few_labels(y, per_class=10, draw=draw) for draw in range(draws)])
 
 
 def sgd(x, y, own, lr, decay, classes, settings):
@@ -75,7 +80,8 @@ class FitTest(chex.TestCase):
         everyone = np.arange(len(test))[None]
 
         def accuracies(rates):
-            fitted = linear.fit(train, y, np.arange(1437)[None], *rates.T, classes=10, settings=linear.Settings())
+            fitted = linear.fit(
+                train, y, np.arange(1437)[None], *rates.T, classes=10, settings=linear.Settings())
             return 100 * np.asarray(linear.score(fitted, test, test_y, everyone)[:2])[:, 0]
 
         together = accuracies(grid)
@@ -99,7 +105,8 @@ class ScoreTest(chex.TestCase):
                 logits = x[indices[draw]] @ kernel[draw, :, g] + bias[draw, g]
                 order, own = np.argsort(-logits, axis=1), y[indices[draw]]
                 np.testing.assert_allclose(top1[draw, g], np.mean(order[:, 0] == own), rtol=1e-6)
-                np.testing.assert_allclose(top5[draw, g], np.mean((order[:, :5] == own[:, None]).any(1)), rtol=1e-6)
+                found = (order[:, :5] == own[:, None]).any(axis=1)
+                np.testing.assert_allclose(top5[draw, g], np.mean(found), rtol=1e-6)
                 losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(30), own]
                 np.testing.assert_allclose(loss[draw, g], losses.mean(), rtol=1e-5)
 
@@ -124,7 +131,8 @@ class StandardiseTest(chex.TestCase):
         np.testing.assert_allclose(actual.mean(axis=0), 0, atol=1e-6)
         # Six of the seven features vary: rows have mean squared norm 6 / 7.
         np.testing.assert_allclose(np.mean(np.sum(np.square(actual), axis=1)), 6 / 7, rtol=1e-5)
-        expected = (test - train.mean(axis=0)) / np.where(train.std(axis=0) > 0, train.std(axis=0), np.inf) / 7**0.5
+        sd = train.std(axis=0)
+        expected = (test - train.mean(axis=0)) / np.where(sd > 0, sd, np.inf) / 7**0.5
         np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-6)
 
     def test_scale_of_the_features_does_not_matter(self):
@@ -137,15 +145,16 @@ class StandardiseTest(chex.TestCase):
 class ChoiceTest(parameterized.TestCase):
 
     def test_digits(self):
-        """Raw pixels: logistic regression reaches 97.5 % on this split with all labels, 89 % with 10 a class."""
+        """Raw pixels: logistic regression reaches 97.5 % on this split with all labels, 89 % with 10 a
+        class."""
         train, y, test, test_y = digits()
         everything = linear.evaluate(train, y, test, test_y, classes=10)
-        few = linear.evaluate(train, y, test, test_y, classes=10,
-                              subsets=linear.label_draws(y, per_class=10, draws=5, seed=0))
+        little = linear.evaluate(train, y, test, test_y, classes=10,
+                              subsets=few(y, draws=5))
         np.testing.assert_allclose(everything.top1, 97.5, atol=1.0)
-        np.testing.assert_allclose(few.top1, 89.5, atol=2.0)
-        assert few.top1 < few.top5 and everything.top5 > 99
-        assert 'all 1437 labels' in everything.protocol and '100 labels, mean of 5 draws' in few.protocol
+        np.testing.assert_allclose(little.top1, 89.5, atol=2.0)
+        assert little.top1 < little.top5 and everything.top5 > 99
+        assert 'all 1437 labels' in everything.protocol and '100 labels, mean of 5 draws' in little.protocol
 
     def test_test_labels_have_no_say(self):
         x, y = blobs(300)
@@ -156,11 +165,11 @@ class ChoiceTest(parameterized.TestCase):
 
     def test_only_labels_of_the_subsets_are_used(self):
         x, y = blobs(300)
-        subsets = linear.label_draws(y[:200], per_class=10, draws=3, seed=0)
+        subsets = few(y[:200], draws=3)
         hidden = np.full(200, 3, np.int32)
         hidden[subsets.ravel()] = y[subsets.ravel()]
-        run = functools.partial(linear.evaluate, x[:200], test=x[200:], test_y=y[200:], classes=4, subsets=subsets,
-                                settings=FAST)
+        run = functools.partial(
+            linear.evaluate, x[:200], test=x[200:], test_y=y[200:], classes=4, subsets=subsets, settings=FAST)
         assert run(train_y=y[:200]) == run(train_y=hidden)
 
     def test_equal_calls_give_equal_results(self):
@@ -170,7 +179,8 @@ class ChoiceTest(parameterized.TestCase):
 
     @parameterized.parameters((5, 5), (linear.FEW + 2, 1))
     def test_folds(self, n, rounds):
-        """Each class has its share of every fold; each example is held out once, or one fold is held out once."""
+        """Each class has its share of every fold; each example is held out once, or one fold is held out
+        once."""
         y = np.repeat(np.arange(5), -(-n // 5))[:n] if n > 5 else np.arange(5)
         fitted, held = linear._folds(y, np.arange(n)[None], linear.Settings())
         assert len(fitted) == len(held) == rounds
@@ -178,20 +188,6 @@ class ChoiceTest(parameterized.TestCase):
             assert len(np.unique([*inside, *outside])) == n // 5 * 5 and len(outside) == n // 5
         if n > 5:
             assert np.ptp(np.bincount(y[held[0]])) <= 2
-
-    def test_label_draws(self):
-        y = np.random.default_rng(0).integers(0, 7, 400)
-        draws = linear.label_draws(y, per_class=5, draws=3, seed=1)
-        chex.assert_shape(draws, (3, 35))
-        for draw in draws:
-            assert len(np.unique(draw)) == 35
-            np.testing.assert_array_equal(np.bincount(y[draw]), np.full(7, 5))
-        assert not np.array_equal(np.sort(draws[0]), np.sort(draws[1]))
-        np.testing.assert_array_equal(draws, linear.label_draws(y, per_class=5, draws=3, seed=1))
-
-    def test_too_many_labels_asked_for(self):
-        with self.assertRaisesRegex(ValueError, 'the smallest class has 2'):
-            linear.label_draws(np.array([0, 0, 0, 1, 1]), per_class=3, draws=1, seed=0)
 
     @parameterized.parameters(
         (dict(schedule='linear'), 'steps, cosine'), (dict(folds=1), 'folds'), (dict(folds=201), 'folds'))

@@ -21,7 +21,8 @@ def embeddings(n, d, seed=0, noise=0.5):
 
 def oracle(za, zb, temperature):
     """The three estimates by their definitions, in float64 and pair by pair."""
-    za, zb = (z.astype(np.float64) / np.linalg.norm(z.astype(np.float64), axis=1, keepdims=True) for z in (za, zb))
+    za, zb = (z.astype(np.float64) for z in (za, zb))
+    za, zb = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (za, zb))
     scores, n = za @ zb.T / temperature, len(za)
     joint, marginal = np.diag(scores), scores[~np.eye(n, dtype=bool)]
     return {
@@ -44,9 +45,10 @@ class EstimatesTest(chex.TestCase):
          dict(n=150, d=16, block_size=1000)), temperature=(1.0, 0.02))
     def test_equals_the_definitions(self, n, d, block_size, temperature):
         za, zb = embeddings(n, d)
-        values = self.variant(functools.partial(mi.estimates, temperature=temperature, block_size=block_size))(za, zb)
+        estimates = functools.partial(mi.estimates, temperature=temperature, block_size=block_size)
+        values = self.variant(estimates)(za, zb)
         for name, expected in oracle(za, zb, temperature).items():
-            np.testing.assert_allclose(values[name], expected, rtol=2e-6, atol=5e-7 / temperature, err_msg=name)
+            np.testing.assert_allclose(values[name], expected, rtol=2e-6, atol=5e-7 / temperature)
 
     @parameterized.parameters(1.0, 0.2)
     def test_equals_core_bounds(self, temperature):
@@ -94,7 +96,8 @@ class EstimatesTest(chex.TestCase):
         assert compiled.memory_analysis().temp_size_in_bytes < 4096 * 4096 * 4 / 8
 
     @parameterized.parameters(
-        (dict(n=1), 'at least 2'), (dict(n=9, temperature=0.01), 'core.bounds'), (dict(n=9, block_size=0), 'block_size'))
+        (dict(n=1), 'at least 2'), (dict(n=9, temperature=0.01), 'core.bounds'),
+        (dict(n=9, block_size=0), 'block_size'))
     def test_bad_input(self, arguments, message):
         za, zb = embeddings(arguments.pop('n'), 3)
         with self.assertRaisesRegex(ValueError, message):
@@ -125,7 +128,8 @@ class BootstrapTest(parameterized.TestCase):
     def test_width_is_the_sampling_error(self):
         """The standard error over 100 fresh sets and the interval's half width / 1.96 agree within 35 %.
 
-        Both are estimates from some 100 values (relative error 7 % each) and one set's own spread varies besides.
+        Both are estimates from some 100 values (relative error 7 % each) and one set's own spread varies
+        besides.
         """
         estimates = jax.jit(mi.estimates)
         fresh = [estimates(*embeddings(200, 3, seed)) for seed in range(100)]
