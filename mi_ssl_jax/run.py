@@ -24,6 +24,7 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Store
 from mi_ssl_jax.train.metrics import Writer, plain
+from mi_ssl_jax.train.state import State
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
 FREE = ('epochs', 'checkpoint', 'probe', 'data.dir')
@@ -95,11 +96,19 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[
             due = time.monotonic() - saved > 60 * config.checkpoint.minutes
             if due or asked or now.epoch == config.epochs:
                 progress = {'chunk': now.chunk, 'epoch': now.epoch, 'bytes': writer.size}
-                store.save(now.chunk, experiments.stacked(now.population, layout), progress)
+                store.save(now.chunk, _finite(experiments.stacked(now.population, layout), now), progress)
                 saved = time.monotonic()
             if asked and now.epoch < config.epochs:
                 store.wait()
                 raise Interrupted(asked[0])
+
+
+def _finite(state: State, now: loop.Progress) -> State:
+    """The state, if all of it is finite: the last update of a chunk may break what its losses do not show yet."""
+    for name, tree in state.variables.items():
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)):
+            raise loop.Diverged(f"the parameters of '{name}' are not finite after epoch {now.epoch:g}: lower lr")
+    return state
 
 
 def _bar(config: ConfigDict, start: float) -> tqdm:

@@ -1,0 +1,171 @@
+"""A run in its folder: resuming, finishing, refusing; by the same functions that the command calls."""
+
+import importlib
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from mi_ssl_jax import experiment, run
+from mi_ssl_jax.train import loop
+
+
+@pytest.fixture(scope='module', autouse=True)
+def data_dir(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
+    yield
+    patch.undo()
+
+
+def small(name='sdmi', data='gaussian', **changes):
+    """A configuration that trains in a second or two."""
+    config = importlib.import_module(f'configs.{name}_{data}').get_config()
+    config.update({'epochs': 4, 'seeds': 2, 'batch_size': 50, 'data': {'limit': 250}, 'log_every': 2})
+    config.lr = min(config.lr, 0.1)
+    config.update(changes)
+    return config
+
+
+def files(workdir):
+    """What must not depend on interruptions: the metrics to the byte, the final state to the bit."""
+    ready = experiment.setup(run.read_config(workdir))
+    population, _ = run.restore(ready, workdir)
+    return (workdir / 'metrics.jsonl').read_bytes(), experiment.stacked(population, ready.layout)
+
+
+def stop_after(chunks, monkeypatch):
+    """Make the process receive SIGTERM once `chunks` chunks are done."""
+    train = loop.train
+
+    def interrupted(*args, **kwargs):
+        for now in train(*args, **kwargs):
+            if now.chunk == chunks:
+                signal.raise_signal(signal.SIGTERM)
+            yield now
+
+    monkeypatch.setattr(loop, 'train', interrupted)
+
+
+@pytest.mark.parametrize('name, stop', [('sdmi', 6), ('simsiam', 5), ('byol', 9)])
+def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch, name, stop):
+    config = small(name)
+    run.run(config, tmp_path / 'whole')
+    with monkeypatch.context() as patch:
+        stop_after(stop, patch)
+        with pytest.raises(run.Interrupted, match='SIGTERM with a checkpoint'):
+            run.run(config, tmp_path / 'parts')
+    run.run(config, tmp_path / 'parts')
+    whole, parts = files(tmp_path / 'whole'), files(tmp_path / 'parts')
+    assert whole[0] == parts[0]
+    for a, b in zip(*(experiment.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lines_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path, monkeypatch):
+    config = small('jmi')
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        with pytest.raises(run.Interrupted):
+            run.run(config, tmp_path)
+    with open(tmp_path / 'metrics.jsonl', 'a') as file:
+        file.write('{"epoch": 99, "half a li')
+    run.run(config, tmp_path)
+    epochs = [json.loads(line)['epoch'] for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    assert epochs == sorted(set(epochs)) and epochs[-1] == 4
+
+
+def test_finished_run_says_so_and_more_epochs_extend_it(tmp_path):
+    run.run(small('jmi'), tmp_path)
+    said = []
+    run.run(small('jmi'), tmp_path, say=said.append)
+    assert 'is finished (4 epochs)' in said[0]
+    before = (tmp_path / 'metrics.jsonl').read_text()
+    run.run(small('jmi', epochs=6), tmp_path, say=said.append)
+    after = (tmp_path / 'metrics.jsonl').read_text()
+    assert after.startswith(before) and json.loads(after.splitlines()[-1])['epoch'] == 6
+
+
+def test_metrics_hold_terms_mutual_information_collapse_and_centres(tmp_path):
+    run.run(small('simsiam'), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    assert lines[0]['epoch'] == 0 and lines[0]['mi']['cos_dv'] == [None, None]  # I(0) = -infinity (section 4.2)
+    last = lines[-1]
+    assert set(last['mi']) == {'cos_dv', 'infonce', 'jsd'} and len(last['mi']['jsd']) == 2
+    assert set(last['collapse']['online']) == {'std', 'effective_rank', 'nn_gap'}
+    assert np.shape(last['centres']['online']) == (2, 2, 5, 3)
+    assert set(last['loss']) == {'e'} and 'marginal' not in last  # SimSiam has no marginal term
+    environment = json.loads((tmp_path / 'environment.json').read_text())
+    assert environment['packages']['jax'] and environment['mode'] == 'scan'
+
+
+def test_loop_and_scan_reach_the_same_state(tmp_path):
+    run.run(small('sdmi', mode='scan'), tmp_path / 'scan')
+    run.run(small('sdmi', mode='loop'), tmp_path / 'loop')
+    _, scan = files(tmp_path / 'scan')
+    _, looped = files(tmp_path / 'loop')
+    for a, b in zip(*(experiment.jax.tree.leaves(state.variables) for state in (scan, looped)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)  # rounding, amplified by 40 steps; a wrong order of data is 1e-1
+
+
+def test_alternating_by_minibatch_takes_the_same_number_of_steps(tmp_path):
+    run.run(small('sdmi', period=1), tmp_path)
+    last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
+    assert last['step'] == {'e': 20, 'm': 20} and set(last['loss']) == {'e', 'm'}
+
+
+@pytest.mark.parametrize('damage', ['flip', 'delete', 'truncate', 'manifest'])
+def test_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path, damage):
+    config = small('jmi', checkpoint={'minutes': 0.0})
+    run.run(config, tmp_path)
+    before = (tmp_path / 'metrics.jsonl').read_bytes()
+    newest = sorted((tmp_path / 'checkpoints').iterdir())[-1]
+    victim = max((path for path in newest.rglob('*') if path.is_file()), key=lambda path: path.stat().st_size)
+    if damage == 'flip':
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content)
+    elif damage == 'truncate':
+        victim.write_bytes(victim.read_bytes()[:-7])
+    else:
+        (victim if damage == 'delete' else newest / 'manifest.json').unlink()
+    said = []
+    run.run(config, tmp_path, say=said.append)
+    assert 'set aside' in said[0] and newest.name in said[0]
+    assert (tmp_path / 'metrics.jsonl').read_bytes() == before  # trained again from the checkpoint before, to the bit
+
+
+def test_another_configuration_is_refused_with_the_differing_fields(tmp_path):
+    run.run(small('jmi'), tmp_path)
+    with pytest.raises(ValueError, match=r'another configuration: lr \(0.1 there, 0.05 here\)'):
+        run.run(small('jmi', lr=0.05), tmp_path)
+
+
+def test_a_second_process_in_the_folder_is_refused(tmp_path):
+    with run._claim(tmp_path), pytest.raises(ValueError, match='in use by another process'):
+        run.run(small('jmi'), tmp_path)
+
+
+def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
+    config = small('vicreg', lr=1e6, checkpoint={'minutes': 0.0}, log_every=1)
+    with pytest.raises(loop.Diverged, match='(the (joint|marginal|loss) of phase|the parameters of) .* lower lr'):
+        run.run(config, tmp_path)
+    ready = experiment.setup(config)
+    population, progress = run.restore(ready, tmp_path)
+    leaves = experiment.jax.tree.leaves(experiment.stacked(population, ready.layout))
+    assert progress['chunk'] >= 1 and all(np.isfinite(leaf).all() for leaf in leaves)
+
+
+def test_digits_run_in_a_host_loop_and_resume(tmp_path, monkeypatch):
+    config = small('jmi', 'digits', epochs=2, batch_size=64, data={'limit': 256}, seeds=1, log_every=2)
+    run.run(config, tmp_path / 'whole')
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        with pytest.raises(run.Interrupted):
+            run.run(config, tmp_path / 'parts')
+    run.run(config, tmp_path / 'parts')
+    assert json.loads((tmp_path / 'whole' / 'environment.json').read_text())['mode'] == 'loop'
+    assert files(tmp_path / 'whole')[0] == files(tmp_path / 'parts')[0]
+    shutil.rmtree(tmp_path)
