@@ -2,17 +2,23 @@
 
 A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE example; the caller vmaps it.
 Images come in as uint8 (H, W, C), views leave as normalised float32.
+
+    views.load('noise', sigma=0.1)                  points; two views
+    views.load('digits', rotation=20.0)             8x8 grey images; two views
+    views.load('simclr', data='cifar10')            RGB images; the method's views for that data set
+    views.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
+    views.load('my_package.my_module:my_views')     the user's own
 """
 
 import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
 
-from mi_ssl_jax.augment import small
+from mi_ssl_jax.augment import pipelines, recipes, small
 
 Pipeline = Callable[[Array, Array], tuple[Array, ...]]
 Evaluation = Callable[[Array], Array]
@@ -23,50 +29,97 @@ class _Entry(NamedTuple):
     evaluation: Callable[..., Array]
 
 
-_ENTRIES = {
-    'noise': _Entry(small.noise, small.point),
-    'digits': _Entry(small.digits, small.digit),
-}
+_SMALL = {'noise': _Entry(small.noise, small.point), 'digits': _Entry(small.digits, small.digit)}
 
 
 def names() -> list[str]:
     """The pipelines that `load` knows."""
-    return sorted(_ENTRIES)
+    return sorted([*_SMALL, *recipes.RECIPES])
 
 
-def load(name: str, **options) -> Pipeline:
+def load(name: str, **options: Any) -> Pipeline:
     """The pipeline `(key, example) -> tuple of views`.
 
     Args:
       name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of views`
         as 'my_package.my_module:my_views'.
-      **options: the pipeline's own keyword arguments, for example sigma=0.2 for 'noise'.
+      **options: for 'noise' and 'digits' their keyword arguments (see `small`). For the methods' image
+        pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views; local_views, the
+        number of small views of dino and swav; and any field of `pipelines.View` but size, for all views.
 
     Raises:
       ValueError: unknown name, or options that the pipeline does not have.
     """
-    return _bind(name, _entry(name).views if ':' not in name else _own(name), options)
+    if ':' in name:
+        return _bind(name, _own(name), options)
+    if name in _SMALL:
+        return _bind(name, _SMALL[name].views, options)
+    images, made = _recipe(name, **options)
+    return functools.partial(pipelines.make, views=made, norm=images.norm)
 
 
-def evaluation(name: str, **options) -> Evaluation:
+def evaluation(name: str, **options: Any) -> Evaluation:
     """The function `example -> network input` without augmentation, for probes and figures.
 
-    For the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example, **options)`.
+    It takes the options of `load`, so that one configuration serves both; strengths have no part in it. For
+    the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example, **options)`.
 
     Raises:
       ValueError: as `load`.
     """
-    own = f'{name.partition(":")[0]}:evaluation'
-    return _bind(name, _entry(name).evaluation if ':' not in name else _own(own), options)
+    if ':' in name:
+        own = f'{name.partition(":")[0]}:evaluation'
+        return _bind(own, _own(own), options)
+    load(name, **options)
+    if name in _SMALL:
+        return _SMALL[name].evaluation
+    images, made = _recipe(name, **options)
+    return functools.partial(pipelines.centre, size=made[0].size, fraction=images.fraction, norm=images.norm)
 
 
-def _entry(name: str) -> _Entry:
-    if name not in _ENTRIES:
+def _recipe(
+    name: str,
+    *,
+    data: str | None = None,
+    size: int | None = None,
+    local_views: int | None = None,
+    **strengths: Any,
+) -> tuple[recipes.Images, tuple[pipelines.View, ...]]:
+    if name not in recipes.RECIPES:
         raise ValueError(
             f"unknown views '{name}'; use one of {', '.join(names())}, "
             "or your own as 'my_package.my_module:my_views'"
         )
-    return _ENTRIES[name]
+    if data not in recipes.IMAGES:
+        raise ValueError(f"views '{name}' need data=NAME, one of {', '.join(recipes.IMAGES)}; not {data!r}")
+    images = recipes.IMAGES[data]
+    made = recipes.RECIPES[name](images.kind, size or images.size)
+    if local_views is not None:
+        if len(made) == 2:
+            raise ValueError(f"views '{name}' on {data} have no local views: leave local_views out")
+        made = made[:2] + made[2:3] * local_views
+    return images, tuple(view._replace(**_strengths(name, strengths)) for view in made)
+
+
+def _strengths(name: str, strengths: dict[str, Any]) -> dict[str, Any]:
+    known = [field for field in pipelines.View._fields if field != 'size']
+    unknown = sorted(set(strengths) - set(known))
+    if unknown:
+        options = ', '.join(['data', 'size', 'local_views', *known])
+        raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
+    # Configurations hold lists; a view is compared with its neighbours and must be hashable.
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in strengths.items()}
+
+
+def _bind(name: str, function: Callable, options: dict[str, Any]) -> Callable:
+    parameters = inspect.signature(function).parameters.values()
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown and not takes_any:
+        options = ', '.join(known) or 'none'
+        raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
+    return functools.partial(function, **options)
 
 
 def _own(name: str) -> Callable:
@@ -75,13 +128,3 @@ def _own(name: str) -> Callable:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"cannot load the views '{name}': {error}") from error
-
-
-def _bind(name: str, function: Callable, options: dict) -> Callable:
-    known = inspect.signature(function).parameters
-    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
-    unknown = [] if takes_any else sorted(set(options) - set(known))
-    if unknown:
-        accepted = [n for n, p in known.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {', '.join(accepted) or 'none'}")
-    return functools.partial(function, **options)

@@ -1,4 +1,4 @@
-"""Layers that every network shares: PyTorch's default linear initialisation and the batch norm of the field."""
+"""Layers that every network shares: PyTorch's linear initialisation and the batch norm of the field."""
 
 import flax.linen as nn
 import jax

@@ -38,6 +38,8 @@ class MLP(nn.Module):
             last = index == len(self.widths) - 1
             x = layers.linear(x, width, use_bias=self.use_bias, dtype=self.dtype)
             if self.last_norm or not last:
-                x = layers.batch_norm(train, dtype=self.dtype, axis_name=self.axis_name, affine=self.affine)(x)
+                x = layers.batch_norm(
+                    train, dtype=self.dtype, axis_name=self.axis_name, affine=self.affine
+                )(x)
             x = x if last else nn.relu(x)
         return x

@@ -1,0 +1,157 @@
+"""Random views of one RGB image: crop, flip, colour jitter, grey, blur, solarize, normalise."""
+
+import functools
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from mi_ssl_jax.augment import jitter, planar, resample
+from mi_ssl_jax.augment.planar import Planes
+
+
+class Norm(NamedTuple):
+    """Channel means and standard deviations of pixels in [0, 1]."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class View(NamedTuple):
+    """Strengths of one view. A probability of 0 leaves the operation out of the program.
+
+    Attributes:
+      size: side of the view in pixels.
+      scale: range of the crop's area, in fractions of the image's; its ratio is in [3/4, 4/3].
+      method: 'bilinear' or 'bicubic'.
+      jitter: strengths of brightness, contrast, saturation and hue (torchvision's ColorJitter).
+      jitter_p, grey_p, blur_p, solarize_p: probabilities. Solarize inverts from 0.5 up.
+      blur_sigma: range of the blur's standard deviation in pixels; the kernel has about size / 10 taps.
+      crop_last: crop and flip after the colours instead of before (W-MSE).
+    """
+
+    size: int
+    scale: tuple[float, float]
+    method: str
+    jitter: tuple[float, float, float, float]
+    jitter_p: float = 0.8
+    grey_p: float = 0.2
+    blur_p: float = 0.0
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    solarize_p: float = 0.0
+    crop_last: bool = False
+
+
+def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tuple[Array, ...]:
+    """The views of one uint8 image (H, W, 3), in the order of `views`, as normalised float32 (size, size, 3).
+
+    Neighbouring views of one kind are one vmapped program.
+
+    Raises:
+      ValueError: not a uint8 image with three channels.
+    """
+    _check(image)
+    keys = jax.random.split(key, len(views))
+    made, start = [], 0
+    for view, group in itertools.groupby(views):
+        count = len(list(group))
+        batch = jax.vmap(lambda key: one(key, image, view=view, norm=norm))(keys[start:start + count])
+        made.extend(batch[i] for i in range(count))
+        start += count
+    return tuple(made)
+
+
+def one(key: Array, image: Array, *, view: View, norm: Norm) -> Array:
+    """One view of one uint8 image (H, W, 3) -> (size, size, 3), normalised float32."""
+    key_box, key_jitter, key_chances = jax.random.split(key, 3)
+    flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,))
+    planes = _planes(image)
+    if view.crop_last:
+        planes = _crop(key_box, _colour(key_jitter, planes, view, grey=grey), view, flip=flip)
+    else:
+        planes = _colour(key_jitter, _crop(key_box, planes, view, flip=flip), view, grey=grey)
+    if view.blur_p > 0:
+        planes = _blur(planes, view, chance=blur, strength=sigma)
+    if view.solarize_p > 0:
+        planes = planar.solarize(planes, jnp.where(solarize < view.solarize_p, 0.5, jnp.inf))
+    return _normalise(planes, norm)
+
+
+def centre(image: Array, *, size: int, fraction: float, norm: Norm) -> Array:
+    """The network input without augmentation: a centre square, `fraction` of the short side, made `size` px.
+
+    fraction 0.875 is Resize(256) and CenterCrop(224) in one step (up to the rounding of the border). An image
+    that has the size already passes unchanged but for the normalisation.
+
+    Raises:
+      ValueError: not a uint8 image with three channels.
+    """
+    _check(image)
+    height, width, _ = image.shape
+    side = round(fraction * min(height, width))
+    planes = _planes(image)
+    if (height, width, side) != (size, size, size):
+        box = resample.Box((height - side) // 2, (width - side) // 2, side, side)
+        planes = _resize(planes, box, size=size, method='bilinear', flip=False)
+    return _normalise(planes, norm)
+
+
+def blur_taps(size: int) -> int:
+    """Taps of the blur kernel: 23 at 224 px, 9 at 96, 7 at 64, 3 at 32 (SimCLR, BYOL) and below."""
+    return 2 * max(1, size // 20) + 1
+
+
+def _check(image: Array) -> None:
+    if image.dtype != jnp.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f'views of images need uint8 (H, W, 3), not {image.dtype} {image.shape}')
+
+
+def _crop(key: Array, planes: Planes, view: View, *, flip: Array) -> Planes:
+    height, width = planes[0].shape
+    box = resample.random_box(key, height, width, scale=view.scale, ratio=(3 / 4, 4 / 3))
+    cropped = _resize(planes, box, size=view.size, method=view.method, flip=flip < 0.5)
+    return tuple(jnp.clip(plane, 0, 1) for plane in cropped) if view.method == 'bicubic' else cropped
+
+
+def _resize(planes: Planes, box: resample.Box, *, size: int, method: str, flip: Array | bool) -> Planes:
+    height, width = planes[0].shape
+    rows = resample.crop_matrix(box.top, box.height, source=height, size=size, method=method)
+    columns = resample.crop_matrix(box.left, box.width, source=width, size=size, method=method, flip=flip)
+    return _two_products(rows, planes, columns)
+
+
+def _colour(key: Array, planes: Planes, view: View, *, grey: Array) -> Planes:
+    if view.jitter_p > 0:
+        planes = jitter.apply(planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p))
+    if view.grey_p > 0:
+        luma = planar.luma(planes)
+        planes = tuple(jnp.where(grey < view.grey_p, luma, plane) for plane in planes)
+    return planes
+
+
+def _blur(planes: Planes, view: View, *, chance: Array, strength: Array) -> Planes:
+    low, high = view.blur_sigma
+    matrix = resample.blur_matrix(
+        low + (high - low) * strength,
+        kernel_size=blur_taps(view.size),
+        length=view.size,
+        apply=chance < view.blur_p,
+    )
+    return _two_products(matrix, planes, matrix)
+
+
+def _two_products(rows: Array, planes: Planes, columns: Array) -> Planes:
+    """rows @ plane @ columns^T of each plane."""
+    highest = functools.partial(jnp.matmul, precision='highest')
+    return tuple(highest(highest(rows, plane), columns.T) for plane in planes)
+
+
+def _planes(image: Array) -> Planes:
+    scaled = image.astype(jnp.float32) / 255
+    return scaled[..., 0], scaled[..., 1], scaled[..., 2]
+
+
+def _normalise(planes: Planes, norm: Norm) -> Array:
+    return jnp.stack([(plane - m) / s for plane, m, s in zip(planes, *norm, strict=True)], axis=-1)

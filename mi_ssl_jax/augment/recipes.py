@@ -1,0 +1,118 @@
+"""Which views each method uses on each kind of images: sizes, strengths and probabilities.
+
+The rows for ImageNet are each method's own source. For 32 px they are its authors' setting where there is one
+(SimCLR's and SimSiam's papers: weaker jitter, no blur), else solo-learn's. No source fixes 64 px: the
+ImageNet strengths there are our choice. The blur is torchvision's Gaussian with SimCLR's kernel of about a
+tenth of the side everywhere; several sources use Pillow's approximation instead.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mi_ssl_jax.augment.pipelines import Norm, View
+
+STRONG, MEDIUM, MUTED = (0.8, 0.8, 0.8, 0.2), (0.4, 0.4, 0.4, 0.1), (0.4, 0.4, 0.2, 0.1)
+Views = tuple[View, ...]
+
+
+class Images(NamedTuple):
+    """A data set: its row in the recipes, side of the views, normalisation, centre crop of the evaluation."""
+
+    kind: str
+    size: int
+    norm: Norm
+    fraction: float
+
+
+_TINY = Images('tiny', 64, Norm((0.480, 0.448, 0.398), (0.277, 0.269, 0.282)), 1.0)
+_IMAGENET = Images('imagenet', 224, Norm((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 0.875)
+IMAGES = {
+    'cifar10': Images('cifar', 32, Norm((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)), 1.0),
+    'cifar100': Images('cifar', 32, Norm((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)), 1.0),
+    'tiny_imagenet': _TINY,
+    'tin': _TINY,
+    'imagenet': _IMAGENET,
+    'imagenet2012': _IMAGENET,
+    'imagenet100': _IMAGENET,
+    'in100': _IMAGENET,
+    'image_folder': _IMAGENET,
+}
+
+
+def simclr(kind: str, size: int) -> Views:
+    """SimCLR: colour strength 1, 0.5 on CIFAR (arXiv 2002.05709, B.9)."""
+    strength, blur = (MEDIUM, 0.0) if kind == 'cifar' else (STRONG, 0.5)
+    return (View(size, (0.08, 1.0), 'bicubic', strength, blur_p=blur),) * 2
+
+
+def simsiam(kind: str, size: int) -> Views:
+    """MoCo v2 and SimSiam; no blur on CIFAR (arXiv 2011.10566, appendix D)."""
+    return (View(size, (0.2, 1.0), 'bilinear', MEDIUM, blur_p=0.0 if kind == 'cifar' else 0.5),) * 2
+
+
+def mocov1(kind: str, size: int) -> Views:
+    """MoCo v1: jitter on every view, hue as strong as the rest, no blur (arXiv 1911.05722)."""
+    return (View(size, (0.2, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.4), jitter_p=1.0),) * 2
+
+
+def byol(kind: str, size: int) -> Views:
+    """BYOL and Barlow Twins: blur on the first view, solarize on the second; no blur on CIFAR."""
+    return _asymmetric(size, (0.08, 1.0), blur=kind != 'cifar')
+
+
+def mocov3(kind: str, size: int) -> Views:
+    """MoCo v3 (its ResNet-50 setting): BYOL's views with crops from a fifth of the image on ImageNet."""
+    return _asymmetric(size, (0.2 if kind == 'imagenet' else 0.08, 1.0), blur=kind != 'cifar')
+
+
+def vicreg(kind: str, size: int) -> Views:
+    """VICReg: BYOL's views; on CIFAR solo-learn's symmetric ones."""
+    if kind != 'cifar':
+        return byol(kind, size)
+    return (View(size, (0.2, 1.0), 'bicubic', MUTED, solarize_p=0.1),) * 2
+
+
+def dino(kind: str, size: int) -> Views:
+    """DINO: two global views and eight local ones; on CIFAR BYOL's two (solo-learn)."""
+    if kind == 'cifar':
+        return byol(kind, size)
+    local = View(_local_size(size), (0.05, 0.4), 'bicubic', MUTED, blur_p=0.5)
+    return _asymmetric(size, (0.4, 1.0), blur=True) + (local,) * 8
+
+
+def swav(kind: str, size: int) -> Views:
+    """SwAV: two global views and six local ones; on CIFAR two strong ones with blur (solo-learn)."""
+    if kind == 'cifar':
+        return (View(size, (0.08, 1.0), 'bicubic', STRONG, blur_p=0.5),) * 2
+    view = View(size, (0.14, 1.0), 'bilinear', STRONG, blur_p=0.5)
+    return (view,) * 2 + (view._replace(size=_local_size(size), scale=(0.05, 0.14)),) * 6
+
+
+def wmse(kind: str, size: int) -> Views:
+    """W-MSE's own code, all sizes alike: grey 0.1, crop and flip after the colours."""
+    return (View(size, (0.2, 1.0), 'bicubic', MEDIUM, grey_p=0.1, crop_last=True),) * 2
+
+
+RECIPES: dict[str, Callable[[str, int], Views]] = {
+    'simclr': simclr,
+    'simsiam': simsiam,
+    'mocov1': mocov1,
+    'mocov2': simsiam,
+    'mocov3': mocov3,
+    'byol': byol,
+    'barlow': byol,
+    'vicreg': vicreg,
+    'dino': dino,
+    'swav': swav,
+    'wmse': wmse,
+}
+
+
+def _asymmetric(size: int, scale: tuple[float, float], *, blur: bool) -> Views:
+    first = View(size, scale, 'bicubic', MUTED, blur_p=1.0 if blur else 0.0)
+    return first, first._replace(blur_p=0.1 if blur else 0.0, solarize_p=0.2)
+
+
+def _local_size(size: int) -> int:
+    """Side of the local views: 96 px beside 224, half of the global side otherwise."""
+    return 96 if size == 224 else size // 2
