@@ -68,7 +68,8 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
     findings = [
         ('collapse: embeddings are nearly the same: their spread is {:.2f} of an even one',
          spread < LOW_STD, [spread]),
-        ('collapse: embeddings lie along one direction: their effective rank is {:.2f}', rank < LOW_RANK, [rank]),
+        ('collapse: embeddings lie along one direction: their effective rank is {:.2f}',
+         rank < LOW_RANK, [rank]),
         ('collapse: the classes have merged: their means are {:.1f} degrees apart', gap < LOW_GAP, [gap]),
         ('partial collapse: the classes are merging: their means, once {:.1f} degrees apart, are now {:.1f}',
          gap < GAP_FALL * widest, [widest, gap]),
