@@ -10,10 +10,11 @@ from mi_ssl_jax.core import bounds, critics, linalg, pairs, surrogates
 MARGINALS = ('bound', None, *surrogates.REGULARISERS)
 
 
-def check(*, objective: str, marginal: str | None = 'bound') -> None:
-    """ValueError for an objective or a marginal that does not exist."""
-    if objective not in bounds.BOUNDS:
-        raise ValueError(f"unknown objective '{objective}'; use one of {', '.join(sorted(bounds.BOUNDS))}")
+def check(*, objective: str, marginal: str | None = 'bound', own: tuple[str, ...] = ()) -> None:
+    """ValueError for an objective or a marginal that does not exist. own: objectives that only this method has."""
+    known = (*own, *sorted(bounds.BOUNDS))
+    if objective not in known:
+        raise ValueError(f"unknown objective '{objective}'; use one of {', '.join(known)}")
     if marginal not in MARGINALS:
         raise ValueError(f"unknown marginal '{marginal}'; use one of {', '.join(map(str, MARGINALS))}")
 

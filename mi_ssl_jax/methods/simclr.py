@@ -17,6 +17,8 @@ def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_s
     """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: as in methods.objectives.terms."""
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
+    if len(za) < 2:
+        raise ValueError('a batch of one has no negatives: use a batch of at least 2')
     both = jnp.concatenate([za, zb])
     critic = functools.partial(critics.cosine, temperature=temperature)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
@@ -38,8 +40,7 @@ def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
 def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',
           block_size: int | None = None) -> api.Method:
     """objective: 'nt_xent', or a bound by name over the N x N pairs of the two views. block_size: rows of scores at once."""
-    if objective != 'nt_xent':
-        objectives.check(objective=objective)
+    objectives.check(objective=objective, own=('nt_xent',))
 
     def loss(views, aux, info):
         za, zb = views['theta'].z

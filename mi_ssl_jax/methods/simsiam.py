@@ -25,8 +25,7 @@ def build(parts: api.Parts, *, predictor: bool = True, objective: str = 'cosine'
     objective: 'cosine', or a bound by name with its `temperature`. The predictor's learning rate is not decayed
     (reference code: fix_pred_lr).
     """
-    if objective != 'cosine':
-        objectives.check(objective=objective)
+    objectives.check(objective=objective, own=('cosine',))
 
     def loss(views, aux, info):
         out, z = views['online'].out, views['online'].z

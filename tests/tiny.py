@@ -1,0 +1,166 @@
+"""The smallest experiment of every method: dense layers on random points, 3 steps a pass, 2 passes."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mi_ssl_jax import methods, nets, parallel
+from mi_ssl_jax.augment import views
+from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import jmi, optim, sdmi, state
+
+# What the methods require; a new method's own required argument is added here.
+ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9}
+BATCH, STEPS, PASSES = 16, 3, 2
+POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
+HYPER = ({'lr': 0.02, 'weight_decay': 0.0}, {'lr': 0.01, 'weight_decay': 1e-2})  # one a seed
+
+
+def parts(*, dtype=jnp.float32, axis_name: str | None = None) -> api.Parts:
+    """Networks with every kind of layer that a method may ask for."""
+    style = dict(dtype=dtype, axis_name=axis_name)
+    backbone = nets.load('mlp', widths=(6,), **style)
+    return api.Parts(backbone, projector=(5, 4), predictor=(3,), embedding=4, **style)
+
+
+def arguments(name: str) -> dict[str, float]:
+    """The arguments that method `name` requires."""
+    required = [key for key, p in methods.options(name).items() if p.default is inspect.Parameter.empty]
+    missing = sorted(set(required) - set(ARGUMENTS))
+    assert not missing, f"method '{name}' requires {', '.join(missing)}: add it to ARGUMENTS in tests/tiny.py"
+    return {key: ARGUMENTS[key] for key in required}
+
+
+def method(name: str, **changes) -> api.Method:
+    """A method of tiny networks."""
+    return methods.load(name, parts(), **arguments(name) | changes)
+
+
+def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
+               hyper: tuple[dict[str, float], ...] = HYPER) -> state.Experiment:
+    """A method with momentum SGD and a cosine schedule; it is handed the hyperparameters that it takes."""
+    networks = parts(dtype=dtype, axis_name=layout.axis)
+    schedule = optim.warmup_cosine(warmup_steps=0, total_steps=STEPS * PASSES)
+
+    def build(hyper):
+        own = {key: value for key, value in hyper.items() if key in methods.options(name)}
+        return methods.load(name, networks, **arguments(name) | own)
+
+    def optimiser(hyper, phase):
+        return optim.make('sgd', lr=hyper['lr'], weight_decay=hyper['weight_decay'], momentum=0.9,
+                          schedule=schedule, groups=phase.groups)
+
+    return state.Experiment(
+        build, optimiser, views.load('noise'), layout, hyper[:layout.seeds],
+        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS)
+
+
+def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
+    return parallel.Layout(parallel.choose_devices(1), seeds, mode)
+
+
+def compile_passes(experiment: state.Experiment) -> dict:
+    """Phase -> compiled pass, by the method's trainer."""
+    trainer = jmi if experiment.method.phases[0].name == 'joint' else sdmi
+    return trainer.compile_passes(experiment)
+
+
+def initial(experiment: state.Experiment) -> Any:
+    """The population before step one; seed i starts from key i."""
+    states = [state.init(seed, hyper, experiment, POINTS[0]) for seed, hyper in enumerate(experiment.hyper)]
+    return parallel.population(states, experiment.layout)
+
+
+@functools.cache
+def compiled_order(layout: parallel.Layout):
+    return parallel.compile_order(len(POINTS), BATCH, layout)
+
+
+class Call(NamedTuple):
+    """One call of a compiled pass.
+
+    before, after: the states of all seeds. metrics: with a leading axis of seeds. donated: whether all arrays
+    of the trained tree were deleted. kept: whether none of the frozen tree was. compilations: how many.
+    """
+
+    phase: str
+    before: list[state.State]
+    after: list[state.State]
+    metrics: dict[str, np.ndarray]
+    donated: bool
+    kept: bool
+    compilations: int
+
+
+def train(experiment: state.Experiment, runs: dict, population: Any, *, length: int) -> list[Call]:
+    """All passes, whole passes of each phase in turn, `length` steps a call."""
+    layout, method = experiment.layout, experiment.method
+    points = parallel.place(jnp.asarray(POINTS), layout)
+    keys = jax.tree.map(jnp.copy, parallel.per_seed(lambda s: s.key, population, layout))
+    calls = []
+    for number in range(PASSES):
+        for phase in method.phases:
+            batches = compiled_order(layout)(keys, number)
+            for _ in range(STEPS // length):
+                run = runs[phase.name]
+                population, call = _call(experiment, run, phase, population, points, batches, length)
+                calls.append(call)
+    return calls
+
+
+def _call(experiment, run, phase, population, points, batches, length):
+    layout, method = experiment.layout, experiment.method
+    before = snapshots(population, layout)
+    halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
+    trained, frozen = parallel.unzip(halves, layout)
+    with compilations() as compiled:
+        moved, metrics = run(trained, frozen, points, batches, length)
+        jax.block_until_ready(moved)
+    donated = all(leaf.is_deleted() for leaf in jax.tree.leaves(trained))
+    kept = not any(leaf.is_deleted() for leaf in jax.tree.leaves(frozen))
+    population = parallel.per_seed(lambda s, own: state.merge(s, phase, own), population, layout, moved)
+    after = snapshots(population, layout)
+    return population, Call(phase.name, before, after, snapshot(metrics), donated, kept, len(compiled))
+
+
+def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:
+    """Every seed's state in numpy."""
+    return parallel.members(snapshot(population), layout)
+
+
+def snapshot(tree: Any) -> Any:
+    """The tree in numpy, independent of the device's buffers."""
+    return jax.tree.map(np.array, tree)
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[list[dict]]:
+    """A list that grows with every program that is compiled, or read from the cache of compiled programs."""
+    programs = []
+
+    def listen(event: str, duration: float, **details) -> None:
+        if event == '/jax/core/compile/backend_compile_duration':
+            programs.append(details)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield programs
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@contextlib.contextmanager
+def quick_compilation() -> Iterator[None]:
+    """Without most of XLA's optimisations, which take longer than everything these tests compute."""
+    before = jax.config.read('jax_disable_most_optimizations')
+    jax.config.update('jax_disable_most_optimizations', True)
+    try:
+        yield
+    finally:
+        jax.config.update('jax_disable_most_optimizations', before)
