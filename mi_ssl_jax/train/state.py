@@ -1,5 +1,6 @@
 """What training carries from step to step, and how a phase sees it: the tree it trains and the rest, frozen."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -104,16 +105,21 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
 
 def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: jax.Array) -> State:
     """A seed's state before its first step. example: one item of the data set, for the shapes of its views."""
-    method = experiment.method
     key = jax.random.PRNGKey(seed)
-    views = jax.eval_shape(experiment.views, key, example)
-    batch = [jnp.zeros((2, *view.shape), view.dtype) for view in views]
-    # jitted, because op by op the initialisation of a deep network takes longer than its compilation.
-    return jax.jit(lambda key: _init(key, hyper, experiment, method, batch))(key)
+    views = tuple((view.shape, view.dtype) for view in jax.eval_shape(experiment.views, key, example))
+    hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
+    return _compiled_init(experiment.build, experiment.optimiser, views)(key, hyper)
 
 
-def _init(key: jax.Array, hyper: Mapping[str, float], experiment: Experiment, method: api.Method,
-          batch: list[jax.Array]) -> State:
+@functools.lru_cache(maxsize=1)
+def _compiled_init(build: Callable, optimiser: Callable, views: tuple) -> Callable:
+    """One program for all seeds: compiling the initialisation takes longer than training a small network."""
+    return jax.jit(lambda key, hyper: _init(key, hyper, build, optimiser, views))
+
+
+def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optimiser: Callable, views: tuple) -> State:
+    method = build(hyper)
+    batch = [jnp.zeros((2, *shape), dtype) for shape, dtype in views]
     branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
     variables = {}
     for number, (name, branch) in enumerate(method.branches.items()):
@@ -123,12 +129,10 @@ def _init(key: jax.Array, hyper: Mapping[str, float], experiment: Experiment, me
     for name, branch in method.branches.items():
         if branch.follows is not None and not branch.independent:
             variables[name]['params'] = own_part(variables[name]['params'], variables[branch.follows]['params'])
-    hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
-    optimiser = {phase.name: experiment.optimiser(hyper, phase).init(variables[phase.trains]['params'])
-                 for phase in method.phases}
+    moments = {phase.name: optimiser(hyper, phase).init(variables[phase.trains]['params']) for phase in method.phases}
     lagged = variables[method.tracked.b] if method.tracked.lag else {}
     steps = {phase.name: jnp.zeros((), jnp.int32) for phase in method.phases}
-    return State(variables, optimiser, method.init_aux(aux_key), steps, lagged, key, hyper)
+    return State(variables, moments, method.init_aux(aux_key), steps, lagged, key, hyper)
 
 
 def own_part(follower: Mapping[str, Tree], leader: Mapping[str, Tree]) -> dict[str, Tree]:

@@ -1,0 +1,263 @@
+"""One step's parts: the state's halves, batches, views, branches, followers, and what a loss is told."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.methods import api, barlow
+from mi_ssl_jax.nets import heads
+from mi_ssl_jax.train import state, step
+from tests import tiny
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quick_compilation():
+    with tiny.quick_compilation():
+        yield
+
+
+class Encoder(nn.Module):
+    """(N, L, 2), any L -> mean over L, linear, batch norm; its 'predictor' doubles z."""
+
+    predictor: bool = False
+
+    @nn.compact
+    def __call__(self, x, train):
+        z = nn.Dense(3)(x.mean(axis=1))
+        z = nn.BatchNorm(use_running_average=not train, momentum=0.9)(z)
+        return heads.Output(x, z, 2 * z if self.predictor else None)
+
+
+VIEWS = tuple(jnp.asarray(view, jnp.float32) for view in (
+    np.random.default_rng(0).standard_normal((4, 1, 2)), np.random.default_rng(1).standard_normal((4, 5, 2)),
+    np.random.default_rng(2).standard_normal((4, 1, 2))))
+
+
+def assert_close(actual, expected):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), actual, expected)
+
+
+# The state -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def states():
+    """Method -> (experiment, states of seeds 0 and 1)."""
+    found = {}
+    for name in ('sdmi', 'byol', 'mocov3', 'simsiam'):
+        experiment = tiny.experiment(name, tiny.one_device(seeds=2))
+        found[name] = experiment, parallel.members(tiny.initial(experiment), experiment.layout)
+    return found
+
+
+def test_branches_start_as_their_method_says(states):
+    (one, other) = states['sdmi'][1]
+    kernel = lambda s, branch: s.variables[branch]['params']['projector']['Dense_0']['kernel']  # noqa: E731
+    assert not np.array_equal(kernel(one, 'theta'), kernel(one, 'xi'))  # two independent encoders
+    assert not np.array_equal(kernel(one, 'theta'), kernel(other, 'theta'))  # and two seeds
+    moco, byol = states['mocov3'][1][0].variables, states['byol'][1][0].variables
+    jax.tree.map(np.testing.assert_array_equal, moco['target']['params'],
+                 state.own_part(moco['target']['params'], moco['online']['params']))
+    assert not np.array_equal(byol['target']['params']['projector']['Dense_0']['kernel'],
+                              byol['online']['params']['projector']['Dense_0']['kernel'])
+    assert 'predictor' not in moco['target']['params'] and 'predictor' in moco['online']['params']
+
+
+def test_no_two_leaves_share_a_buffer(states):
+    # Aliased buffers would be donated twice.
+    for _, (member, _) in states.values():
+        pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(member)]
+        assert len(set(pointers)) == len(pointers)
+
+
+def test_a_seed_is_initialised_alike_in_any_company_and_the_second_one_compiles_nothing():
+    experiment = tiny.experiment('jmi', tiny.one_device())
+    first = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
+    with tiny.compilations() as programs:
+        other = state.init(4, experiment.hyper[0], experiment, tiny.POINTS[0])
+        again = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
+    assert not programs
+    jax.tree.map(np.testing.assert_array_equal, again, first)
+    assert not np.array_equal(jax.random.key_data(other.key), jax.random.key_data(first.key))
+
+
+def test_hyperparameters_are_traced_scalars(states):
+    member = states['sdmi'][1][1]
+    assert member.hyper.keys() == tiny.HYPER[1].keys()
+    assert all(leaf.dtype == jnp.float32 and leaf.shape == () for leaf in member.hyper.values())
+    assert float(member.hyper['lr']) == pytest.approx(tiny.HYPER[1]['lr'])
+
+
+def test_halves_hold_what_a_phase_changes_and_what_it_reads(states):
+    experiment, (member, _) = states['sdmi']
+    for name, trains, rest in (('e', 'theta', 'xi'), ('m', 'xi', 'theta')):
+        phase = state.phase_of(experiment.method, name)
+        trained, frozen = state.split(member, experiment.method, phase)
+        assert set(trained.variables) == {trains} and set(frozen.variables) == {rest}
+        assert trained.optimiser is member.optimiser[name]
+    experiment, (member, _) = states['byol']
+    trained, frozen = state.split(member, experiment.method, experiment.method.phases[0])
+    assert set(trained.variables) == {'online', 'target'} and not frozen.variables
+
+
+def test_merge_puts_back_what_split_took_out(states):
+    experiment, (member, _) = states['sdmi']
+    phase = state.phase_of(experiment.method, 'm')
+    trained, _ = state.split(member, experiment.method, phase)
+    assert state.merge(member, phase, trained) == member
+    after = state.merge(member, phase, trained._replace(step=trained.step + 7, aux='new'))
+    assert (int(after.steps['m']), int(after.steps['e']), after.aux) == (7, 0, 'new')
+
+
+def test_lagged_variables_are_kept_where_they_are_tracked(states):
+    experiment, (member, _) = states['simsiam']
+    moved = member._replace(variables=jax.tree.map(lambda leaf: leaf + 1, member.variables))
+    kept = state.keep_lagged(moved, experiment.method)
+    jax.tree.map(np.testing.assert_array_equal, kept.lagged, moved.variables['online'])
+    jax.tree.map(lambda leaf: leaf.delete(), moved.variables)  # as donation does
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(kept.lagged))
+    experiment, (member, _) = states['sdmi']
+    assert member.lagged == {} and state.keep_lagged(member, experiment.method) is member
+
+
+# Batches and views ---------------------------------------------------------------------------------
+
+
+def test_resident_batches_follow_the_order_and_start_again_with_each_pass():
+    data, order = jnp.arange(10.0), jnp.array([[3, 1], [4, 5], [9, 2]])
+    for number, expected in ((0, [3, 1]), (2, [9, 2]), (4, [4, 5])):
+        np.testing.assert_array_equal(step.fetch(data, order, jnp.int32(number), 3), expected)
+
+
+def test_a_streamed_batch_is_taken_as_it_comes():
+    batch = jnp.arange(3.0)
+    assert step.fetch((), batch, jnp.int32(5), 3) is batch
+
+
+def test_views_depend_on_the_key_and_the_place_in_the_batch():
+    experiment = tiny.experiment('jmi', tiny.one_device())
+    same = jnp.zeros((5, 2))
+    first, second = step.make_views(experiment, jax.random.PRNGKey(0), same)
+    rows = np.concatenate([first, second])
+    assert len(np.unique(rows, axis=0)) == 10  # no two examples and no two views share noise
+    again = step.make_views(experiment, jax.random.PRNGKey(0), same[:3])
+    np.testing.assert_array_equal(again[0], first[:3])
+    assert not np.any(step.make_views(experiment, jax.random.PRNGKey(1), same)[0] == first)
+
+
+# Branches ------------------------------------------------------------------------------------------
+
+
+def test_views_of_several_shapes_come_out_in_order_with_statistics_of_their_own():
+    branch = api.Branch(Encoder(predictor=True))
+    variables = branch.net.init(jax.random.PRNGKey(0), VIEWS[0], train=False)
+    seen, statistics = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(variables)
+    apart = [branch.net.apply(variables, view, train=True, mutable=['batch_stats']) for view in VIEWS]
+    assert_close(seen.z, tuple(output.z for output, _ in apart))
+    assert_close(seen.p, tuple(output.p for output, _ in apart))
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / 3, *(moved['batch_stats'] for _, moved in apart))
+    assert_close(statistics, mean)
+    for z in seen.z:  # each view is normalised by its own statistics
+        np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-5)
+
+
+def two_branches(**target):
+    """Online sees all views, and its predictor; the target sees the first and the third."""
+    return api.Method(
+        'sdmi', 'em', 'surrogate', tracked=api.Tracked('online', 'target'), stop_gradient=True,
+        branches={'online': api.Branch(Encoder(predictor=True)),
+                  'target': api.Branch(Encoder(), views=(0, 2), follows='online', **target)},
+        phases=(api.Phase('e', 'online', lambda views, aux, info: None),))
+
+
+def variables_of(method):
+    return {name: branch.net.init(jax.random.PRNGKey(number), VIEWS[0], train=False)
+            for number, (name, branch) in enumerate(method.branches.items())}
+
+
+def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
+    method = two_branches()
+    variables = variables_of(method)
+
+    def total(variables):
+        outputs, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+        assert [len(outputs[name].z) for name in ('online', 'target')] == [3, 2]
+        assert outputs['online'].out is outputs['online'].p and outputs['target'].out is outputs['target'].z
+        weights = jnp.arange(12.0).reshape(4, 3)
+        return sum(jnp.sum(weights * z) for name in outputs for z in outputs[name].out)
+
+    gradient = jax.jit(jax.grad(total))(variables)
+    outputs, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+    alone, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
+    assert_close(outputs['target'].z, alone.z)
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient['target']))
+    assert np.max(np.abs(gradient['online']['params']['Dense_0']['kernel'])) > 0.1
+
+
+def followed(**target):
+    """The follower, 1.0 before, of a leader that is 3.0 now; and the progress its coefficient was asked for."""
+    asked = []
+
+    def momentum(progress):
+        asked.append(progress)
+        return 0.75
+
+    method = two_branches(**({'momentum': momentum} if target.pop('ema') else {}), **target)
+    old = {name: {'params': {'Dense_0': jnp.float32(1.0)}, 'batch_stats': 'old'} for name in method.branches}
+    statistics = {'online': 'of the leader', 'target': 'of the follower'}
+    new = {'Dense_0': jnp.float32(3.0), 'predictor': jnp.float32(5.0)}
+    moved = step.follow(method, method.phases[0], old, new, statistics, 0.5)
+    assert moved['online'] == {'params': new, 'batch_stats': 'of the leader'}
+    assert moved['target']['batch_stats'] == 'of the follower'
+    return moved['target']['params'], asked
+
+
+def test_followers_copy_or_average_their_own_modules():
+    assert followed(ema=False) == ({'Dense_0': 3.0}, [])
+    assert followed(ema=True) == ({'Dense_0': 0.75 * 1.0 + 0.25 * 3.0}, [0.5])
+
+
+# The whole step ------------------------------------------------------------------------------------
+
+
+def reporting(hyper):
+    """A method whose loss says what it was told, and whose state counts the steps."""
+    def loss(views, aux, info):
+        joint = jnp.mean(views['theta'].z[0] * views['theta'].z[1])
+        terms = {'joint': joint, 'marginal': None, 'seen': aux['count'], 'step': info.step,
+                 'epoch': info.epoch, 'progress': info.progress, 'draw': jax.random.uniform(info.key)}
+        return api.Loss(-joint, terms, {'count': aux['count'] + 1})
+
+    return api.Method(
+        'jmi', 'joint', 'surrogate', {'theta': api.Branch(tiny.parts().encoder(projector=barlow.PROJECTOR))},
+        (api.Phase('joint', 'theta', loss),), api.Tracked('theta', 'theta'), stop_gradient=False,
+        init_aux=lambda key: {'count': jnp.int32(10)})
+
+
+def test_what_a_loss_is_told_and_what_becomes_of_its_state():
+    layout = tiny.one_device(seeds=2)
+    experiment = tiny.experiment('jmi', layout)._replace(build=reporting)
+    calls = tiny.train(experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1)
+    told = {name: [call.metrics[name] for call in calls] for name in calls[0].metrics}
+    assert 'marginal' not in told  # None: the method has none
+    for seed in range(2):
+        np.testing.assert_array_equal([row[seed] for row in told['step']], np.arange(6))
+        np.testing.assert_array_equal([row[seed] for row in told['seen']], 10 + np.arange(6))
+        np.testing.assert_allclose([row[seed] for row in told['epoch']], np.arange(6) / tiny.STEPS, rtol=1e-6)
+        np.testing.assert_allclose([row[seed] for row in told['progress']], np.arange(6) / 6, rtol=1e-6)
+    assert len(np.unique(told['draw'])) == 12  # a fresh key for each step and seed
+    assert [int(s.aux['count']) for s in calls[-1].after] == [16, 16]
+
+
+def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
+    hyper = tuple({**row, 'temperature': temperature} for row, temperature in zip(tiny.HYPER, (0.5, 0.1)))
+    experiment = tiny.experiment('jmi', tiny.one_device(seeds=2), hyper=hyper)
+    runs, population = tiny.compile_passes(experiment), tiny.initial(experiment)
+    first = population[0]
+    same_seed = parallel.population([first, first._replace(hyper=population[1].hyper)], experiment.layout)
+    warm, cold = tiny.train(experiment, runs, same_seed, length=1)[0].metrics['joint']
+    # The joint term of the first step is the mean cosine over the temperature.
+    np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
