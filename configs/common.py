@@ -27,7 +27,10 @@ def base() -> ConfigDict:
     config.data = ConfigDict()
     config.data.name = ''
     config.data.dir = ''  # where TFDS keeps prepared data; '' = TFDS_DATA_DIR, else TFDS's default
-
+    config.data.short_side = 0  # px; images of different sizes are held in memory as squares of this side
+    config.data.streamed = False  # read each batch while training instead of holding the data set in memory
+    config.data.canvas = 0  # px; streamed images are cut to squares of this side
+    config.data.workers = 0  # processes that decode streamed images
     config.data.limit = 0  # train on this many examples, evenly picked in the data set's order; 0 = all
 
     config.views = ConfigDict()
@@ -47,6 +50,7 @@ def base() -> ConfigDict:
     config.mi.batch_size = 2500  # held-out examples encoded at a time
 
     config.probe = ConfigDict()
+    config.probe.online = False  # a linear classifier trained beside the encoder, on its training batches
     config.probe.at_end = False  # linear probe and kNN when training ends
     config.probe.few_labels = 10  # labels a class of the second linear probe
     config.probe.knn_neighbours = 20
