@@ -10,12 +10,14 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mi_ssl_jax.nets import conv, mlp
+from mi_ssl_jax.nets import conv, mlp, resnet
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,
     'conv4': conv.conv4,
     'digits_conv': conv.digits_conv,
+    'resnet18': resnet.resnet18,
+    'resnet50': resnet.resnet50,
 }
 
 

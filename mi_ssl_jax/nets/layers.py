@@ -32,11 +32,15 @@ def batch_norm(
     axis_name: str | None,
     affine: bool = True,
     scale_init: jax.nn.initializers.Initializer = nn.initializers.ones,
+    fast_variance: bool = False,
+    name: str | None = None,
 ) -> nn.BatchNorm:
     """Batch norm with momentum 0.9 and eps 1e-5 (PyTorch's 0.1 and 1e-5), statistics in float32 or wider.
 
-    The two-pass variance: where a layer's spread shrinks against its mean (the Gaussian encoder's first layer
-    does), E[x^2] - E[x]^2 loses its digits. The running variance is the biased one, PyTorch's the unbiased.
+    The two-pass variance is the default: where a layer's spread shrinks against its mean (the Gaussian
+    encoder's first layer does), E[x^2] - E[x]^2 loses its digits. `fast_variance` takes that form, one pass
+    over the activations instead of two, for convolutions, whose outputs have means of the size of their
+    spread. The running variance is the biased one, PyTorch's the unbiased.
     """
     return nn.BatchNorm(
         use_running_average=not train,
@@ -47,5 +51,6 @@ def batch_norm(
         use_bias=affine,
         use_scale=affine,
         scale_init=scale_init,
-        use_fast_variance=False,
+        use_fast_variance=fast_variance,
+        name=name,
     )

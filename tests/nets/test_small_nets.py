@@ -10,7 +10,7 @@ from absl.testing import parameterized
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets.mlp import MLP
 
-_INPUTS = {'mlp': (6, 2), 'conv4': (6, 16, 16, 3), 'digits_conv': (6, 8, 8, 1)}
+_INPUTS = {'mlp': (6, 2), 'conv4': (6, 8, 8, 3), 'digits_conv': (6, 8, 8, 1)}
 _FEATURES = {'mlp': 3, 'conv4': 64, 'digits_conv': 64}
 
 
