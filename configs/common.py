@@ -30,7 +30,7 @@ def base() -> ConfigDict:
     config.data.short_side = 0  # px; images of different sizes are held in memory as squares of this side
     config.data.streamed = False  # read each batch while training instead of holding the data set in memory
     config.data.canvas = 0  # px; streamed images are cut to squares of this side
-    config.data.workers = 0  # processes that decode streamed images
+    config.data.workers = 0  # processes that decode streamed images; 0 = threads of this one
     config.data.limit = 0  # train on this many examples, evenly picked in the data set's order; 0 = all
 
     config.views = ConfigDict()
@@ -47,12 +47,13 @@ def base() -> ConfigDict:
     config.mi = ConfigDict()
     config.mi.every = 1  # epochs between two evaluations
     config.mi.temperature = 1.0  # of the cosine critic that measures
+    config.mi.examples = 0  # held-out examples that are watched, evenly picked; 0 = all
     config.mi.batch_size = 2500  # held-out examples encoded at a time
 
     config.probe = ConfigDict()
     config.probe.online = False  # a linear classifier trained beside the encoder, on its training batches
     config.probe.at_end = False  # linear probe and kNN when training ends
-    config.probe.few_labels = 10  # labels a class of the second linear probe
+    config.probe.labels = ('all', '10 a class')  # training labels of the linear probes; also '1%', '10%'
     config.probe.knn_neighbours = 20
     config.probe.knn_temperature = 0.07
 

@@ -14,7 +14,7 @@ def base(name: str, **arguments) -> ConfigDict:
     config.data.name = 'digits'
     config.views.name = 'digits'
     config.batch_size = 256
-    config.epochs = 100
+    config.epochs = 150
     config.warmup_epochs = 5
     config.lr = 0.1
     config.weight_decay = 1e-4

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import data, methods, nets, parallel
+from mi_ssl_jax import methods, nets, parallel, sources
 from mi_ssl_jax.augment import views
 from mi_ssl_jax.evals import watch
 from mi_ssl_jax.methods import api
@@ -25,7 +25,7 @@ class Setup(NamedTuple):
     """A configuration made concrete."""
 
     config: ConfigDict
-    source: data.Resident
+    source: sources.Source
     experiment: Experiment
     width: int  # of the embedding z
 
@@ -40,15 +40,15 @@ class Setup(NamedTuple):
 
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot work."""
-    source = _limited(data.load(config.data.name, config.data.dir or None), config.data.limit)
-    _check_numbers(config, len(source.train.x))
+    source = sources.load(config)
+    _check_numbers(config, source.size)
     pipeline = views.load(config.views.name, **config.views.options)
     layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
     if config.batch_size % len(layout.devices):
         raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices')
-    parts = _parts(config, layout, jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.train.x[0])[0])
+    parts = _parts(config, layout, jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0])
     arguments = method_arguments(config)
-    steps = len(source.train.x) // config.batch_size
+    steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
 
     def build(hyper: Mapping[str, Any]) -> api.Method:
@@ -63,7 +63,7 @@ def setup(config: ConfigDict) -> Setup:
     if 'temperature' in arguments:
         hyper['temperature'] = arguments['temperature']
     experiment = Experiment(build, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
-                            config.epochs, config.period or steps)
+                            config.epochs, config.period or steps, len(source.class_names) * config.probe.online)
     for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
     mode = _mode(config.mode, experiment, source)
@@ -78,15 +78,14 @@ def method_arguments(config: ConfigDict) -> dict[str, Any]:
 
 def initial(ready: Setup) -> Tree:
     """The population before step one."""
-    example = ready.source.train.x[0]
-    create = functools.partial(states.init, experiment=ready.experiment, example=example)
+    create = functools.partial(states.init, experiment=ready.experiment, example=ready.source.example)
     states_ = [create(ready.config.seed + number, hyper) for number, hyper in enumerate(ready.experiment.hyper)]
     return parallel.population(states_, ready.layout)
 
 
 def abstract(ready: Setup) -> State:
     """Shapes and dtypes of the stacked population, with nothing computed."""
-    one = jax.eval_shape(lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.train.x[0]))
+    one = jax.eval_shape(lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.example))
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one)
 
 
@@ -103,20 +102,11 @@ def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
 def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
-    plain = views.evaluation(config.views.name)
-    inputs = watch.held_out(source.test.x, source.test.y, views=ready.experiment.views, plain=plain,
-                            classes=len(source.class_names), centres=source.centres)
+    plain = views.evaluation(config.views.name, **config.views.options)
+    inputs = watch.HeldOut(source.test.x, source.test.y, len(source.class_names), ready.experiment.views, plain,
+                           source.centres)
     return watch.make(ready.method, ready.layout, inputs, temperature=config.mi.temperature,
                       batch_size=config.mi.batch_size)
-
-
-def _limited(source: data.Resident, limit: int) -> data.Resident:
-    """The source with `limit` training examples, evenly picked in the data set's order; all of them for 0."""
-    size = len(source.train.x)
-    if not 0 <= limit <= size:
-        raise ValueError(f'data.limit={limit}, but {source.name} has {size} training examples')
-    chosen = np.arange(limit or size) * size // (limit or size)
-    return source._replace(train=data.Split(source.train.x[chosen], source.train.y[chosen]))
 
 
 def _parts(config: ConfigDict, layout: parallel.Layout, view: jax.ShapeDtypeStruct) -> api.Parts:
@@ -136,17 +126,20 @@ def _width(backbone, view: jax.ShapeDtypeStruct) -> int:
     return features.shape[-1]
 
 
-def _mode(mode: str, experiment: Experiment, source: data.Resident) -> str:
+def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
     if mode in ('scan', 'loop'):
         return mode
     if mode != 'auto':
         raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
     single = experiment._replace(layout=experiment.layout._replace(devices=experiment.layout.devices[:1]))
     phase = experiment.method.phases[0]
-    state = states.init(0, experiment.hyper[0], experiment, source.train.x[0])
-    halves = states.split(state, experiment.method, phase)
-    order = jnp.zeros((experiment.steps_per_pass, experiment.batch_size), jnp.int32)
-    return parallel.choose_mode(step.make(single, phase.name), *halves, jnp.asarray(source.train.x), order)
+
+    def one_step(x: jax.Array) -> tuple:
+        state = states.init(0, experiment.hyper[0], experiment, x[0])
+        batch = {'x': x, 'y': jnp.zeros(len(x), jnp.int32)}
+        return step.make(single, phase.name)(*states.split(state, experiment.method, phase), (), batch)
+
+    return parallel.choose_mode(one_step, jax.ShapeDtypeStruct((2, *source.example.shape), source.example.dtype))
 
 
 def _check_numbers(config: ConfigDict, size: int) -> None:

@@ -13,11 +13,12 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
     from mi_ssl_jax.figures import report, training  # matplotlib is slow to import, and bad input should not wait for it
     if ready.config.probe.at_end:
         print(probe.text(probed(ready, workdir)))
-    for line in collapses(ready, workdir):
+    warnings = collapses(ready, workdir)
+    for line in warnings:
         print(line)
     for picture in training.draw(workdir):
         print(f'drew {picture}')
-    print(f'wrote {report.write(workdir)}')
+    print(f'wrote {report.write(workdir, warnings)}')
 
 
 def probed(ready: experiments.Setup, workdir: Path) -> dict:

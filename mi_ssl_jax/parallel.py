@@ -109,6 +109,20 @@ def place(tree: Tree, layout: Layout) -> Tree:
     return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
 
 
+def place_batch(batch: Tree, layout: Layout) -> Tree:
+    """A global batch from the host, rows (batch, ...), as a pass takes it: shared out over devices, for one seed."""
+    devices = len(layout.devices)
+    if devices > 1:
+        spread = NamedSharding(Mesh(layout.devices, (AXIS,)), PartitionSpec(AXIS))
+        batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
+        batch = jax.tree.map(lambda x: x if layout.mode == 'loop' else x[:, None], batch)
+        placed = jax.device_put(batch, spread)
+    else:
+        placed = jax.device_put(batch if layout.mode == 'loop' else jax.tree.map(lambda x: x[None], batch),
+                                layout.devices[0])
+    return (placed,) if layout.mode == 'loop' else placed
+
+
 def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
     """Apply a function that only takes trees apart or puts them together to every seed's tree."""
     if layout.mode == 'loop':

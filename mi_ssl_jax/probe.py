@@ -4,29 +4,44 @@ Linear probe with all labels and with few, weighted kNN; for every branch traine
 untrained encoder and the raw inputs.
 """
 
+import functools
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from mi_ssl_jax import cli, parallel, run
+from mi_ssl_jax import cli, data, parallel, run, sources
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.augment import views
-from mi_ssl_jax.data import source as sources
+from mi_ssl_jax.data.source import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 
 Tree = Any
+RAW_FEATURES = 1024  # raw inputs of more numbers than this are not probed: their linear probe costs more than a training
+
+
+class Frozen(NamedTuple):
+    """Frozen features of both splits and their labels: (N, F), (N,), (M, F), (M,)."""
+
+    train: np.ndarray
+    train_y: np.ndarray
+    test: np.ndarray
+    test_y: np.ndarray
 
 
 def probe(ready: experiments.Setup, population: Tree) -> dict[str, Any]:
-    """{'rows': [{encoder, label set, top-1 a seed, ...}], 'protocol': {...}}; accuracies in percent on the held-out split.
+    """{'rows': [{encoder, probe, labels, seeds, top5, protocol}]}; accuracies in percent on the held-out split.
 
-    Every number's protocol stands in its row; `seeds` holds one value a seed, and one alone for the raw inputs.
+    seeds: one top-1 a seed. The raw inputs are probed where they are few enough to be features.
     """
-    rows = _rows('raw inputs', [_flat_inputs(ready.source)], ready)
+    rows = []
+    if ready.source.stream is None and ready.source.example.size <= RAW_FEATURES:
+        raw = [split.x.reshape(len(split.x), -1).astype(np.float32) for split in (ready.source.train, ready.source.test)]
+        rows += _rows('raw inputs', [Frozen(raw[0], ready.source.train.y, raw[1], ready.source.test.y)], ready)
     for name, tree in (('untrained encoder', experiments.initial(ready)), ('', population)):
         for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
             encoded = [backbone_features(ready, member.variables[branch], branch)
@@ -35,35 +50,44 @@ def probe(ready: experiments.Setup, population: Tree) -> dict[str, Any]:
     return {'rows': rows}
 
 
-def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) -> tuple[np.ndarray, np.ndarray]:
-    """Frozen backbone features of the un-augmented training and held-out examples, (n, F) each."""
-    plain = jax.vmap(views.evaluation(ready.config.views.name))
-    net = ready.method.branches[branch].net
+def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) -> Frozen:
+    """Frozen backbone features of the un-augmented training and held-out examples."""
+    plain = jax.vmap(views.evaluation(ready.config.views.name, **ready.config.views.options))
+    net, size = ready.method.branches[branch].net, ready.config.mi.batch_size
     apply = jax.jit(lambda x: net.apply(variables, plain(x), train=False).features)
-    return tuple(features.encode(apply, split.x, batch_size=ready.config.mi.batch_size)
-                 for split in (ready.source.train, ready.source.test))
+    found = []
+    for split in ('train', 'test'):
+        batches = [(features.encode(apply, batch.x, batch_size=size), batch.y)
+                   for batch in sources.batches(ready.source, split, size)]
+        found += [np.concatenate(column) for column in zip(*batches, strict=True)]
+    return Frozen(*found)
 
 
-def _flat_inputs(source) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(split.x.reshape(len(split.x), -1).astype(np.float32) for split in (source.train, source.test))
+def label_sets(y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
+    """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that probes may use."""
+    found = {}
+    for name in wanted:
+        count = re.fullmatch(r'(\d+) a class', name)
+        if name == 'all':
+            found[name] = None
+        elif count:
+            found[name] = np.stack([data.few_labels(y, per_class=int(count[1]), draw=draw) for draw in range(LABEL_DRAWS)])
+        elif name in ('1%', '10%'):
+            found[name] = data.subset(y, name)[None]
+        else:
+            raise ValueError(f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'")
+    return found
 
 
-def _rows(encoder: str, encoded: Sequence[tuple[np.ndarray, np.ndarray]], ready: experiments.Setup) -> list[dict]:
-    """Linear with all labels, linear with few, kNN. encoded: (training, held-out) features, one pair a seed."""
-    source, options = ready.source, ready.config.probe
-    own = {'train_y': source.train.y, 'test_y': source.test.y, 'classes': len(source.class_names)}
-    draws = np.stack([sources.few_labels(source.train.y, per_class=options.few_labels, draw=draw)
-                      for draw in range(sources.LABEL_DRAWS)])
-    probes = [
-        ('linear', 'all', lambda pair: linear.evaluate(train=pair[0], test=pair[1], **own)),
-        ('linear', f'{options.few_labels} a class',
-         lambda pair: linear.evaluate(train=pair[0], test=pair[1], subsets=draws, **own)),
-        ('kNN', 'all', lambda pair: knn.evaluate(train=pair[0], test=pair[1], k=options.knn_neighbours,
-                                                 temperature=options.knn_temperature, **own)),
-    ]
+def _rows(encoder: str, encoded: Sequence[Frozen], ready: experiments.Setup) -> list[dict]:
+    """A linear probe for each set of labels, and kNN with all of them. encoded: one a seed."""
+    options, classes = ready.config.probe, len(ready.source.class_names)
+    probes = {('linear', name): functools.partial(linear.evaluate, subsets=subsets)
+              for name, subsets in label_sets(encoded[0].train_y, options.labels).items()}
+    probes['kNN', 'all'] = functools.partial(knn.evaluate, k=options.knn_neighbours, temperature=options.knn_temperature)
     rows = []
-    for kind, labels, run_one in probes:
-        found = [run_one(pair) for pair in encoded]
+    for (kind, labels), evaluate in probes.items():
+        found = [evaluate(own.train, own.train_y, own.test, own.test_y, classes=classes) for own in encoded]
         rows.append({'encoder': encoder, 'probe': kind, 'labels': labels, 'seeds': [one.top1 for one in found],
                      'top5': [one.top5 for one in found], 'protocol': found[0].protocol})
     return rows

@@ -14,20 +14,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel
+from mi_ssl_jax import parallel, sources
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Store
 from mi_ssl_jax.train.metrics import Writer, plain
 from mi_ssl_jax.train.state import State
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
-FREE = ('epochs', 'checkpoint', 'probe', 'data.dir')
+FREE = ('epochs', 'checkpoint', 'data.dir', 'data.workers', 'probe.at_end', 'probe.labels', 'probe.knn_neighbours',
+        'probe.knn_temperature')
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
 
 
@@ -85,22 +85,30 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[
             return
         say(f"resuming {workdir} at epoch {progress['epoch']:g}")
     writer = Writer(workdir, size=progress['bytes'])
-    examples = parallel.place(jnp.asarray(ready.source.train.x), layout)
-    chunks = loop.train(ready.experiment, population, examples, log_every=config.log_every,
-                        evaluate_every=config.mi.every, evaluate=experiments.measure(ready), done=progress['chunk'])
-    with contextlib.closing(writer), _signals() as asked, _bar(config, progress['epoch']) as bar:
-        saved = time.monotonic()
-        for now in chunks:
-            writer.write(now.line, step=sum(now.line.get('step', {}).values()))
-            _show(bar, now)
-            due = time.monotonic() - saved > 60 * config.checkpoint.minutes
-            if due or asked or now.epoch == config.epochs:
-                progress = {'chunk': now.chunk, 'epoch': now.epoch, 'bytes': writer.size}
-                store.save(now.chunk, _finite(experiments.stacked(now.population, layout), now), progress)
-                saved = time.monotonic()
-            if asked and now.epoch < config.epochs:
-                store.wait()
-                raise Interrupted(asked[0])
+    steps = parallel.members(parallel.per_seed(lambda state: state.steps, population, layout), layout)[0]
+    position = sources.taken(ready.experiment, steps)
+    with contextlib.closing(writer), sources.feeding(ready.source, ready.experiment, config, position) as feed:
+        chunks = loop.train(ready.experiment, population, feed, log_every=config.log_every,
+                            evaluate_every=config.mi.every, evaluate=experiments.measure(ready), done=progress['chunk'])
+        with _signals() as asked, _bar(config, progress['epoch']) as bar:
+            _record(ready, chunks, writer, store, asked, bar)
+
+
+def _record(ready: experiments.Setup, chunks: Iterator[loop.Progress], writer: Writer, store: Store, asked: list[int],
+            bar: tqdm) -> None:
+    """Write, show and save while training goes on. asked: signals that came."""
+    config, saved = ready.config, time.monotonic()
+    for now in chunks:
+        writer.write(now.line, step=sum(now.line.get('step', {}).values()))
+        _show(bar, now)
+        due = time.monotonic() - saved > 60 * config.checkpoint.minutes
+        if due or asked or now.epoch == config.epochs:
+            progress = {'chunk': now.chunk, 'epoch': now.epoch, 'bytes': writer.size}
+            store.save(now.chunk, _finite(experiments.stacked(now.population, ready.layout), now), progress)
+            saved = time.monotonic()
+        if asked and now.epoch < config.epochs:
+            store.wait()
+            raise Interrupted(asked[0])
 
 
 def _finite(state: State, now: loop.Progress) -> State:

@@ -20,9 +20,9 @@ def data_dir(tmp_path_factory):
     patch.undo()
 
 
-def small(name='sdmi', data='gaussian', **changes):
+def small(name='sdmi', on='gaussian', **changes):
     """A configuration that trains in a second or two."""
-    config = importlib.import_module(f'configs.{name}_{data}').get_config()
+    config = importlib.import_module(f'configs.{name}_{on}').get_config()
     config.update({'epochs': 4, 'seeds': 2, 'batch_size': 50, 'data': {'limit': 250}, 'log_every': 2})
     config.lr = min(config.lr, 0.1)
     config.update(changes)

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import parallel
+from mi_ssl_jax.train import feed as feeds
 from mi_ssl_jax.train import jmi, sdmi
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment
 
 Tree = Any
+Feed = feeds.Resident | feeds.Streamed
 
 
 class Diverged(Exception):
@@ -35,19 +38,17 @@ def trainer(experiment: Experiment):
     return jmi if [phase.name for phase in experiment.method.phases] == ['joint'] else sdmi
 
 
-def train(experiment: Experiment, population: Tree, examples: jax.Array, *, log_every: int, evaluate_every: int,
+def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: int, evaluate_every: int,
           evaluate: Callable[..., dict], done: int = 0) -> Iterator[Progress]:
     """Train from chunk `done` to the end; chunk 0 is the evaluation before the first step.
 
-    examples: the training set, on the device. log_every: steps. evaluate_every: epochs; the last epoch is always
+    feed: see train.feed. log_every: steps. evaluate_every: epochs; the last epoch is always
     evaluated. evaluate: see evals.watch.make.
     """
     method, layout = experiment.method, experiment.layout
     compiled = trainer(experiment)
     runs = compiled.compile_passes(experiment)
-    order = parallel.compile_order(len(examples), experiment.batch_size, layout)
     epoch_plan = list(compiled.plan(experiment, log_every))
-    whole_passes = experiment.period >= experiment.steps_per_pass
 
     def measured(start: bool = False) -> dict:
         variables = parallel.per_seed(lambda state: state.variables, population, layout)
@@ -57,16 +58,12 @@ def train(experiment: Experiment, population: Tree, examples: jax.Array, *, log_
         yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
         done = 1
     for epoch in range((done - 1) // len(epoch_plan), experiment.passes):
-        keys = parallel.per_seed(lambda state: state.key, population, layout)
-        # Alternating within an epoch, the phases see the same batches; pass by pass, each shuffles anew.
-        numbers = {phase.name: epoch * len(method.phases) + (index if whole_passes else 0)
-                   for index, phase in enumerate(method.phases)}
-        orders = {name: order(keys, number) for name, number in numbers.items()}
+        feed.begin(population, epoch)
         for index, chunk in enumerate(epoch_plan):
             number = 2 + epoch * len(epoch_plan) + index
             if number <= done:
                 continue
-            population, line = _run_chunk(experiment, runs, population, examples, orders, chunk)
+            population, line = _run_chunk(experiment, runs, population, feed, chunk)
             last = index == len(epoch_plan) - 1
             line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
             _check_finite(line)
@@ -78,19 +75,20 @@ def train(experiment: Experiment, population: Tree, examples: jax.Array, *, log_
             yield Progress(number, line['epoch'], line, population, evaluated)
 
 
-def _run_chunk(experiment: Experiment, runs: dict, population: Tree, examples: jax.Array, orders: dict,
+def _run_chunk(experiment: Experiment, runs: dict, population: Tree, feed: Feed,
                chunk: list[tuple[str, int]]) -> tuple[Tree, dict]:
     """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric: {phase: (seeds,)}}."""
     method, layout = experiment.method, experiment.layout
     sums, taken = {}, {}
-    for name, length in chunk:
+    for name, steps in chunk:
         phase = states.phase_of(method, name)
         halves = parallel.per_seed(lambda state: states.split(state, method, phase), population, layout)
         trained, frozen = parallel.unzip(halves, layout)
-        trained, metrics = runs[name](trained, frozen, examples, orders[name], length)
+        for batches, length in feed.pieces(name, steps):
+            trained, metrics = runs[name](trained, frozen, feed.data, batches, length)
+            sums[name] = metrics if name not in sums else jax.tree.map(jnp.add, sums[name], metrics)
+            taken[name] = taken.get(name, 0) + length
         population = parallel.per_seed(lambda state, own: states.merge(state, phase, own), population, layout, trained)
-        sums[name] = metrics if name not in sums else jax.tree.map(jax.numpy.add, sums[name], metrics)
-        taken[name] = taken.get(name, 0) + length
     first = parallel.per_seed(lambda state: state.steps, population, layout)
     sums, steps = jax.device_get((sums, first[0] if layout.mode == 'loop' else first))
     line = {'step': {name: int(np.ravel(count)[0]) for name, count in steps.items()}}

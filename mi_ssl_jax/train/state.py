@@ -10,6 +10,7 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import online
 
 Tree = Any
 
@@ -23,6 +24,7 @@ class State(NamedTuple):
     variables: branch -> {'params', 'batch_stats'}. optimiser: phase -> optax state. aux: the method's own state.
     steps: phase -> () int32, steps it has taken. lagged: variables of the tracked branch one epoch ago, {} without lag.
     key: (2,) uint32. hyper: learning rate, weight decay and what else may differ between seeds of one program.
+    probe: phase -> the online probe of its branch, () without one.
     """
 
     variables: dict[str, Tree]
@@ -32,15 +34,18 @@ class State(NamedTuple):
     lagged: Tree
     key: jax.Array
     hyper: dict[str, jax.Array]
+    probe: dict[str, Tree]
 
 
 class Trained(NamedTuple):
-    """What a phase's step changes: the trained branch and its followers, the phase's optimiser state, aux, its step."""
+    """What a phase's step changes: the trained branch and its followers, the phase's optimiser state, aux, its step, its
+    online probe."""
 
     variables: dict[str, Tree]
     optimiser: Tree
     aux: Tree
     step: jax.Array
+    probe: Tree = ()
 
 
 class Frozen(NamedTuple):
@@ -56,7 +61,8 @@ class Experiment(NamedTuple):
 
     build: hyper -> Method (called inside the trace, so that hyperparameters may be traced). optimiser: (hyper, phase) ->
     optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts from, one mapping
-    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over.
+    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over. classes: of the online
+    probe, 0 for none.
     """
 
     build: Callable[[Mapping[str, Any]], api.Method]
@@ -68,6 +74,7 @@ class Experiment(NamedTuple):
     steps_per_pass: int
     passes: int
     period: int
+    classes: int = 0
 
     @property
     def method(self) -> api.Method:
@@ -90,7 +97,7 @@ def split(state: State, method: api.Method, phase: api.Phase) -> tuple[Trained, 
     names = moving(method, phase)
     rest = {name: tree for name, tree in state.variables.items() if name not in names}
     return (Trained({name: state.variables[name] for name in names}, state.optimiser[phase.name], state.aux,
-                    state.steps[phase.name]),
+                    state.steps[phase.name], state.probe[phase.name]),
             Frozen(rest, state.key, state.hyper))
 
 
@@ -100,7 +107,8 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
         variables={**state.variables, **trained.variables},
         optimiser={**state.optimiser, phase.name: trained.optimiser},
         aux=trained.aux,
-        steps={**state.steps, phase.name: trained.step})
+        steps={**state.steps, phase.name: trained.step},
+        probe={**state.probe, phase.name: trained.probe})
 
 
 def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: jax.Array) -> State:
@@ -108,16 +116,17 @@ def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example:
     key = jax.random.PRNGKey(seed)
     views = tuple((view.shape, view.dtype) for view in jax.eval_shape(experiment.views, key, example))
     hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
-    return _compiled_init(experiment.build, experiment.optimiser, views)(key, hyper)
+    return _compiled_init(experiment.build, experiment.optimiser, views, experiment.classes)(key, hyper)
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled_init(build: Callable, optimiser: Callable, views: tuple) -> Callable:
+def _compiled_init(build: Callable, optimiser: Callable, views: tuple, classes: int) -> Callable:
     """One program for all seeds: compiling the initialisation takes longer than training a small network."""
-    return jax.jit(lambda key, hyper: _init(key, hyper, build, optimiser, views))
+    return jax.jit(lambda key, hyper: _init(key, hyper, build, optimiser, views, classes))
 
 
-def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optimiser: Callable, views: tuple) -> State:
+def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optimiser: Callable, views: tuple,
+          classes: int) -> State:
     method = build(hyper)
     batch = [jnp.zeros((2, *shape), dtype) for shape, dtype in views]
     branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
@@ -132,7 +141,16 @@ def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optim
     moments = {phase.name: optimiser(hyper, phase).init(variables[phase.trains]['params']) for phase in method.phases}
     lagged = variables[method.tracked.b] if method.tracked.lag else {}
     steps = {phase.name: jnp.zeros((), jnp.int32) for phase in method.phases}
-    return State(variables, moments, method.init_aux(aux_key), steps, lagged, key, hyper)
+    probe = {phase.name: _probe(method.branches[phase.trains], variables[phase.trains], batch[0], classes)
+             for phase in method.phases}
+    return State(variables, moments, method.init_aux(aux_key), steps, lagged, key, hyper, probe)
+
+
+def _probe(branch: api.Branch, variables: Tree, view: jax.Array, classes: int) -> Tree:
+    if not classes:
+        return ()
+    features = jax.eval_shape(lambda: branch.net.apply(variables, view, train=False).features)
+    return online.init(features.shape[-1], classes)
 
 
 def own_part(follower: Mapping[str, Tree], leader: Mapping[str, Tree]) -> dict[str, Tree]:

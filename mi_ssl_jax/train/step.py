@@ -9,6 +9,7 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import online
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment, Frozen, Trained
 
@@ -18,8 +19,8 @@ Tree = Any
 def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
     """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update, followers.
 
-    data: the data set's examples on the device, or () for a streamed source. order: (steps, batch) indices of this
-    pass, or the streamed batch itself. Metrics: the loss and its terms.
+    data: {'x', 'y'} of the whole data set on the device, or () for a streamed source. order: (steps, batch) indices of
+    this pass, or the streamed batch itself. Metrics: the loss and its terms, and the online probe's accuracy.
     """
     axis = experiment.layout.axis
     number = [phase.name for phase in experiment.method.phases].index(phase_name)
@@ -29,32 +30,36 @@ def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, 
         phase = states.phase_of(method, phase_name)
         key = jax.random.fold_in(jax.random.fold_in(frozen.key, states.STEPS + number), trained.step)
         views_key, loss_key = jax.random.split(key)
-        views = make_views(experiment, views_key, fetch(data, order, trained.step, experiment.steps_per_pass))
+        batch = fetch(data, order, trained.step, experiment.steps_per_pass)
+        views = make_views(experiment, views_key, batch['x'])
         info = api.Info(trained.step, trained.step / experiment.steps_per_pass,
                         trained.step / (experiment.steps_per_pass * experiment.passes), loss_key)
 
         def objective(params: Tree) -> tuple[jax.Array, tuple]:
             variables = {**frozen.variables, **trained.variables}
             variables[phase.trains] = {**variables[phase.trains], 'params': params}
-            outputs, statistics = encode_all(method, phase, variables, views, axis)
+            outputs, statistics, features = encode_all(method, phase, variables, views, axis)
             loss = phase.loss(outputs, trained.aux, info)
-            return loss.value, (loss, statistics)
+            return loss.value, (loss, statistics, features)
 
         params = trained.variables[phase.trains]['params']
-        (value, (loss, statistics)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        (value, (loss, statistics, features)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
         gradient = parallel.mean(gradient, axis)
         updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(gradient, trained.optimiser, params)
         variables = follow(method, phase, trained.variables, optax.apply_updates(params, updates), statistics,
                            (trained.step + 1) / (experiment.steps_per_pass * experiment.passes))
         metrics = {'loss': value, **{name: term for name, term in loss.terms.items() if term is not None}}
-        return Trained(variables, optimiser, loss.aux, trained.step + 1), metrics
+        probe = trained.probe
+        if experiment.classes:
+            probe, metrics['online_top1'] = online.step(probe, features, batch['y'], axis)
+        return Trained(variables, optimiser, loss.aux, trained.step + 1, probe), metrics
 
     return step
 
 
-def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> Tree:
-    """This step's examples: gathered from resident data, or the streamed batch as it came."""
-    return order if isinstance(data, tuple) else data[order[step % steps_per_pass]]
+def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict[str, jax.Array]:
+    """This step's {'x', 'y'}: gathered from resident data, or the streamed batch as it came."""
+    return order if data == () else jax.tree.map(lambda leaf: leaf[order[step % steps_per_pass]], data)
 
 
 def make_views(experiment: Experiment, key: jax.Array, examples: jax.Array) -> tuple[jax.Array, ...]:
@@ -65,22 +70,24 @@ def make_views(experiment: Experiment, key: jax.Array, examples: jax.Array) -> t
 
 
 def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree], views: tuple[jax.Array, ...],
-               axis: str | None) -> tuple[dict[str, api.Views], dict[str, Tree]]:
+               axis: str | None) -> tuple[dict[str, api.Views], dict[str, Tree], jax.Array]:
     """Every branch on its views, over the global batch, and the branches' new running statistics.
 
-    Branches that the phase does not train come under a stop-gradient.
+    Branches that the phase does not train come under a stop-gradient. Last: the trained branch's backbone features of
+    its first view, of this device's examples.
     """
-    outputs, statistics = {}, {}
+    outputs, statistics, features = {}, {}, {}
     for name, branch in method.branches.items():
         own = views if branch.views is None else tuple(views[view] for view in branch.views)
-        seen, statistics[name] = encode(branch, variables[name], own)
+        seen, statistics[name], features[name] = encode(branch, variables[name], own)
         seen = api.Views(*parallel.gather((seen.z, seen.p), axis), seen.shared)
         outputs[name] = seen if name == phase.trains else jax.lax.stop_gradient(seen)
-    return outputs, statistics
+    return outputs, statistics, features[phase.trains]
 
 
-def encode(branch: api.Branch, variables: Tree, views: tuple[jax.Array, ...]) -> tuple[api.Views, Tree]:
-    """A branch on its views in training mode, batch statistics for each view apart; outputs in view order.
+def encode(branch: api.Branch, variables: Tree, views: tuple[jax.Array, ...]) -> tuple[api.Views, Tree, jax.Array]:
+    """A branch on its views in training mode, batch statistics for each view apart: outputs in view order, running
+    statistics, backbone features of the first view.
 
     Views of one shape go through one application. The running statistics move once a step, by the mean over views.
     """
@@ -97,7 +104,7 @@ def encode(branch: api.Branch, variables: Tree, views: tuple[jax.Array, ...]) ->
         statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
     total = jax.tree.map(lambda *sums: sum(sums) / len(views), *statistics)
     predictions = tuple(output.p for output in outputs if output.p is not None)
-    return api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared), total
+    return api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared), total, outputs[0].features
 
 
 def follow(method: api.Method, phase: api.Phase, variables: dict[str, Tree], params: Tree, statistics: dict[str, Tree],

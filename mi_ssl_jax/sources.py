@@ -1,0 +1,96 @@
+"""The data of an experiment: held in memory or streamed, with what the networks need to know of it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from mi_ssl_jax import data, parallel
+from mi_ssl_jax.data import streamed
+from mi_ssl_jax.train import feed
+from mi_ssl_jax.train.state import Experiment
+
+
+class Source(NamedTuple):
+    """size: training examples. example: one of them, as the views take it. train: all of them, None when streamed.
+
+    test: the held-out examples, for streamed data those that are watched. stream: None for data in memory.
+    """
+
+    name: str
+    size: int
+    example: np.ndarray
+    train: data.Split | None
+    test: data.Split
+    class_names: tuple[str, ...]
+    centres: np.ndarray | None
+    stream: streamed.Stream | None
+
+
+def load(config: ConfigDict) -> Source:
+    """The configuration's data. ValueError, in one line, when they are missing, too few or too many for the memory."""
+    where = config.data.dir or None
+    if not config.data.streamed:
+        held = data.load(config.data.name, where, short_side=config.data.short_side or None)
+        train = _limited(held.train, config.data.limit, held.name)
+        test = _limited(held.test, config.mi.examples, held.name, 'mi.examples')
+        return Source(held.name, len(train.x), train.x[0], train, test, held.class_names, held.centres, None)
+    if config.data.canvas < 8:
+        raise ValueError(f'data.canvas={config.data.canvas}: streamed images need a square of at least 8 px')
+    if config.seeds != 1 or config.data.limit:
+        raise ValueError('streamed data train one seed on all examples: set seeds=1 and data.limit=0')
+    stream = data.stream(config.data.name, where, canvas=config.data.canvas)
+    sizes = stream.prepared.sizes
+    chosen = _evenly(sizes['test'], config.mi.examples, stream.prepared.name, 'mi.examples')
+    parts = list(streamed.once(stream, 'test', indices=chosen, batch_size=256))
+    test = data.Split(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]))
+    example = np.zeros(stream.shape, np.uint8)
+    return Source(stream.prepared.name, sizes['train'], example, None, test, stream.prepared.class_names, None, stream)
+
+
+def batches(source: Source, split: str, size: int) -> Iterator[data.Split]:
+    """Every example of 'train' or 'test' once, in order."""
+    if source.stream is not None:
+        yield from streamed.once(source.stream, split, indices=None, batch_size=size)
+        return
+    own = getattr(source, split)
+    for start in range(0, len(own.y), size):
+        yield data.Split(own.x[start:start + size], own.y[start:start + size])
+
+
+@contextlib.contextmanager
+def feeding(source: Source, experiment: Experiment, config: ConfigDict, taken: int) -> Iterator[feed.Resident | feed.Streamed]:
+    """The training loop's feed. taken: batches that training has had, for a stream's position."""
+    if source.stream is None:
+        examples = {'x': jnp.asarray(source.train.x), 'y': jnp.asarray(source.train.y)}
+        yield feed.Resident(experiment, parallel.place(examples, experiment.layout))
+        return
+    reader = streamed.Batches(source.stream, batch_size=config.batch_size, seed=config.seed,
+                              worker_count=config.data.workers)
+    reader.set_state({**reader.get_state(), 'taken': taken})
+    try:
+        yield feed.Streamed(experiment, reader)
+    finally:
+        reader.close()
+
+
+def taken(experiment: Experiment, steps: dict[str, jax.Array]) -> int:
+    """Batches that the phases have had together: apart when they take turns pass by pass, else shared."""
+    counts = [int(np.ravel(count)[0]) for count in steps.values()]
+    return sum(counts) if feed.whole_passes(experiment) else counts[0]
+
+
+def _limited(split: data.Split, limit: int, name: str, field: str = 'data.limit') -> data.Split:
+    chosen = _evenly(len(split.x), limit, name, field)
+    return split if len(chosen) == len(split.x) else data.Split(split.x[chosen], split.y[chosen])
+
+
+def _evenly(size: int, limit: int, name: str, field: str) -> np.ndarray:
+    """`limit` of `size` examples, evenly picked in the data set's order; all of them for 0."""
+    if not 0 <= limit <= size:
+        raise ValueError(f'{field}={limit}, but {name} has {size} such examples')
+    return np.arange(limit or size) * size // (limit or size)

@@ -1,0 +1,70 @@
+"""Where a pass's batches come from: arrays on the device, or a stream of batches that others decode."""
+
+import collections
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.train.state import Experiment
+
+Tree = Any
+IN_FLIGHT = 2  # streamed batches on the device at a time: one that is used, one that arrives
+
+
+def whole_passes(experiment: Experiment) -> bool:
+    """Whether the phases take turns pass by pass; else they share the batches of one pass."""
+    return experiment.period >= experiment.steps_per_pass
+
+
+class Resident:
+    """The training set on the device; a pass is an order of indices, a new one for every seed and pass."""
+
+    def __init__(self, experiment: Experiment, examples: Tree):
+        """examples: {'x': (n, ...), 'y': (n,)} on the device."""
+        self.data = examples
+        self._experiment, self._orders = experiment, {}
+        self._order = parallel.compile_order(len(examples['y']), experiment.batch_size, experiment.layout)
+
+    def begin(self, population: Tree, epoch: int) -> None:
+        """Shuffle for an epoch. Pass by pass, each phase shuffles anew."""
+        keys = parallel.per_seed(lambda state: state.key, population, self._experiment.layout)
+        phases = [phase.name for phase in self._experiment.method.phases]
+        own = whole_passes(self._experiment)
+        self._orders = {name: self._order(keys, epoch * len(phases) + index * own) for index, name in enumerate(phases)}
+
+    def pieces(self, phase: str, length: int) -> Iterator[tuple[Tree, int]]:
+        """(batches, steps): what the next `length` steps of a phase take."""
+        yield self._orders[phase], length
+
+
+class Streamed:
+    """Batches from an iterator, one step each. Phases that alternate within an epoch see the same ones."""
+
+    data = ()
+
+    def __init__(self, experiment: Experiment, batches: Iterator):
+        """batches: of records with x (batch, ...) and y (batch,), standing where training stands."""
+        self._experiment, self._batches, self._kept = experiment, batches, []
+        self._first = experiment.method.phases[0].name
+
+    def begin(self, population: Tree, epoch: int) -> None:
+        """The stream shuffles by itself."""
+
+    def pieces(self, phase: str, length: int) -> Iterator[tuple[Tree, int]]:
+        """(batch, 1), `length` times; waits so that no more than IN_FLIGHT batches lie on the device."""
+        if whole_passes(self._experiment) or phase == self._first:
+            self._kept = []
+            arriving = collections.deque()
+            for _ in range(length):
+                batch = next(self._batches)
+                placed = parallel.place_batch({'x': batch.x, 'y': batch.y}, self._experiment.layout)
+                arriving.append(placed)
+                if len(arriving) > IN_FLIGHT:
+                    jax.block_until_ready(arriving.popleft())
+                if not whole_passes(self._experiment):
+                    self._kept.append(placed)
+                yield placed, 1
+        else:
+            yield from ((batch, 1) for batch in self._kept[:length])
