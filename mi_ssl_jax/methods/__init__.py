@@ -28,20 +28,22 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Callable[..., api.Method]:
-    """A method's build function, by name or as the user's own 'my_package.my_module'.
+    """A method's build function: by name, or the user's own as 'my_package.my_module:build'.
 
     ValueError for an unknown name, with the nearest right one and the list.
     """
     if name in builders():
         return builders()[name]
-    if '.' in name:
+    module, colon, attribute = name.partition(':')
+    if colon:
         try:
-            return importlib.import_module(name).build
-        except (ImportError, AttributeError) as error:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(f"cannot load the method '{name}': {error}") from error
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"; did you mean '{near[0]}'?" if near else ''
-    raise ValueError(f"unknown method '{name}'{hint} Known: {', '.join(names())}; or your own as 'my_package.my_module'")
+    raise ValueError(f"unknown method '{name}'{hint} Known: {', '.join(names())}; "
+                     "or your own as 'my_package.my_module:build'")
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:

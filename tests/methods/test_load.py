@@ -131,11 +131,11 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
         'def build(parts, *, sharpness):\n'
         '    return jmi.build(parts, temperature=1 / sharpness)\n')
     monkeypatch.syspath_prepend(tmp_path)
-    name = 'my_package.my_method'
+    name = 'my_package.my_method:build'
     assert load(name, sharpness=2.0).paradigm == 'jmi'
     assert 'sharpness' in message(load, name)
     assert "did you mean 'sharpness'?" in message(load, name, sharpnes=2.0)
-    assert 'my_package.no_such' in message(load, 'my_package.no_such')
+    assert 'my_package.no_such' in message(load, 'my_package.no_such:build')
 
 
 def test_variants_are_methods_and_every_build_takes_its_arguments_by_keyword():
