@@ -18,7 +18,9 @@ from mi_ssl_jax.train import jmi, optim, sdmi, state
 # What the methods require; a new method's own required argument is added here.
 ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9}
 BATCH, STEPS, PASSES = 16, 3, 2
+CLASSES = 3
 POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
+DATA = {'x': POINTS, 'y': np.argmax(POINTS @ np.float32([[1, 0, -1], [0, 1, -1]]), axis=1).astype(np.int32)}
 HYPER = ({'lr': 0.02, 'weight_decay': 0.0}, {'lr': 0.01, 'weight_decay': 1e-2})  # one a seed
 
 
@@ -58,7 +60,7 @@ def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
 
     return state.Experiment(
         build, optimiser, views.load('noise'), layout, hyper[:layout.seeds],
-        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS)
+        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS, classes=CLASSES)
 
 
 def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
@@ -101,7 +103,7 @@ class Call(NamedTuple):
 def train(experiment: state.Experiment, runs: dict, population: Any, *, length: int) -> list[Call]:
     """All passes, whole passes of each phase in turn, `length` steps a call."""
     layout, method = experiment.layout, experiment.method
-    points = parallel.place(jnp.asarray(POINTS), layout)
+    data = parallel.place(DATA, layout)
     keys = jax.tree.map(jnp.copy, parallel.per_seed(lambda s: s.key, population, layout))
     calls = []
     for number in range(PASSES):
@@ -109,18 +111,18 @@ def train(experiment: state.Experiment, runs: dict, population: Any, *, length: 
             batches = compiled_order(layout)(keys, number)
             for _ in range(STEPS // length):
                 run = runs[phase.name]
-                population, call = _call(experiment, run, phase, population, points, batches, length)
+                population, call = _call(experiment, run, phase, population, data, batches, length)
                 calls.append(call)
     return calls
 
 
-def _call(experiment, run, phase, population, points, batches, length):
+def _call(experiment, run, phase, population, data, batches, length):
     layout, method = experiment.layout, experiment.method
     before = snapshots(population, layout)
     halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
     trained, frozen = parallel.unzip(halves, layout)
     with compilations() as compiled:
-        moved, metrics = run(trained, frozen, points, batches, length)
+        moved, metrics = run(trained, frozen, data, batches, length)
         jax.block_until_ready(moved)
     donated = all(leaf.is_deleted() for leaf in jax.tree.leaves(trained))
     kept = not any(leaf.is_deleted() for leaf in jax.tree.leaves(frozen))

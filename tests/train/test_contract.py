@@ -48,8 +48,8 @@ class Trained:
         halves = [state.split(s, self.method, phase) for s in parallel.population(states, layout)]
         trained, frozen = parallel.unzip(halves, layout)
         order = np.tile(np.arange(tiny.BATCH, dtype=np.int32), (tiny.STEPS, 1))
-        points, order = parallel.place((tiny.POINTS, (order,) * SEEDS), layout)
-        return tiny.snapshot(self.runs['loop'][phase.name](trained, frozen, points, order, 1))
+        data, order = parallel.place((tiny.DATA, (order,) * SEEDS), layout)
+        return tiny.snapshot(self.runs['loop'][phase.name](trained, frozen, data, order, 1))
 
 
 @pytest.fixture(scope='module', params=methods.names())
@@ -78,10 +78,9 @@ def test_only_the_trained_branch_and_its_followers_move(trained):
             for name in before.variables:
                 if name not in moving:
                     assert_equal(after.variables[name], before.variables[name])
-            for phase in before.optimiser:
-                if phase != call.phase:
-                    assert_equal(after.optimiser[phase], before.optimiser[phase])
-                    assert after.steps[phase] == before.steps[phase]
+            for phase in set(before.optimiser) - {call.phase}:
+                for field in ('optimiser', 'steps', 'probe'):
+                    assert_equal(getattr(after, field)[phase], getattr(before, field)[phase])
             assert after.steps[call.phase] > before.steps[call.phase]
             assert_equal((after.key, after.hyper, after.lagged), (before.key, before.hyper, before.lagged))
 
@@ -201,7 +200,7 @@ def test_each_phase_is_a_program_of_its_own(trained):
     for phase in trained.method.phases:
         halves = state.split(trained.steps[0].before[0], trained.method, phase)
         order = np.zeros((tiny.STEPS, tiny.BATCH), np.int32)
-        result, _ = jax.eval_shape(step.make(experiment, phase.name), *halves, tiny.POINTS, order)
+        result, _ = jax.eval_shape(step.make(experiment, phase.name), *halves, tiny.DATA, order)
         assert set(result.variables) == set(state.moving(trained.method, phase))
         others = {other.trains for other in trained.method.phases} - {phase.trains}
         assert not others & set(result.variables) and others <= set(halves[1].variables)

@@ -28,7 +28,7 @@ class Encoder(nn.Module):
     def __call__(self, x, train):
         z = nn.Dense(3)(x.mean(axis=1))
         z = nn.BatchNorm(use_running_average=not train, momentum=0.9)(z)
-        return heads.Output(x, z, 2 * z if self.predictor else None)
+        return heads.Output(x.mean(axis=1), z, 2 * z if self.predictor else None)
 
 
 VIEWS = tuple(jnp.asarray(view, jnp.float32) for view in (
@@ -127,13 +127,15 @@ def test_lagged_variables_are_kept_where_they_are_tracked(states):
 
 
 def test_resident_batches_follow_the_order_and_start_again_with_each_pass():
-    data, order = jnp.arange(10.0), jnp.array([[3, 1], [4, 5], [9, 2]])
+    data, order = {'x': jnp.arange(10.0), 'y': -jnp.arange(10)}, jnp.array([[3, 1], [4, 5], [9, 2]])
     for number, expected in ((0, [3, 1]), (2, [9, 2]), (4, [4, 5])):
-        np.testing.assert_array_equal(step.fetch(data, order, jnp.int32(number), 3), expected)
+        batch = step.fetch(data, order, jnp.int32(number), 3)
+        np.testing.assert_array_equal(batch['x'], expected)
+        np.testing.assert_array_equal(batch['y'], np.negative(expected))
 
 
 def test_a_streamed_batch_is_taken_as_it_comes():
-    batch = jnp.arange(3.0)
+    batch = {'x': jnp.arange(3.0), 'y': jnp.arange(3)}
     assert step.fetch((), batch, jnp.int32(5), 3) is batch
 
 
@@ -154,12 +156,13 @@ def test_views_depend_on_the_key_and_the_place_in_the_batch():
 def test_views_of_several_shapes_come_out_in_order_with_statistics_of_their_own():
     branch = api.Branch(Encoder(predictor=True))
     variables = branch.net.init(jax.random.PRNGKey(0), VIEWS[0], train=False)
-    seen, statistics = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(variables)
+    seen, statistics, features = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(variables)
     apart = [branch.net.apply(variables, view, train=True, mutable=['batch_stats']) for view in VIEWS]
     assert_close(seen.z, tuple(output.z for output, _ in apart))
     assert_close(seen.p, tuple(output.p for output, _ in apart))
     mean = jax.tree.map(lambda *leaves: sum(leaves) / 3, *(moved['batch_stats'] for _, moved in apart))
     assert_close(statistics, mean)
+    assert_close(features, VIEWS[0].mean(axis=1))
     for z in seen.z:  # each view is normalised by its own statistics
         np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-5)
 
@@ -183,22 +186,23 @@ def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
     variables = variables_of(method)
 
     def total(variables):
-        outputs, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+        outputs, _, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
         assert [len(outputs[name].z) for name in ('online', 'target')] == [3, 2]
         assert outputs['online'].out is outputs['online'].p and outputs['target'].out is outputs['target'].z
         weights = jnp.arange(12.0).reshape(4, 3)
         return sum(jnp.sum(weights * z) for name in outputs for z in outputs[name].out)
 
     gradient = jax.jit(jax.grad(total))(variables)
-    outputs, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
-    alone, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
+    outputs, _, features = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+    alone, _, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
     assert_close(outputs['target'].z, alone.z)
+    assert_close(features, VIEWS[0].mean(axis=1))
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient['target']))
     assert np.max(np.abs(gradient['online']['params']['Dense_0']['kernel'])) > 0.1
 
 
 def followed(**target):
-    """The follower, 1.0 before, of a leader that is 3.0 now; and the progress its coefficient was asked for."""
+    """A follower, 1.0 before, of a leader that is 3.0 now; and the progress its coefficient was asked for."""
     asked = []
 
     def momentum(progress):
