@@ -1,0 +1,82 @@
+"""Configuration files on the command line: --config=configs/NAME.py --config.lr=0.1, and what to say when they are wrong."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+from ml_collections import config_flags as ml_flags
+
+
+def words(argv: Sequence[str]) -> list[str]:
+    """Arguments as 'name=value', whether they were given in one word or in two."""
+    found = []
+    for word in argv[1:]:
+        if word.startswith('-'):
+            found.append(word.lstrip('-'))
+        elif found and '=' not in found[-1]:
+            found[-1] += f'={word}'
+    return found
+
+
+def path(argv: Sequence[str], flag: str = 'config') -> str | None:
+    """The configuration file that `flag` names, None without one."""
+    return next((word.partition('=')[2] for word in words(argv) if word.startswith(f'{flag}=')), None)
+
+
+def parse(values: flags.FlagValues, argv: Sequence[str], *, usage: str, files: Sequence[str] = ('config',)) -> None:
+    """Parse the command line into `values`. usage: what --help prints above the flags. files: the flags that name
+    configuration files.
+
+    ValueError, in one line, for a file that is missing and for a flag, field or value that is wrong.
+    """
+    if '--help' in argv:
+        print(usage.strip(), values.main_module_help(), sep='\n')
+        raise SystemExit(0)
+    for flag in files:
+        file = path(argv, flag)
+        if file is not None and not os.path.isfile(file):
+            near = difflib.get_close_matches(file, map(str, Path('configs').glob('*.py')), 1)
+            raise ValueError(f'no configuration {file}' + (f'; did you mean {near[0]}?' if near else ''))
+    try:
+        rest = values(list(argv))[1:]
+    except Exception as error:  # ml_collections lets errors of many kinds through
+        raise ValueError(_explain(error, argv, files)) from error
+    if rest:
+        raise ValueError(f"unexpected argument '{rest[0]}'; options start with --")
+
+
+def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:
+    """One line for a flag that cannot be parsed, with the nearest right name for a misspelt field."""
+    for flag in files:
+        fields = _fields(argv, flag)
+        for word in words(argv):
+            name = word.partition('=')[0].removeprefix(f'{flag}.')
+            if word.startswith(f'{flag}.') and fields and name not in fields:
+                near = difflib.get_close_matches(name, fields, 1, cutoff=0.4)
+                return f"no {flag} field '{name}'" + (f"; did you mean '{near[0]}'?" if near else '')
+    return re.sub(r'\s+', ' ', f'{error}')
+
+
+def _fields(argv: Sequence[str], flag: str) -> list[str]:
+    """The fields of a configuration file, read without the overrides."""
+    own, file = flags.FlagValues(), path(argv, flag)
+    if file is None:
+        return []
+    alone = [argv[0], f'--{flag}={file}']
+    holder = ml_flags.DEFINE_config_file(flag, None, '', flag_values=own, sys_argv=alone)
+    try:
+        own(alone)
+    except Exception:  # the file itself is what is wrong: the first error says how
+        return []
+    return list(_paths(holder.value))
+
+
+def _paths(config: ConfigDict, prefix: str = '') -> Iterator[str]:
+    for name, value in config.items():
+        yield f'{prefix}{name}'
+        if isinstance(value, ConfigDict):
+            yield from _paths(value, f'{prefix}{name}.')
