@@ -1,0 +1,129 @@
+"""The pictures of one run: loss and its terms, mutual information, collapse figures, ways over the sphere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from mi_ssl_jax.figures import curves, gaussian, records, spheres, style
+
+PHASES = {'e': 'E-step', 'm': 'M-step', 'joint': 'joint step'}
+JOINT, MARGINAL = '#0072B2', '#D55E00'
+
+
+def draw(workdir: str | Path) -> list[Path]:
+    """Write what the run's files allow into workdir/figures; returns the paths."""
+    run, folder = records.read(workdir), Path(workdir) / 'figures'
+    pictures = [(loss, 'loss', 'loss.png'), (information, 'mi', 'mi.png'),
+                (collapse, 'collapse', 'collapse.png'), (trajectory, 'centres', 'trajectory.png')]
+    return [function(run, folder / name) for function, needs, name in pictures if records.keys(run, needs)]
+
+
+@style.drawing
+def loss(run: records.Run, output: Path) -> Path:
+    """Above the loss, below its joint and marginal term; one column a phase."""
+    phases = records.keys(run, 'loss')
+    figure = style.new(4.6 * len(phases) + 1.4, 5.2)
+    panels = figure.subplots(2, len(phases), sharex=True, squeeze=False)
+    for phase, (above, below) in zip(phases, panels.T):
+        curves.draw(above, _curve(run, ('loss', phase), '', records.look(run).colour))
+        above.set(ylabel='loss')
+        above.set_title(PHASES.get(phase, phase))
+        for term, colour, line in (('joint', JOINT, '-'), ('marginal', MARGINAL, style.DASHES)):
+            if phase in records.keys(run, term):
+                curves.draw(below, _curve(run, (term, phase), term, colour, line))
+        below.set(xlabel='epoch', ylabel='terms of the loss')
+        if below.lines:
+            below.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2)
+    style.heading(figure, f'{_name(run)}: the loss and its two terms',
+                  'Loss = marginal − joint: the joint term rewards agreement of the two views of one '
+                  'example, the marginal term keeps different examples apart (not every method has one). '
+                  f'{_bands(run)}')
+    return style.save(figure, output)
+
+
+@style.drawing
+def information(run: records.Run, output: Path) -> Path:
+    """Three estimates of mutual information; on the Gaussian mixture with the true value."""
+    look = records.look(run)
+    figure = style.new(10.5, 3.9)
+    panels = curves.grid(figure, 1)
+    true = records.paper()['true_mi']['nats'] if records.on_gaussian(run) else None
+    for estimator in records.keys(run, 'mi'):
+        curve = _curve(run, ('mi', estimator), look.label, look.colour)
+        curves.information(figure, panels, 0, estimator, [curve], None if estimator == 'jsd' else true)
+    temperature = run.config['mi']['temperature']
+    style.heading(figure, f'{_name(run)}: estimated mutual information of two views of held-out examples',
+                  f'Cosine critic at temperature {temperature:g}; frozen encoders. {_bands(run)}')
+    return style.save(figure, output)
+
+
+@style.drawing
+def collapse(run: records.Run, output: Path) -> Path:
+    """Spread, effective rank and class separation of every branch, beside those of an even distribution."""
+    width, branches = records.width(run), records.keys(run, 'collapse')
+    figure = style.new(10.5, 3.6)
+    panels = figure.subplots(1, 3)
+    names = _branch_names(branches)
+    for ax, path in zip(panels, (('std',), ('effective_rank',), ('nn_gap', 'mean'))):
+        for branch, line in zip(branches, ('-', style.DASHES)):
+            colour = records.look(run).colour
+            curves.draw(ax, _curve(run, ('collapse', branch, *path), names[branch], colour, line))
+        ax.set(xlabel='epoch')
+        if len(branches) > 1:
+            ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2)
+    _label(panels[0], 'Spread', 'std of a feature, mean over features',
+           [(width ** -0.5, f'even: 1/√{width} = {width ** -0.5:.3f}')] if width else [])
+    _label(panels[1], 'Effective rank', 'effective rank (RankMe)',
+           [(width, f'all {width} directions')] if width else [])
+    _label(panels[2], 'Separation', 'NN gap of the classes (degrees)',
+           [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
+           if records.on_gaussian(run) else [])
+    style.heading(figure, f'{_name(run)}: has it collapsed?',
+                  'Held-out embeddings of unit length. NN gap: mean angle from a class to its nearest other '
+                  'class. A collapsed run falls towards spread 0, rank 1 or 0 degrees; behind a final batch '
+                  f'norm the spread cannot fall. {_bands(run)}')
+    return style.save(figure, output)
+
+
+@style.drawing
+def trajectory(run: records.Run, output: Path) -> Path:
+    """The centres' ways over the sphere, one sphere a branch, as in the paper's Figure 3."""
+    branches = records.keys(run, 'centres')
+    names = _branch_names(branches)
+    figure = style.new(2.9 * (len(branches) + 1), 3.9, row_gap=0.1)
+    grid = figure.add_gridspec(1, len(branches) + 1)
+    for column, branch in enumerate(branches):
+        label = f'{records.look(run).label} {names[branch]}'
+        epochs = gaussian.sphere_of_trajectories(figure, grid[column], run, branch, label)
+    spheres.legend(figure.add_subplot(grid[-1]), epochs[0], epochs[-1])
+    style.heading(figure, 'The five cluster centres on the embedding sphere',
+                  f'NN gap: mean angle to the nearest other centre at the end; {gaussian.GAP_NOTE}. The seed '
+                  'with the median gap (in brackets: mean ± SD over seeds), turned so that the final centres '
+                  'lie flat.')
+    return style.save(figure, output)
+
+
+def _curve(run: records.Run, path: tuple[str, ...], label: str, colour: str, line='-') -> curves.Curve:
+    return curves.Curve(label, colour, *records.series(run, *path), line)
+
+
+def _branch_names(branches: Sequence[str]) -> dict[str, str]:
+    """SDMI's encoders by the paper's letters, others by their own names."""
+    return {'theta': 'f', 'xi': 'g'} if 'xi' in branches else {branch: branch for branch in branches}
+
+
+def _label(ax: Axes, title: str, unit: str, levels: Sequence[tuple[float, str]]) -> None:
+    ax.set_title(title)
+    for level, meaning in levels:
+        curves.reference(ax, level, meaning)
+    top = max([ax.get_ylim()[1], *(1.1 * level for level, _ in levels)])
+    ax.set(ylabel=unit, ylim=(0, top))
+
+
+def _name(run: records.Run) -> str:
+    return f'{records.look(run).label} on {run.config["data"]["name"]}'
+
+
+def _bands(run: records.Run) -> str:
+    return '' if run.config['seeds'] == 1 else f'Line: mean over {records.seeds([run])}; band: ± 1 SD.'
