@@ -33,8 +33,8 @@ def draw(key: Array, *, strength: tuple[float, float, float, float], probability
 
     Factors are uniform in [max(0, 1 - x), 1 + x], the hue's shift in [-x, x]; the order is uniform.
     """
-    draw = jax.random.uniform(key, (9,))
-    widths = jnp.asarray(strength[:3])
+    draw = jax.random.uniform(key, (9,), jnp.float32)
+    widths = jnp.asarray(strength[:3], jnp.float32)
     low = jnp.maximum(0, 1 - widths)
     factors = low + (1 + widths - low) * draw[:3]
     shift = strength[3] * (2 * draw[3] - 1)

@@ -66,7 +66,7 @@ def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tu
 def one(key: Array, image: Array, *, view: View, norm: Norm) -> Array:
     """One view of one uint8 image (H, W, 3) -> (size, size, 3), normalised float32."""
     key_box, key_jitter, key_chances = jax.random.split(key, 3)
-    flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,))
+    flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,), jnp.float32)
     planes = _planes(image)
     if view.crop_last:
         planes = _crop(key_box, _colour(key_jitter, planes, view, grey=grey), view, flip=flip)

@@ -49,10 +49,10 @@ def crop_matrix(
     if method not in _KERNELS:
         raise ValueError(f"unknown resize method '{method}'; use 'bilinear' or 'bicubic'")
     step = length / jnp.float32(size)
-    position = jnp.arange(size)
+    position = jnp.arange(size, dtype=jnp.float32)
     position = jnp.where(flip, size - 1 - position, position)
     centre = (position + 0.5) * step
-    pixel = jnp.arange(source) - start
+    pixel = jnp.arange(source, dtype=jnp.float32) - start
     distance = (pixel + 0.5 - centre[:, None]) / jnp.maximum(step, 1)
     inside = (pixel >= 0) & (pixel < length)
     weights = jnp.where(inside, _KERNELS[method](jnp.abs(distance)), 0)
@@ -77,16 +77,17 @@ def blur_matrix(sigma: Array | float, *, kernel_size: int, length: int, apply: A
     if kernel_size % 2 == 0 or kernel_size > 2 * length - 1:
         raise ValueError(f'the blur kernel must be odd and at most {2 * length - 1} taps, not {kernel_size}')
     radius = kernel_size // 2
-    taps = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / sigma) ** 2)
+    taps = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1, dtype=jnp.float32) / sigma) ** 2)
 
     def tap(distance: Array) -> Array:
         weight = jnp.exp(-0.5 * (distance / sigma) ** 2) / taps.sum()
         return jnp.where(jnp.abs(distance) <= radius, weight, 0)
 
-    i, j = jnp.arange(length)[:, None], jnp.arange(length)
+    j = jnp.arange(length, dtype=jnp.float32)
+    i = j[:, None]
     before = jnp.where(j > 0, tap(j + i), 0)
     after = jnp.where(j < length - 1, tap(2 * (length - 1) - j - i), 0)
-    return jnp.where(apply, tap(j - i) + before + after, jnp.eye(length))
+    return jnp.where(apply, tap(j - i) + before + after, jnp.eye(length, dtype=jnp.float32))
 
 
 def random_box(
@@ -98,7 +99,7 @@ def random_box(
     first that fits, else the largest centred box with a ratio inside `ratio`.
     """
     # One draw for all: each call of the generator costs a third of a second of compilation.
-    draw = jax.random.uniform(key, (22,))
+    draw = jax.random.uniform(key, (22,), jnp.float32)
     area = height * width * (scale[0] + (scale[1] - scale[0]) * draw[:10])
     low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = jnp.exp(low + (high - low) * draw[10:20])

@@ -98,4 +98,4 @@ def _affine(
 
 
 def _normalise_digits(image: Array) -> Array:
-    return ((image - DIGITS_MEAN) / DIGITS_STD)[..., None]
+    return ((image - DIGITS_MEAN) / DIGITS_STD).astype(jnp.float32)[..., None]

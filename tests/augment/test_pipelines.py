@@ -8,6 +8,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.augment import jitter, ops, pipelines, recipes, resample, views
+from tests import goldens
 
 NORM = recipes.IMAGES['cifar10'].norm
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 20, 24, 3), dtype=np.uint8)
@@ -17,7 +18,7 @@ KEYS = jax.random.split(jax.random.key(0), len(IMAGES))
 def _one_by_one(key, image, view):
     """The same view from `ops` alone, on the same draws."""
     key_box, key_jitter, key_chances = jax.random.split(key, 3)
-    flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,))
+    flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,), jnp.float32)
 
     def crop(image):
         box = resample.random_box(key_box, *image.shape[:2], scale=view.scale, ratio=(3 / 4, 4 / 3))
@@ -62,7 +63,7 @@ class PipelineTest(parameterized.TestCase):
             np.testing.assert_allclose(np.where(far, actual, 0), np.where(far, expected, 0), atol=5e-5)
 
     def test_views_do_not_depend_on_the_batch(self):
-        pipeline = jax.jit(jax.vmap(views.load('vicreg', data='cifar10', size=16)))
+        pipeline = jax.jit(jax.vmap(views.load('byol', data='cifar10', size=16)))
         whole = pipeline(KEYS, IMAGES)
         part = pipeline(KEYS[5:8], IMAGES[5:8])
         # Another batch size may be compiled into another order of sums.
@@ -125,6 +126,19 @@ def test_every_pipeline_has_static_shapes(name, data):
     small = 96 if side == 224 else side // 2
     assert [view.shape for view in made] == [(12, side, side, 3)] * 2 + [(12, small, small, 3)] * local
     assert jax.eval_shape(views.evaluation(name, data=data), IMAGES[0]).shape == (side, side, 3)
+
+
+@pytest.mark.parametrize('name, options, shape, dtype', [
+    ('noise', {}, (2,), jnp.float32),
+    ('digits', {}, (8, 8, 1), jnp.uint8),
+    ('byol', {'data': 'tiny_imagenet'}, (64, 64, 3), jnp.uint8),
+])
+def test_views_stay_float32_where_jax_computes_in_float64(name, options, shape, dtype):
+    with goldens.x64():
+        example = jnp.ones(shape, dtype)
+        made = [*jax.eval_shape(views.load(name, **options), jax.random.key(0), example),
+                jax.eval_shape(views.evaluation(name, **options), example)]
+        assert [view.dtype for view in made] == [jnp.float32] * 3
 
 
 def test_blur_kernels_are_simclrs():
