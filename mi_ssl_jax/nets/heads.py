@@ -30,6 +30,7 @@ class Head(nn.Module):
       widths: output width of each linear layer.
       hidden_bias, last_bias: whether hidden layers and the last one have a bias.
       last_norm: None, 'affine', or 'plain' (batch norm without scale and offset).
+      hidden_norm: whether hidden layers have batch norm (MoCo v2's have none).
       dtype: compute type; parameters are float32. axis_name: for batch statistics, or None.
     """
 
@@ -37,6 +38,7 @@ class Head(nn.Module):
     hidden_bias: bool
     last_bias: bool
     last_norm: str | None
+    hidden_norm: bool = True
     dtype: Any = jnp.float32
     axis_name: str | None = None
 
@@ -46,7 +48,7 @@ class Head(nn.Module):
         norm = {'dtype': self.dtype, 'axis_name': self.axis_name}
         for width in self.widths[:-1]:
             x = layers.linear(x, width, use_bias=self.hidden_bias, dtype=self.dtype)
-            x = nn.relu(layers.batch_norm(train, **norm)(x))
+            x = nn.relu(layers.batch_norm(train, **norm)(x) if self.hidden_norm else x)
         x = layers.linear(x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype)
         if self.last_norm is not None:
             x = layers.batch_norm(train, affine=self.last_norm == 'affine', **norm)(x)
