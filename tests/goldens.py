@@ -4,8 +4,8 @@
 
     {"id", "family", "peer", "function", "args", "dtype", "inputs", "outputs", "grads", "note"}
 
-where a value is a number or `{"array": KEY}`, and a gradient is `{"array": KEY, "l2", "sum", "absmax"}` (the array
-is left out for the largest ones). `peer` says who computed the numbers ('direct' = from the equation).
+where a value is a number or `{"array": KEY}`, and a gradient is `{"array": KEY, "l2", "sum", "absmax"}` (the
+array is left out for the largest ones). `peer` says who computed the numbers ('direct' = from the equation).
 
 Tolerances: numbers 1e-9 relative; gradients 1e-7 of the largest entry, 1e-6 where they are stored in float32.
 """
@@ -66,7 +66,7 @@ def assert_value(actual: Any, expected: Any, *, rtol: float = 1e-9, atol: float 
 
 
 def assert_grad(actual: Any, expected: Grad, *, atol: float = 0.0) -> None:
-    """A gradient equals its golden value, relative to the largest entry; `atol` for gradients whose truth is zero."""
+    """A gradient equals its golden value, relative to the largest entry; `atol` where the truth is zero."""
     actual = np.asarray(actual)
     if expected.value is None:
         np.testing.assert_allclose(np.linalg.norm(actual), expected.l2, rtol=1e-7, atol=atol)

@@ -50,7 +50,8 @@ def infonce(scores):
 
 
 def jsd(scores):
-    return -mean([softplus(-s) for s in np.diagonal(scores)]) - mean([softplus(s) for s in off_diagonal(scores)])
+    joint = -mean([softplus(-s) for s in np.diagonal(scores)])
+    return joint - mean([softplus(s) for s in off_diagonal(scores)])
 
 
 def nwj(scores):
@@ -75,8 +76,8 @@ BOUNDS = {'dv': dv, 'infonce': infonce, 'jsd': jsd, 'nwj': nwj, 'taylor_dv': tay
 def nn_angle_gaps(points):
     """(mean, min, max, population SD) of nearest-neighbour angles in degrees."""
     z = unit(points)
-    gaps = [min(math.degrees(math.acos(min(1.0, max(-1.0, float(z[i] @ z[j]))))) for j in range(len(z)) if j != i)
-            for i in range(len(z))]
+    angles = np.degrees(np.arccos(np.clip(z @ z.T, -1.0, 1.0)))
+    gaps = [min(angles[i][j] for j in range(len(z)) if j != i) for i in range(len(z))]
     return np.mean(gaps), min(gaps), max(gaps), np.std(gaps)
 
 
@@ -88,7 +89,7 @@ def effective_rank(z):
 
 def uniformity(z, t):
     z = unit(z)
-    return log_mean_exp([-t * np.sum((z[i] - z[j]) ** 2) for i in range(len(z)) for j in range(len(z)) if i != j])
+    return log_mean_exp(off_diagonal([[-t * np.sum((a - b) ** 2) for b in z] for a in z]))
 
 
 def numerical_gradient(function, x, step=1e-6):
@@ -123,3 +124,57 @@ def gaussian_log_ratio(x, y, rho):
 def cosdv_on_sphere(temperature):
     """Population cos-DV of identical views uniform on S^2: 1/t - log(t sinh(1/t))."""
     return 1 / temperature - math.log(temperature * math.sinh(1 / temperature))
+
+
+def column(scores, j):
+    """The entries of column j off the diagonal."""
+    return [scores[i][j] for i in range(len(scores)) if i != j]
+
+
+def tuba(scores, log_baseline):
+    n = len(scores)
+    joint = mean([scores[j][j] - log_baseline[j] for j in range(n)])
+    return 1 + joint - mean([math.exp(s - log_baseline[j]) for j in range(n) for s in column(scores, j)])
+
+
+def i_alpha(scores, log_baseline, alpha):
+    def baseline(entries, j):
+        return alpha * mean([math.exp(s) for s in entries]) + (1 - alpha) * math.exp(log_baseline[j])
+
+    n = len(scores)
+    joint = mean([scores[j][j] - math.log(baseline(scores[:, j], j)) for j in range(n)])
+    ratios = [mean([math.exp(s) for s in others]) / baseline(others, j)
+              for j, others in enumerate(column(scores, j) for j in range(n))]
+    return 1 + joint - mean(ratios)
+
+
+def smile(scores, clip):
+    return mean(np.diagonal(scores)) - log_mean_exp([min(clip, max(-clip, s)) for s in off_diagonal(scores)])
+
+
+def log_density(y, centre, log_variance):
+    """Log density of one diagonal Gaussian at one point."""
+    return sum(-0.5 * (math.log(2 * math.pi) + v + (a - m) ** 2 / math.exp(v))
+               for a, m, v in zip(y, centre, log_variance, strict=True))
+
+
+def club(y, centre, log_variance):
+    table = [[log_density(b, m, v) for b in np.float64(y)] for m, v in zip(centre, log_variance, strict=True)]
+    return mean(np.diagonal(table)) - mean([entry for row in table for entry in row])
+
+
+def sinkhorn(scores, epsilon, iterations):
+    q = np.exp(np.float64(scores) / epsilon)
+    q = q / q.sum()
+    for _ in range(iterations):
+        q = q / q.sum(0, keepdims=True) / q.shape[1]
+        q = q / q.sum(1, keepdims=True) / q.shape[0]
+    return q * q.shape[0]
+
+
+def gaussian_plugin_mi(za, zb, eps=0.0):
+    """MI of the Gaussian with the samples' covariance (N - 1) plus eps on the diagonal."""
+    za, zb = np.float64(za), np.float64(zb)
+    a, b, both = (np.linalg.slogdet(np.atleast_2d(np.cov(z.T)) + eps * np.eye(z.shape[1]))[1]
+                  for z in (za, zb, np.concatenate([za, zb], axis=1)))
+    return 0.5 * (a + b - both)

@@ -1,9 +1,10 @@
 """In-batch bounds in row blocks: memory O(N * block) instead of O(N^2), the same value and gradient.
 
-Only the marginal term needs the N x N scores. It is reduced block by block, and when a gradient is asked for, each
-block's gradient is taken in the same pass, before its scores are dropped; the backward pass multiplies the finished
-gradients by the cotangent. (Recomputing the scores in a backward pass would cost one product more.) Gradients reach
-the embeddings and whatever the critic closes over (a temperature, weights). First derivatives in reverse mode only.
+Only the marginal term needs the N x N scores. It is reduced block by block, and when a gradient is asked for,
+each block's gradient is taken in the same pass, before its scores are dropped; the backward pass multiplies
+the finished gradients by the cotangent. (Recomputing the scores in a backward pass would cost one product
+more.) Gradients reach the embeddings and whatever the critic closes over (a temperature, weights). First
+derivatives in reverse mode only.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -12,10 +13,19 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import linalg, lower_bounds, reductions
+from mi_ssl_jax.core import estimators, linalg, lower_bounds, reductions
 from mi_ssl_jax.core.lower_bounds import Terms
 
 Critic = Callable[[chex.Array, chex.Array], jax.Array]
+
+
+class Scores(NamedTuple):
+    """The N x N scores that are never held at once."""
+
+    za: chex.Array  # (N, D)
+    zb: chex.Array  # (N, D)
+    critic: Critic
+    block_size: int
 
 
 class Rows(NamedTuple):
@@ -26,13 +36,14 @@ class Rows(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """How a marginal term is reduced: each block's share, and how the shares combine (a sum or a log-sum-exp)."""
+    """Each block's share of a marginal term, and how the shares combine: by a sum or a log-sum-exp."""
 
     share: Callable[[jax.Array, Rows], jax.Array]
     log: bool
 
 
-def blocked(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any) -> jax.Array:
+def blocked(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int,
+            **options: Any) -> jax.Array:
     """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see `blocked_terms`."""
     return lower_bounds.value(blocked_terms(name, za, zb, critic, block_size, **options))
 
@@ -44,7 +55,8 @@ def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, blo
     Equal to `bounds.terms(name, pairs.in_batch(critic(za, zb)), **options)` up to rounding.
 
     Args:
-        name: dv, infonce, jsd, nwj or taylor_dv (option variance_weight, 0.5 unless given).
+        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv (option variance_weight, 0.5 unless given) or
+            smile (option clip, 5 unless given).
         critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
 
     Raises:
@@ -52,77 +64,112 @@ def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, blo
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
-    if name not in _MARGINALS:
-        raise ValueError(f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_MARGINALS))}')
+    if name not in _FORMS:
+        raise ValueError(f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_FORMS))}')
     if len(za) < 2:
         raise ValueError('a batch of one has no marginal samples: use a batch of at least 2')
     if block_size < 1:
         raise ValueError(f'block_size must be at least 1, got {block_size}')
-    za, zb = linalg.promote(za), linalg.promote(zb)
-    joint = jax.vmap(lambda a, b: critic(a[None], b[None])[0, 0])(za, zb)
-    joint = lower_bounds.jsd_joint(joint) if name == 'jsd' else jnp.mean(joint)
-    return Terms(joint, _MARGINALS[name](za, zb, critic, min(block_size, len(za)), **options))
-
-
-def _log_mean_exp(za, zb, critic, block_size):
-    pooled = Reduction(lambda scores, rows: reductions.logsumexp(scores, rows.off_diagonal), log=True)
-    n = len(za)
-    return _reduce(pooled, za, zb, critic, block_size) - jnp.log(float(n) * (n - 1))
-
-
-def _row_log_mean_exp(za, zb, critic, block_size):
-    def share(scores, rows):
-        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(scores, True, axis=1) / len(za), 0.0))
-
-    return _reduce(Reduction(share, log=False), za, zb, critic, block_size) - jnp.log(float(len(za)))
+    scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
+    return _FORMS[name](scores, **options)
 
 
 def off_diagonal_row_logsumexp(za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> jax.Array:
-    """mean_i log sum_{j != i} exp T(za_i, zb_j) of embeddings (N, D), (N, D), in row blocks (SimCLR's marginal)."""
+    """mean_i log sum_{j != i} e^{T(za_i, zb_j)} of embeddings (N, D), (N, D), in row blocks (for NT-Xent)."""
     chex.assert_equal_shape([za, zb])
 
-    def share(scores, rows):
+    def share(block, rows):
         # The padding's rows leave no pair; their infinite logarithm must not reach the gradient.
         pairs = rows.off_diagonal | ~rows.real[:, None]
-        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(scores, pairs, axis=1) / len(za), 0.0))
+        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(block, pairs, axis=1) / len(za), 0.0))
 
-    za, zb = linalg.promote(za), linalg.promote(zb)
-    return _reduce(Reduction(share, log=False), za, zb, critic, min(block_size, len(za)))
-
-
-def _mean_of(function, za, zb, critic, block_size):
-    """mean f(S) over the off-diagonal pairs."""
-    n = len(za)
-
-    def share(scores, rows):
-        return jnp.sum(jnp.sum(jnp.where(rows.off_diagonal, function(scores), 0.0), axis=1) / (float(n) * (n - 1)))
-
-    return _reduce(Reduction(share, log=False), za, zb, critic, block_size)
+    scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
+    return _reduce(Reduction(share, log=False), scores)
 
 
-def _jsd(za, zb, critic, block_size):
-    return _mean_of(jax.nn.softplus, za, zb, critic, block_size)
+def _dv(scores: Scores) -> Terms:
+    return Terms(jnp.mean(_joint(scores)), _log_mean_exp(scores))
 
 
-def _nwj(za, zb, critic, block_size):
-    return jnp.exp(_log_mean_exp(za, zb, critic, block_size) - 1.0)
+def _infonce(scores: Scores) -> Terms:
+    n = len(scores.za)
+
+    def share(block, rows):
+        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(block, True, axis=1) / n, 0.0))
+
+    return Terms(jnp.mean(_joint(scores)), _reduce(Reduction(share, log=False), scores) - jnp.log(float(n)))
 
 
-def _taylor_dv(za, zb, critic, block_size, *, variance_weight=0.5):
+def _jsd(scores: Scores) -> Terms:
+    return Terms(lower_bounds.jsd_joint(_joint(scores)), _mean_of(jax.nn.softplus, scores))
+
+
+def _nwj(scores: Scores) -> Terms:
+    return Terms(jnp.mean(_joint(scores)), jnp.exp(_log_mean_exp(scores) - 1.0))
+
+
+def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric = 0.5) -> Terms:
     # A first pass for the mean; held constant in the second, it leaves the variance's gradient exact.
-    mean = jax.lax.stop_gradient(_mean_of(lambda s: s, za, zb, critic, block_size))
-    return _mean_of(lambda s: s + variance_weight * jnp.square(s - mean), za, zb, critic, block_size)
+    mean = _mean_of(lambda s: s, _constant(scores))
+    marginal = _mean_of(lambda s: s + variance_weight * jnp.square(s - mean), scores)
+    return Terms(jnp.mean(_joint(scores)), marginal)
 
 
-_MARGINALS = {'dv': _log_mean_exp, 'infonce': _row_log_mean_exp, 'jsd': _jsd, 'nwj': _nwj, 'taylor_dv': _taylor_dv}
+def _smile(scores: Scores, *, clip: chex.Numeric = 5.0) -> Terms:
+    marginal = _log_mean_exp(_constant(scores), lambda s: jnp.clip(s, -clip, clip))
+    value = Terms(jnp.mean(_joint(scores)), marginal)
+    return estimators.trained_by(value, _jsd(scores))
 
 
-def _reduce(reduction: Reduction, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> jax.Array:
+def _js_nwj(scores: Scores) -> Terms:
+    return estimators.trained_by(_nwj(_constant(scores)), _jsd(scores))
+
+
+_FORMS = {'dv': _dv, 'infonce': _infonce, 'jsd': _jsd, 'nwj': _nwj, 'taylor_dv': _taylor_dv, 'smile': _smile,
+          'js_nwj': _js_nwj}
+
+
+def _constant(scores: Scores) -> Scores:
+    """The same scores without a gradient, so that the pass over them computes none."""
+    def critic(za, zb):
+        return jax.lax.stop_gradient(scores.critic(za, zb))
+
+    za, zb = jax.lax.stop_gradient((scores.za, scores.zb))
+    return scores._replace(za=za, zb=zb, critic=critic)
+
+
+def _joint(scores: Scores) -> jax.Array:
+    """The diagonal (N,), one pair at a time."""
+    return jax.vmap(lambda a, b: scores.critic(a[None], b[None])[0, 0])(scores.za, scores.zb)
+
+
+def _log_mean_exp(scores: Scores, function: Callable[[jax.Array], jax.Array] = lambda s: s) -> jax.Array:
+    """log mean e^{f(S)} over the off-diagonal pairs."""
+    n = len(scores.za)
+    pooled = Reduction(lambda block, rows: reductions.logsumexp(function(block), rows.off_diagonal), log=True)
+    return _reduce(pooled, scores) - jnp.log(float(n) * (n - 1))
+
+
+def _mean_of(function: Callable[[jax.Array], jax.Array], scores: Scores) -> jax.Array:
+    """mean f(S) over the off-diagonal pairs."""
+    n = len(scores.za)
+
+    def share(block, rows):
+        row_sums = jnp.sum(jnp.where(rows.off_diagonal, function(block), 0.0), axis=1)
+        return jnp.sum(row_sums / (float(n) * (n - 1)))
+
+    return _reduce(Reduction(share, log=False), scores)
+
+
+def _reduce(reduction: Reduction, scores: Scores) -> jax.Array:
     """Combines the shares of all row blocks; differentiable in za, zb and what the critic closes over."""
+    za, zb, critic, block_size = scores
+
     def block(za_block, zb, start):
         return reduction.share(critic(za_block, zb), _rows(start, block_size, len(za))).astype(za.dtype)
 
-    # Traced values that the critic closes over become arguments: a custom derivative must not close over them.
+    # Traced values that the critic closes over become arguments: a custom derivative must not close over
+    # them.
     block, closed = jax.closure_convert(block, za[:block_size], zb, jnp.zeros((), jnp.int32))
 
     @jax.custom_vjp
@@ -181,7 +228,7 @@ def _rows(start: chex.Array, block_size: int, n: int) -> Rows:
 
 
 def _split(za: chex.Array, block_size: int) -> tuple[jax.Array, jax.Array]:
-    """Row blocks (M, B, D) and the index (M,) of their first rows; the last block is filled with copies of row 0."""
+    """Row blocks (M, B, D), the last filled with copies of row 0, and the index (M,) of their first rows."""
     starts = jnp.arange(0, len(za), block_size, dtype=jnp.int32)
     filling = jnp.broadcast_to(za[:1], (len(starts) * block_size - len(za), za.shape[1]))
     return jnp.concatenate([za, filling]).reshape(len(starts), block_size, za.shape[1]), starts

@@ -1,7 +1,7 @@
 """Critics without parameters of their own: (Na, D), (Nb, D) -> scores (Na, Nb), row = a, column = b.
 
-The score of a pair depends on that pair alone. The temperature divides the score, so cosine scores at different
-temperatures are different critics, hence different bounds.
+The score of a pair depends on that pair alone. The temperature divides the score, so cosine scores at
+different temperatures are different critics, hence different bounds.
 """
 
 import chex

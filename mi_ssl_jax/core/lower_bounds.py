@@ -49,16 +49,16 @@ def dv(pairs: Pairs) -> jax.Array:
 def infonce_terms(pairs: Pairs) -> Terms:
     """mean S_ii; mean over rows of log mean e^S over the row's positive *and* negatives.
 
-    The paper's Eqs. 19-20 as worded leave the positive out of the sum and, with the inner expectation read as a
-    mean, count log N twice (up to 2 log N, not a bound). Here the sum runs over all N pairs of the row, as in
-    van den Oord et al. 2018 and Poole et al. 2019.
+    The paper's Eqs. 19-20 as worded leave the positive out of the sum and, with the inner expectation read as
+    a mean, count log N twice (up to 2 log N, not a bound). Here the sum runs over all N pairs of the row, as
+    in van den Oord et al. 2018 and Poole et al. 2019.
     """
     return Terms(jnp.mean(pairs.joint), jnp.mean(_row_logsumexp(pairs) - _log_row_counts(pairs)))
 
 
 def infonce(pairs: Pairs) -> jax.Array:
     """InfoNCE; at most log N of the N pairs of a row, in floating point too."""
-    # The difference of each row is taken first: it is never positive, while two rounded means could differ by more.
+    # The difference of each row comes first: it is never positive, two rounded means may be.
     return jnp.mean(pairs.joint - _row_logsumexp(pairs)) + jnp.mean(_log_row_counts(pairs))
 
 
@@ -84,7 +84,7 @@ def nwj_terms(pairs: Pairs) -> Terms:
     The marginal term is infinite in float32 beyond S = 89.
     """
     assert_pairs(pairs)
-    # e^{log mean e^S - 1}: the same number, without a sum of N^2 exponentials that would overflow before their mean.
+    # e^{log mean e^S - 1}: the same number without a sum of N^2 exponentials, which overflows first.
     return Terms(jnp.mean(pairs.joint), jnp.exp(reductions.log_mean_exp(pairs.marginal, pairs.mask) - 1.0))
 
 
@@ -105,15 +105,16 @@ def taylor_dv_terms(pairs: Pairs, *, variance_weight: chex.Numeric) -> Terms:
 
 
 def taylor_dv(pairs: Pairs, *, variance_weight: chex.Numeric) -> jax.Array:
-    """DV expanded to second order around its mean score; close to `dv` while the scores vary by less than 1."""
+    """DV expanded to second order around its mean score; near `dv` while the scores vary by less than 1."""
     return value(taylor_dv_terms(pairs, variance_weight=variance_weight))
 
 
 def eq13(za: chex.Array, zb: chex.Array) -> jax.Array:
     """The paper's surrogate *loss* that leads to Barlow Twins: -sum_i C_ii + sum_{i != j} C_ij^2 (Eq. 13).
 
-    C = za^T zb / N on embeddings (N, D) as given. The derivation puts cross-correlations where the variance of the
-    score has auto-covariances and drops the diagonal part, so this is not `taylor_dv` of the dot critic.
+    C = za^T zb / N on embeddings (N, D) as given. The derivation puts cross-correlations where the variance
+    of the score has auto-covariances and drops the diagonal part, so this is not `taylor_dv` of the dot
+    critic.
     """
     correlation = linalg.cross_correlation(za, zb)
     return -jnp.trace(correlation) + linalg.off_diagonal_sum_of_squares(correlation)

@@ -19,13 +19,13 @@ def masked_mean(values: chex.Array, mask: chex.Array) -> jax.Array:
 def logsumexp(scores: chex.Array, mask: chex.Array, axis: int | None = None) -> jax.Array:
     """log sum e^S over the marginal samples, shifted by the maximum; -inf where the mask leaves none.
 
-    The mask comes before the exponential: a masked score that would overflow must not reach the gradient as 0 * inf.
+    The mask comes before the exponential: a masked score that would overflow must not reach the gradient.
     """
     scores = jnp.where(mask, scores, -jnp.inf)
     top = jax.lax.stop_gradient(jnp.max(scores, axis=axis, keepdims=True))
     shifted = scores - jnp.where(jnp.isfinite(top), top, 0.0)
-    # The maximum shifts itself to 0 and the sum is at least 1, unless a compiler fuses the product that made the score,
-    # unrounded, into the subtraction: an error of 1e22 at scores of 1e30. Both lines do nothing below 1e6.
+    # The maximum shifts itself to 0 and the sum is at least 1, unless a compiler fuses the product that made
+    # the score, unrounded, into the subtraction: an error of 1e22 at scores of 1e30, and nothing below 1e6.
     shifted = shifted - jax.lax.stop_gradient(jnp.maximum(shifted, 0.0))
     sums = jnp.sum(jnp.exp(shifted), axis=axis)
     sums = jnp.where(sums < 0.5, 1.0, sums)

@@ -38,7 +38,7 @@ def nn_angle_gaps(points: chex.Array) -> AngleGaps:
 
 
 def effective_rank(z: chex.Array) -> jax.Array:
-    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of embeddings (N, D).
+    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of z (N, D).
 
     Between 1 (all rows on one line; also for zero embeddings) and min(N, D).
     """

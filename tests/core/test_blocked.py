@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import bounds, critics, pairs
+from mi_ssl_jax.core import blocked, bounds, critics, pairs
 
 RNG = np.random.default_rng(7)
 ZA = RNG.standard_normal((23, 5)).astype(np.float32)
 ZB = (ZA + 0.5 * RNG.standard_normal((23, 5))).astype(np.float32)
-NAMES = ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')
+NAMES = ('dv', 'infonce', 'js_nwj', 'jsd', 'nwj', 'smile', 'taylor_dv')
 COSINE = functools.partial(critics.cosine, temperature=0.2)
 DOT = functools.partial(critics.dot, temperature=2.0)
 DISTANCE = functools.partial(critics.negative_squared_distance, temperature=2.0)
@@ -46,7 +46,7 @@ class BlockedTest(chex.TestCase):
         assert relative_error(*both) <= 1e-5
 
     @chex.variants(with_jit=True)
-    @parameterized.named_parameters(('whole', 'dv', COSINE, 23), ('larger_than_the_batch', 'infonce', COSINE, 64),
+    @parameterized.named_parameters(('whole', 'dv', COSINE, 23), ('larger_than_n', 'infonce', COSINE, 64),
                                     ('dot', 'dv', DOT, 16), ('distance', 'jsd', DISTANCE, 1))
     def test_other_critics_and_block_sizes(self, name, critic, block_size):
         arguments = dict(name=name, critic=critic, block_size=block_size)
@@ -86,9 +86,21 @@ class BlockedTest(chex.TestCase):
             np.testing.assert_allclose(actual, terms.joint - terms.marginal, rtol=1e-5)
 
     @chex.variants(with_jit=True)
-    def test_variance_weight(self):
-        both = [self.variant(lambda a, b: f('taylor_dv', a, b, COSINE, 8, variance_weight=1.0))(ZA, ZB)
+    @parameterized.named_parameters(('taylor_dv', 'taylor_dv', dict(variance_weight=1.0)),
+                                    ('smile', 'smile', dict(clip=1.0)))
+    def test_options(self, name, options):
+        both = [self.variant(lambda a, b: f(name, a, b, COSINE, 8, **options))(ZA, ZB)
                 for f in (bounds.blocked_terms, direct_terms)]
+        assert relative_error(*both) <= 1e-5
+
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_row_logsumexp_without_the_diagonal(self):
+        def direct(za, zb):
+            others = jnp.where(jnp.eye(23, dtype=bool), -jnp.inf, COSINE(za, zb))
+            return jnp.mean(jax.nn.logsumexp(others, axis=1))
+
+        both = [self.variant(jax.value_and_grad(f, (0, 1)))(ZA, ZB)
+                for f in (lambda a, b: blocked.off_diagonal_row_logsumexp(a, b, COSINE, 8), direct)]
         assert relative_error(*both) <= 1e-5
 
     @chex.variants(with_jit=True)
@@ -118,7 +130,7 @@ def test_memory_does_not_grow_with_n_squared(name):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (('smile', ZA, ZB, COSINE, 8), "no blocked form of the bound 'smile': choose one of dv, infonce, jsd, nwj"),
+    (('tuba', ZA, ZB, COSINE, 8), "no blocked form of the bound 'tuba': choose one of dv, infonce, js_nwj"),
     (('dv', ZA[:1], ZB[:1], COSINE, 8), 'batch of at least 2'),
     (('dv', ZA, ZB, COSINE, 0), 'block_size must be at least 1')])
 def test_errors(arguments, message):

@@ -37,10 +37,12 @@ class CriticsTest(chex.TestCase):
     def test_row_is_a_column_is_b(self, critic, expected):
         scores = self.variant(critic)(ZA, ZB)
         chex.assert_shape(scores, (5, 6))
-        np.testing.assert_allclose(scores, expected, rtol=5e-6, atol=5e-6)  # float32, sums of 4 to 16 products
+        # Float32, sums of 4 to 16 products.
+        np.testing.assert_allclose(scores, expected, rtol=5e-6, atol=5e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(('cosine', COSINE), ('dot', DOT), ('distance', DISTANCE), ('bilinear', bilinear))
+    @parameterized.named_parameters(('cosine', COSINE), ('dot', DOT), ('distance', DISTANCE),
+                                    ('bilinear', bilinear))
     def test_finite_gradient_at_a_zero_row(self, critic):
         gradients = self.variant(jax.grad(lambda a, b: jnp.sum(critic(a, b) ** 2), (0, 1)))(ZA * (ZA > 9), ZB)
         chex.assert_tree_all_finite(gradients)
@@ -53,7 +55,8 @@ class CriticsTest(chex.TestCase):
     def test_distance_far_from_the_origin(self):
         # Without a common origin the three terms of order 1e6 would leave nothing of distances of order 1.
         far = self.variant(DISTANCE)(ZA + 1000.0, ZB + 1000.0)
-        np.testing.assert_allclose(far, DISTANCE(ZA, ZB), rtol=2e-3, atol=2e-3)  # the inputs' own rounding at 1000
+        # The inputs' own rounding at 1000.
+        np.testing.assert_allclose(far, DISTANCE(ZA, ZB), rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize('critic', [COSINE, DOT, DISTANCE])

@@ -63,7 +63,8 @@ def test_every_estimator_of_one_score_matrix(case_id):
             'joint': dv_terms.joint, 'log_mean_exp_off': dv_terms.marginal, 'I_dv': bounds.dv(p),
             'I_infonce': bounds.infonce(p), 'I_infonce_cols': infonce_columns,
             'I_infonce_sym': (bounds.infonce(p) + infonce_columns) / 2,
-            'I_jsd': bounds.jsd(p), 'I_jsd_plus_2log2': bounds.jsd(p) + 2 * math.log(2), 'I_nwj': bounds.nwj(p),
+            'I_jsd': bounds.jsd(p), 'I_jsd_plus_2log2': bounds.jsd(p) + 2 * math.log(2),
+            'I_nwj': bounds.nwj(p),
             'mean_off': taylor[0.0].marginal, 'var_off': taylor[1.0].marginal - taylor[0.0].marginal,
             'I_taylor': bounds.taylor_dv(p, variance_weight=0.5),
             # Eq. 20 read with a mean inside: log N counted twice. Ours plus log N.
@@ -85,7 +86,8 @@ def test_gradient_against_differences_at_40_digits():
     case, views = CASES['paper_cosdv_mp_fd_check'], CASES['paper_cosdv_corr_8_16_tau0.1'].inputs
     with goldens.x64():
         gradient = value_and_gradient('cosdv')(0.1, views['a'], views['b'])[1][0]
-    np.testing.assert_allclose([gradient[0, 0], gradient[3, 7], gradient[7, 15]], case.outputs['fd'], rtol=1e-9)
+    entries = [gradient[0, 0], gradient[3, 7], gradient[7, 15]]
+    np.testing.assert_allclose(entries, case.outputs['fd'], rtol=1e-9)
 
 
 @pytest.mark.parametrize('case_id', BMI_IDS)
@@ -96,5 +98,6 @@ def test_bmi(case_id):
         value, gradient = jax.value_and_grad(lambda s: bound(pairs.in_batch(s)))(case.inputs['scores'])
     goldens.assert_value(value, case.outputs['value'])
     for expected in case.grads.values():
-        # The float64 rounding of terms of order 1 / N: all that is left of the gradient at InfoNCE's ceiling, log N.
+        # The float64 rounding of terms of order 1 / N: all that is left of the gradient at InfoNCE's ceiling,
+        # log N.
         goldens.assert_grad(gradient, expected, atol=1e-16)

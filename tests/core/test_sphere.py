@@ -1,5 +1,6 @@
 """Geometry on the sphere against closed forms and oracles."""
 
+import functools
 import math
 
 import chex
@@ -17,14 +18,16 @@ Z = RNG.standard_normal((9, 4)).astype(np.float32)
 ANGLES = 2 * np.pi * np.arange(5) / 5
 PENTAGON = np.stack([np.cos(ANGLES), np.sin(ANGLES), 0 * ANGLES], axis=1).astype(np.float32)
 # The Thomson optimum for five charges: two poles and a triangle on the equator.
-BIPYRAMID = np.float32([[0, 0, 1], [0, 0, -1], [1, 0, 0], [-.5, math.sqrt(.75), 0], [-.5, -math.sqrt(.75), 0]])
+HALF, HEIGHT = 0.5, math.sqrt(0.75)
+BIPYRAMID = np.float32([[0, 0, 1], [0, 0, -1], [1, 0, 0], [-HALF, HEIGHT, 0], [-HALF, -HEIGHT, 0]])
 
 
 class SphereTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('pentagon', 3 * PENTAGON, 72.0), ('bipyramid', BIPYRAMID, 90.0),
-                                    ('antipodes', BIPYRAMID[:2], 180.0), ('one_point', np.ones((4, 3), np.float32), 0.0))
+                                    ('antipodes', BIPYRAMID[:2], 180.0),
+                                    ('one_point', np.ones((4, 3), np.float32), 0.0))
     def test_angle_gaps_of_known_shapes(self, points, degrees):
         # arccos near 0 turns a rounding of 1e-7 into 0.03 degrees.
         gaps = self.variant(sphere.nn_angle_gaps)(points)
@@ -47,10 +50,11 @@ class SphereTest(chex.TestCase):
     def test_alignment(self):
         other = np.flip(Z, 0)
         distances = np.linalg.norm(oracles.unit(Z) - oracles.unit(other), axis=1)
-        np.testing.assert_allclose(self.variant(sphere.alignment)(Z, other), np.mean(distances ** 2), rtol=1e-5)
-        np.testing.assert_allclose(self.variant(lambda a, b: sphere.alignment(a, b, alpha=1.0))(Z[:4], other[:4]),
-                                   np.mean(distances[:4]), rtol=1e-5)
-        np.testing.assert_allclose(self.variant(sphere.alignment)(Z, 5 * Z), 0.0, atol=1e-6)
+        alignment = self.variant(sphere.alignment)
+        np.testing.assert_allclose(alignment(Z, other), np.mean(distances ** 2), rtol=1e-5)
+        linear = self.variant(functools.partial(sphere.alignment, alpha=1.0))(Z[:4], other[:4])
+        np.testing.assert_allclose(linear, np.mean(distances[:4]), rtol=1e-5)
+        np.testing.assert_allclose(alignment(Z, 5 * Z), 0.0, atol=1e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_uniformity(self):
@@ -61,7 +65,8 @@ class SphereTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_feature_std(self):
-        np.testing.assert_allclose(self.variant(sphere.feature_std)(Z), oracles.unit(Z).std(0).mean(), rtol=1e-5)
+        expected = oracles.unit(Z).std(0).mean()
+        np.testing.assert_allclose(self.variant(sphere.feature_std)(Z), expected, rtol=1e-5)
         even = np.concatenate([np.eye(4), -np.eye(4)]).astype(np.float32)
         np.testing.assert_allclose(self.variant(sphere.feature_std)(even), 1 / math.sqrt(4), rtol=1e-6)
         np.testing.assert_allclose(self.variant(sphere.feature_std)(np.ones_like(Z)), 0.0, atol=1e-6)
