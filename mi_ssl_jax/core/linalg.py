@@ -24,13 +24,14 @@ def unit(x: chex.Array, *, eps: float = 1e-12) -> jax.Array:
     x = promote(x)
     squares = jnp.sum(x * x, axis=-1, keepdims=True)
     tiny = squares <= eps * eps
-    # The inner where keeps the square root away from 0, whose derivative is infinite even where it is not selected.
+    # The inner where keeps the square root away from 0, whose derivative is infinite even where it is not
+    # selected.
     norm = jnp.where(tiny, eps, jnp.sqrt(jnp.where(tiny, 1.0, squares)))
     return x / norm
 
 
 def standardise(x: chex.Array, *, eps: float) -> jax.Array:
-    """Zero mean and unit variance of each feature over the batch (N, D); biased variance, as batch norm takes it."""
+    """Zero mean and unit variance of each feature over the batch (N, D); the variance is biased."""
     chex.assert_rank(x, 2)
     x = promote(x)
     centred = x - jnp.mean(x, axis=0)
@@ -68,3 +69,24 @@ def off_diagonal_sum_of_squares(matrix: chex.Array) -> jax.Array:
     chex.assert_rank(matrix, 2)
     chex.assert_equal(*matrix.shape)
     return jnp.sum(jnp.square(matrix - jnp.diag(jnp.diag(matrix))))
+
+
+def whiten(x: chex.Array, *, eps: float) -> jax.Array:
+    """x (N, D) centred and whitened by Cholesky: rows L^{-1} (x - mean) with L L^T = Sigma.
+
+    Sigma = (1 - eps) covariance + eps I (W-MSE, Ermolov et al. 2021). The result has covariance I for eps =
+    0. NaN where Sigma is not positive definite.
+
+    Raises:
+        ValueError: N <= D with eps = 0, where the covariance is singular.
+    """
+    chex.assert_rank(x, 2)
+    chex.assert_type(x, float)
+    n, d = x.shape
+    if n <= d and eps <= 0:
+        raise ValueError(f'{n} samples in {d} dimensions have a singular covariance: '
+                         'use more samples a slice, fewer dimensions or eps > 0')
+    x = promote(x)
+    sigma = (1.0 - eps) * covariance(x) + eps * jnp.eye(d, dtype=x.dtype)
+    factor = jnp.linalg.cholesky(sigma)
+    return jax.scipy.linalg.solve_triangular(factor, (x - jnp.mean(x, axis=0)).T, lower=True).T
