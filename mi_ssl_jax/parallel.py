@@ -102,21 +102,21 @@ def members(tree: Tree, layout: Layout) -> list[Tree]:
 
 def place(tree: Tree, layout: Layout) -> Tree:
     """Put the arrays on the layout's devices, the same on each, as copies that the caller does not share."""
-    if len(layout.devices) == 1:
-        target = layout.devices[0]
-    else:
-        target = NamedSharding(Mesh(layout.devices, (AXIS,)), PartitionSpec())
+    target = layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
     return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
+
+
+def _over_devices(layout: Layout, spec: PartitionSpec) -> NamedSharding:
+    return NamedSharding(Mesh(layout.devices, (AXIS,)), spec)
 
 
 def place_batch(batch: Tree, layout: Layout) -> Tree:
     """A global batch from the host, rows (batch, ...), as a pass takes it: shared out over devices, for one seed."""
     devices = len(layout.devices)
     if devices > 1:
-        spread = NamedSharding(Mesh(layout.devices, (AXIS,)), PartitionSpec(AXIS))
         batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
         batch = jax.tree.map(lambda x: x if layout.mode == 'loop' else x[:, None], batch)
-        placed = jax.device_put(batch, spread)
+        placed = jax.device_put(batch, _over_devices(layout, PartitionSpec(AXIS)))
     else:
         placed = jax.device_put(batch if layout.mode == 'loop' else jax.tree.map(lambda x: x[None], batch),
                                 layout.devices[0])
@@ -182,12 +182,13 @@ def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int]
             return indices.reshape(steps, batch)
         return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)
 
+    # pmap takes its arguments where it wants them or not at all.
+    shares = None if devices == 1 else _over_devices(layout, PartitionSpec(AXIS))
     if layout.mode == 'loop':
-        one = jax.jit(order)
+        one = jax.jit(order, out_shardings=shares)
         return lambda keys, number: tuple(one(key, number) for key in keys)
     # The devices' axis stands first, where pmap wants it; the seeds' axis behind it.
-    stacked = jax.jit(jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1))
-    return stacked
+    return jax.jit(jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1), out_shardings=shares)
 
 
 def compile_pass(step: Step, layout: Layout) -> Callable[[Tree, Tree, Tree, Tree, int], tuple[Tree, Tree]]:

@@ -16,7 +16,7 @@ from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, optim, sdmi, state
 
 # What the methods require; a new method's own required argument is added here.
-ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9}
+ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9, 'queue_size': 2 * 16, 'slice_size': 8}
 BATCH, STEPS, PASSES = 16, 3, 2
 CLASSES = 3
 POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
@@ -79,6 +79,14 @@ def initial(experiment: state.Experiment) -> Any:
     return parallel.population(states, experiment.layout)
 
 
+def start(name: str) -> state.State:
+    """Seed 0 before step one, in numpy, its floats widened to float64 for runs in that precision."""
+    with jax.enable_x64(False):
+        experiment_ = experiment(name, one_device())
+        member = snapshot(state.init(0, experiment_.hyper[0], experiment_, POINTS[0]))
+    return jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, member)
+
+
 @functools.cache
 def compiled_order(layout: parallel.Layout):
     return parallel.compile_order(len(POINTS), BATCH, layout)
@@ -88,7 +96,8 @@ class Call(NamedTuple):
     """One call of a compiled pass.
 
     before, after: the states of all seeds. metrics: with a leading axis of seeds. donated: whether all arrays
-    of the trained tree were deleted. kept: whether none of the frozen tree was. compilations: how many.
+    of the trained tree were deleted. kept: whether none of the frozen tree was. shared: whether all devices
+    hold the same state. compilations: how many.
     """
 
     phase: str
@@ -97,6 +106,7 @@ class Call(NamedTuple):
     metrics: dict[str, np.ndarray]
     donated: bool
     kept: bool
+    shared: bool
     compilations: int
 
 
@@ -126,9 +136,12 @@ def _call(experiment, run, phase, population, data, batches, length):
         jax.block_until_ready(moved)
     donated = all(leaf.is_deleted() for leaf in jax.tree.leaves(trained))
     kept = not any(leaf.is_deleted() for leaf in jax.tree.leaves(frozen))
+    shared = all(np.array_equal(shard.data, leaf) for leaf in jax.tree.leaves((moved, metrics))
+                 for shard in leaf.addressable_shards)
     population = parallel.per_seed(lambda s, own: state.merge(s, phase, own), population, layout, moved)
     after = snapshots(population, layout)
-    return population, Call(phase.name, before, after, snapshot(metrics), donated, kept, len(compiled))
+    metrics = snapshot(metrics)
+    return population, Call(phase.name, before, after, metrics, donated, kept, shared, len(compiled))
 
 
 def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:

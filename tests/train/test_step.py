@@ -265,3 +265,27 @@ def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
     warm, cold = tiny.train(experiment, runs, same_seed, length=1)[0].metrics['joint']
     # The joint term of the first step is the mean cosine over the temperature.
     np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
+
+
+def one_step(mode, batch):
+    """Seed 0 of JMI after one step; `batch(layout)` gives the step's data and order."""
+    experiment = tiny.experiment('jmi', tiny.one_device(mode=mode))
+    layout, method, phase = experiment.layout, experiment.method, experiment.method.phases[0]
+    halves = parallel.per_seed(lambda s: state.split(s, method, phase), tiny.initial(experiment), layout)
+    trained, metrics = tiny.compile_passes(experiment)[phase.name](
+        *parallel.unzip(halves, layout), *batch(layout), 1)
+    return tiny.snapshots(trained, layout)[0], tiny.snapshot(metrics)
+
+
+def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
+    rows = np.arange(tiny.BATCH, dtype=np.int32)[::-1]
+
+    def resident(layout):
+        return parallel.place((tiny.DATA, (np.tile(rows, (tiny.STEPS, 1)),)), layout)
+
+    def streamed(layout):
+        return (), parallel.place_batch({name: leaf[rows] for name, leaf in tiny.DATA.items()}, layout)
+
+    expected = one_step('loop', resident)
+    for mode in ('loop', 'scan'):
+        assert_close(one_step(mode, streamed), expected)

@@ -1,0 +1,259 @@
+"""Devices, seeds and passes: the same result however a run lies on the machine."""
+
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from mi_ssl_jax import methods, parallel
+from mi_ssl_jax.train import state, step
+from tests import goldens, tiny
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quick_compilation():
+    with tiny.quick_compilation():
+        yield
+
+
+def disagreement(actual, expected):
+    """Largest difference of an entry, in units of its array's norm (and of at least 1e-3: some are zero)."""
+    return max(float(np.max(np.abs(np.float64(a) - b), initial=0) / max(np.linalg.norm(b), 1e-3))
+               for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True))
+
+
+# One device or two --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def on_one_device():
+    """Method -> its states after each pass on one device, in float64."""
+    @functools.cache
+    def train(name):
+        layout = tiny.one_device()
+        with goldens.x64():
+            experiment = tiny.experiment(name, layout, dtype=jnp.float64)
+            population = parallel.population([tiny.start(name)], layout)
+            calls = tiny.train(experiment, tiny.compile_passes(experiment), population, length=tiny.STEPS)
+        return [call.after[0] for call in calls]
+
+    return train
+
+
+def two_logical_devices(name, make=step.make):
+    """The method's states after each pass; each device is a row of a vmap with the devices' axis.
+
+    out_axes=None: vmap refuses whatever is not the same on every device.
+    """
+    layout = parallel.Layout(parallel.choose_devices(1) * 2, seeds=1, mode='loop')
+    options = dict(axis_name=parallel.AXIS, in_axes=(None, None, None, 0), out_axes=None)
+    rows = []
+    with goldens.x64():
+        experiment = tiny.experiment(name, layout, dtype=jnp.float64)
+        method, member = experiment.method, jax.tree.map(jnp.asarray, tiny.start(name))
+        steps = {phase.name: jax.jit(jax.vmap(make(experiment, phase.name), **options))
+                 for phase in method.phases}
+        for number in range(tiny.PASSES):
+            order, = tiny.compiled_order(tiny.one_device())((member.key,), number)
+            shares = order.reshape(tiny.STEPS, 2, -1).swapaxes(0, 1)
+            for phase in method.phases:
+                for _ in range(tiny.STEPS):
+                    trained, _ = steps[phase.name](*state.split(member, method, phase), tiny.DATA, shares)
+                    member = state.merge(member, phase, trained)
+                rows.append(tiny.snapshot(member))
+    return rows
+
+
+@pytest.mark.parametrize('name', methods.names())
+def test_two_devices_equal_one(name, on_one_device):
+    """Parameters, batch statistics, optimiser state and the method's own, after every pass."""
+    for two, one in zip(two_logical_devices(name), on_one_device(name), strict=True):
+        assert jax.tree.structure(two) == jax.tree.structure(one)
+        assert disagreement(two, one) <= 1e-5
+
+
+def without_metrics(experiment, phase):
+    """A step whose metrics do not give it away."""
+    whole = step.make(experiment, phase)
+    return lambda *arguments: (whole(*arguments)[0], {})
+
+
+def test_a_loss_of_each_device_alone_is_caught(on_one_device, monkeypatch):
+    monkeypatch.setattr(parallel, 'gather', lambda tree, axis: tree)
+    with pytest.raises(ValueError, match='out_axes'):
+        two_logical_devices('jmi')
+    wrong = two_logical_devices('jmi', make=without_metrics)
+    assert disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
+
+
+def test_a_sum_of_gradients_in_place_of_their_mean_is_caught(on_one_device, monkeypatch):
+    def total(tree, axis):
+        return tree if axis is None else jax.lax.psum(tree, axis)
+
+    monkeypatch.setattr(parallel, 'mean', total)
+    wrong = two_logical_devices('jmi')
+    assert disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
+
+
+@pytest.mark.parametrize('name, mode', [('sdmi', 'loop'), ('byol', 'scan')])
+def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_path):
+    path = tmp_path / 'state.npz'
+    environment = os.environ | {
+        'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_X64': '1', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+        'XLA_FLAGS': '--xla_force_host_platform_device_count=2', 'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, '-m', 'tests.two_devices', name, mode, str(path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(path) as arrays:
+        two = [arrays[key] for key in arrays.files]
+    assert disagreement(two, jax.tree.leaves(on_one_device(name)[-1])) <= 1e-5
+
+
+def test_collectives_on_logical_devices():
+    rows = jnp.arange(12.0).reshape(2, 3, 2)
+
+    def on_device(x):
+        axis = parallel.AXIS
+        return parallel.gather({'x': x}, axis)['x'], parallel.mean(x, axis), parallel.positions(3, axis)
+
+    gathered, mean, places = jax.vmap(on_device, axis_name=parallel.AXIS, out_axes=(None, None, 0))(rows)
+    np.testing.assert_array_equal(gathered, np.arange(12.0).reshape(6, 2))
+    np.testing.assert_array_equal(mean, (rows[0] + rows[1]) / 2)
+    np.testing.assert_array_equal(places, [[0, 1, 2], [3, 4, 5]])
+
+
+def test_without_an_axis_there_is_nothing_to_do():
+    x = jnp.arange(6.0)
+    assert parallel.gather(x, None) is x and parallel.mean(x, None) is x
+    np.testing.assert_array_equal(parallel.positions(4, None), np.arange(4))
+
+
+def test_choosing_devices():
+    assert parallel.choose_devices(None) == tuple(jax.local_devices())
+    assert parallel.choose_devices(1) == (jax.local_devices()[0],)
+    for count in (0, -1, 1000):
+        with pytest.raises(ValueError, match=f'devices={count}, but this machine has') as error:
+            parallel.choose_devices(count)
+        assert '\n' not in str(error.value)
+
+
+# Scan or loop -------------------------------------------------------------------------------------
+
+
+def train_step(net, shape):
+    def step(trained, frozen, data, order):
+        gradient = jax.grad(lambda params: net.apply(params, data).sum())(trained)
+        return jax.tree.map(jnp.subtract, trained, gradient), {}
+
+    x = jnp.zeros(shape)
+    return step, net.init(jax.random.PRNGKey(0), x), x
+
+
+@pytest.mark.parametrize('net, shape, mode', [
+    (nn.Conv(2, (3, 3)), (1, 4, 4, 1), 'loop'), (nn.Dense(2), (1, 4), 'scan')])
+def test_convolutions_run_as_a_host_loop_on_a_cpu(net, shape, mode, monkeypatch):
+    step, params, x = train_step(net, shape)
+    assert parallel.choose_mode(step, params, (), x, ()) == mode
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    assert parallel.choose_mode(step, params, (), x, ()) == 'scan'
+
+
+# Orders -------------------------------------------------------------------------------------------
+
+
+def keys_of(layout):
+    keys = [jax.random.PRNGKey(seed) for seed in range(layout.seeds)]
+    return tuple(keys) if layout.mode == 'loop' else jnp.stack(keys)
+
+
+def test_an_order_takes_every_index_at_most_once_and_whole_batches_only():
+    layout = tiny.one_device(seeds=2)
+    for one in parallel.compile_order(23, 5, layout)(keys_of(layout), 0):
+        assert one.shape == (4, 5)
+        assert len(np.unique(one)) == 20 and np.min(one) >= 0 and np.max(one) < 23
+
+
+def test_orders_differ_between_passes_and_seeds_and_come_again():
+    layout = tiny.one_device(seeds=2)
+    order, keys = parallel.compile_order(40, 8, layout), keys_of(layout)
+    first, other, late = order(keys, 0)[0], order(keys, 0)[1], order(keys, 1)[0]
+    assert np.mean(first == other) < 0.5 and np.mean(first == late) < 0.5
+    np.testing.assert_array_equal(order(keys, 0)[0], first)
+    # No example is left out for good.
+    seen = np.unique([order(keys, number)[0] for number in range(20)])
+    np.testing.assert_array_equal(seen, np.arange(40))
+
+
+def test_both_modes_have_the_same_batches():
+    loop, scan = tiny.one_device(seeds=2), tiny.one_device(seeds=2, mode='scan')
+    expected = np.stack(parallel.compile_order(24, 6, loop)(keys_of(loop), 3))  # (seeds, steps, batch)
+    np.testing.assert_array_equal(parallel.compile_order(24, 6, scan)(keys_of(scan), 3), expected)
+
+
+# Seeds --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('mode', ['loop', 'scan'])
+def test_a_population_is_its_members(mode):
+    layout = tiny.one_device(seeds=3, mode=mode)
+    trees = [{'a': jnp.full((2,), seed), 'b': jnp.float32(seed)} for seed in range(3)]
+    population = parallel.population(trees, layout)
+    for member, tree in zip(parallel.members(population, layout), trees, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, member, tree)
+    # Copies: donating the population must not take the caller's arrays.
+    jax.tree.map(lambda leaf: leaf.delete(), population)
+    assert float(trees[0]['a'].sum()) == 0
+
+
+@pytest.mark.parametrize('mode', ['loop', 'scan'])
+def test_taking_apart_and_putting_together(mode):
+    layout = tiny.one_device(seeds=2, mode=mode)
+    trees = [{'a': jnp.full(2, seed), 'b': jnp.full(2, -seed)} for seed in (1.0, 2.0)]
+    population = parallel.population(trees, layout)
+    halves = parallel.per_seed(lambda tree: (tree['a'], tree['b']), population, layout)
+    a, b = parallel.unzip(halves, layout)
+    joined = parallel.per_seed(lambda one, other: {'a': one, 'b': other}, a, layout, b)
+    assert jax.tree.structure(joined) == jax.tree.structure(population)
+    jax.tree.map(np.testing.assert_array_equal, joined, population)
+
+
+@pytest.mark.parametrize('backend', ['cpu', 'gpu'])
+@pytest.mark.parametrize('seeds', [1, 3])
+def test_a_function_over_seeds(backend, seeds, monkeypatch):
+    """A device loop on a CPU, vmap on accelerators, the plain function for one seed: the same numbers."""
+    monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+    for mode in ('loop', 'scan'):
+        layout = tiny.one_device(seeds=seeds, mode=mode)
+        population = parallel.population([jnp.full(4, float(seed)) for seed in range(seeds)], layout)
+        result = parallel.over_seeds(lambda own, common: {'sum': jnp.sum(own * common)}, layout, shared=1)(
+            population, jnp.arange(4.0))
+        np.testing.assert_allclose(result['sum'], 6.0 * np.arange(seeds))
+
+
+def end_of_training(**layout):
+    experiment = tiny.experiment('jmi', tiny.one_device(**layout))
+    runs, population = tiny.compile_passes(experiment), tiny.initial(experiment)
+    return tiny.train(experiment, runs, population, length=tiny.STEPS)[-1].after
+
+
+def assert_close(actual, expected):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), actual, expected)
+
+
+def test_seeds_side_by_side_on_an_accelerator_equal_one_after_another(monkeypatch):
+    expected = end_of_training(seeds=2, mode='loop')
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    assert_close(end_of_training(seeds=2, mode='scan'), expected)
+
+
+def test_one_seed_in_a_scan_equals_the_host_loop():
+    assert_close(end_of_training(mode='scan'), end_of_training(mode='loop'))
