@@ -17,7 +17,6 @@ def base(name: str, **arguments) -> ConfigDict:
     config.epochs = 150
     config.warmup_epochs = 5
     config.lr = 0.1
-    config.weight_decay = 1e-4
     config.net.name = 'digits_conv'
     config.net.options.digits_conv = ConfigDict({'width': 16})
     config.net.projector = (128, 64)
