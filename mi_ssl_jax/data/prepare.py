@@ -12,7 +12,8 @@ from mi_ssl_jax.data import cifar, folders, plan, records
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0, or 2 after one line (and one more for each bad file) that says what is wrong."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that an ended run cleans up too
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: in a background job Python leaves it ignored
+        signal.signal(number, signal.default_int_handler)  # so that an ended run cleans up
     parser = argparse.ArgumentParser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
     parser.add_argument('name', help=', '.join(data.names()))
     parser.add_argument('--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets')
