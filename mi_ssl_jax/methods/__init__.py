@@ -1,4 +1,4 @@
-"""Methods by name. Every module here that has a `build` is a method; add a file and it is found, configured and tested."""
+"""Methods by name. Every module here with a `build` is a method; add a file and it is found and tested."""
 
 import difflib
 import functools
@@ -12,13 +12,12 @@ from mi_ssl_jax.methods import api
 
 @functools.cache
 def builders() -> dict[str, Callable[..., api.Method]]:
-    """Name -> build function; a module with VARIANTS (name -> fixed arguments) gives one method a variant."""
+    """Name -> build function; a module with VARIANTS (name -> build function) has several methods."""
     found = {}
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f'{__name__}.{entry.name}')
         if hasattr(module, 'build'):
-            for name, fixed in getattr(module, 'VARIANTS', {entry.name: {}}).items():
-                found[name] = functools.partial(module.build, **fixed)
+            found.update(getattr(module, 'VARIANTS', {entry.name: module.build}))
     return found
 
 

@@ -1,20 +1,29 @@
-"""MoCo-v3 (Chen, Xie & He 2021, arXiv 2104.02057): InfoNCE between predictions and an EMA encoder's keys, no queue."""
+"""MoCo: InfoNCE between an encoder's embeddings and an EMA encoder's keys.
+
+The negatives are a queue of past keys in v1 (He et al. 2020, arXiv 1911.05722) and v2 (Chen et al. 2020,
+arXiv 2003.04297), and the batch itself in v3 (Chen, Xie & He 2021, arXiv 2104.02057), which has a predictor
+and trains both directions.
+"""
+
+import functools
 
 import chex
 import jax
+import jax.numpy as jnp
 
-from mi_ssl_jax.core import bounds
+from mi_ssl_jax.core import bounds, linalg, queue
 from mi_ssl_jax.methods import api, objectives
 
-VARIANTS = {'mocov3': {}}
-
+# v1 has its last layer alone. No batch norm: through its statistics a query could tell its own key.
+QUEUE_PROJECTOR = {'hidden_bias': True, 'last_bias': True, 'last_norm': None, 'hidden_norm': False}
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
-PREDICTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}  # the ResNet's; the ViT's ends in batch norm
+# The ResNet's; the ViT's ends in batch norm.
+PREDICTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}
 
 
 def mocov3_terms(q: chex.Array, k: chex.Array, *, temperature: float, objective: str = 'infonce',
                  block_size: int | None = None) -> bounds.Terms:
-    """Joint and marginal term of 2 * temperature * bound(cos(q, sg k) / temperature), one direction. q, k: (N, D)."""
+    """Joint and marginal term of 2 t bound(cos(q, sg k) / t), t = temperature, one way. q, k: (N, D)."""
     chex.assert_equal_shape([q, k])
     terms = objectives.terms(q, jax.lax.stop_gradient(k), objective=objective, temperature=temperature,
                              block_size=block_size)
@@ -30,12 +39,59 @@ def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Arra
     return terms.marginal - terms.joint
 
 
+def queue_terms(q: chex.Array, k: chex.Array, negatives: chex.Array, *, temperature: float) -> bounds.Terms:
+    """Joint: mean cos(q, sg k) / t. Marginal: mean log sum of exp(cos / t) over that key and all negatives.
+
+    q, k: (N, D). negatives: (K, D), of unit length, under a stop-gradient.
+    """
+    chex.assert_rank([q, k, negatives], 2)
+    chex.assert_equal_shape([q, k])
+    q, k, negatives = linalg.unit(q), *jax.lax.stop_gradient((linalg.unit(k), negatives))
+    positive = jnp.sum(q * k, axis=-1, keepdims=True) / temperature
+    scores = jnp.concatenate([positive, linalg.matmul(q, negatives.T) / temperature], axis=1)
+    return bounds.Terms(jnp.mean(positive), jnp.mean(jax.nn.logsumexp(scores, axis=1)))
+
+
+def queue_loss(q: chex.Array, k: chex.Array, negatives: chex.Array, *, temperature: float) -> jax.Array:
+    """CE([cos(q, sg k), cos(q, queue)] / t, label 0) (Eq. 1 of MoCo). Shapes: see queue_terms."""
+    terms = queue_terms(q, k, negatives, temperature=temperature)
+    return terms.marginal - terms.joint
+
+
+def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queue_size: int,
+                     momentum: float = 0.999, momentum_schedule: str = 'constant') -> api.Method:
+    """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the reverse.
+
+    queue_size: past keys to contrast with, a multiple of the batch size; random at first. Keys enter the
+    queue after the loss. Batch norm's statistics are global in both encoders; the reference code takes them for
+    each device apart and shuffles the keys instead.
+    """
+    if version == 1:
+        parts = parts._replace(projector=parts.projector[-1:])
+    encoder = parts.encoder(projector=QUEUE_PROJECTOR)
+    target = api.Branch(encoder, views=(1,), follows='online',
+                        momentum=api.momentum(momentum, momentum_schedule))
+
+    def loss(views, aux, info):
+        q, k = views['online'].z[0], views['target'].z[0]
+        # First: it checks the sizes. The logits are those of the queue before this batch.
+        pushed = queue.push(aux['queue'], linalg.unit(k))
+        return api.mi_loss(queue_terms(q, k, aux['queue'].items, temperature=temperature), {'queue': pushed})
+
+    return api.Method(
+        paradigm='sdmi', update='em', objective='explicit',
+        branches={'online': api.Branch(encoder, views=(0,)), 'target': target},
+        phases=(api.Phase('e', 'online', loss),),
+        tracked=api.Tracked('online', 'target'), stop_gradient=True,
+        init_aux=lambda key: {'queue': queue.init(key, queue_size, parts.embedding)})
+
+
 def build(parts: api.Parts, *, temperature: float, momentum: float, momentum_schedule: str = 'cosine',
           predictor: bool = True, objective: str = 'infonce', block_size: int | None = None) -> api.Method:
     """predictor=False costs about 1 % (paper, section 3.2.1). objective: a bound by name.
 
-    momentum, momentum_schedule: as in byol. The reference code moves the key encoder before it encodes the keys; moving
-    it after the update with the next step's momentum is the same.
+    momentum, momentum_schedule: as in byol. The reference code moves the key encoder before it encodes the
+    keys; moving it after the update with the next step's momentum is the same.
     """
     objectives.check(objective=objective)
     options = dict(temperature=temperature, objective=objective, block_size=block_size)
@@ -53,3 +109,10 @@ def build(parts: api.Parts, *, temperature: float, momentum: float, momentum_sch
         branches={'online': api.Branch(online), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
         tracked=api.Tracked('online', 'target'), stop_gradient=True)
+
+
+VARIANTS = {
+    'mocov1': functools.partial(build_with_queue, 1),
+    'mocov2': functools.partial(build_with_queue, 2),
+    'mocov3': build,
+}

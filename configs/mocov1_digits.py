@@ -1,0 +1,16 @@
+"""MoCo v1 on handwritten digits.
+
+python -m mi_ssl_jax.main --config=configs/mocov1_digits.py
+"""
+
+from configs import digits
+
+
+def get_config():
+    return digits.base(
+        'mocov1',
+        temperature=0.1,
+        queue_size=1024,
+        momentum=0.99,
+        momentum_schedule='constant',
+    )
