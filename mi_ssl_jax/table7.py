@@ -6,7 +6,8 @@ from mi_ssl_jax import methods, nets
 from mi_ssl_jax.methods import api
 
 # Any value serves an argument that has no default: the structure does not depend on it.
-_EXAMPLES = {'temperature': 1.0, 'momentum': 0.996}
+_EXAMPLES = {'temperature': 1.0, 'momentum': 0.996, 'queue_size': 8, 'slice_size': 8, 'prototypes': 8,
+             'queue_epoch': 0}
 _UPDATE = {'em': 'EM', 'joint': 'Joint'}
 _OBJECTIVE = {'explicit': 'explicit MI', 'surrogate': 'MI surrogate'}
 

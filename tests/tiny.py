@@ -16,7 +16,8 @@ from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, optim, sdmi, state
 
 # What the methods require; a new method's own required argument is added here.
-ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9, 'queue_size': 2 * 16, 'slice_size': 8}
+ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9, 'queue_size': 2 * 16, 'slice_size': 16,
+             'prototypes': 7, 'queue_epoch': 0}
 BATCH, STEPS, PASSES = 16, 3, 2
 CLASSES = 3
 POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
@@ -56,7 +57,8 @@ def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
 
     def optimiser(hyper, phase):
         return optim.make('sgd', lr=hyper['lr'], weight_decay=hyper['weight_decay'], momentum=0.9,
-                          schedule=schedule, groups=phase.groups)
+                          schedule=schedule, steps_per_epoch=STEPS, total_steps=STEPS * PASSES,
+                          groups=phase.groups, rules=phase.rules)
 
     return state.Experiment(
         build, optimiser, views.load('noise'), layout, hyper[:layout.seeds],

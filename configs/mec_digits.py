@@ -1,0 +1,17 @@
+"""MEC on handwritten digits.
+
+python -m mi_ssl_jax.main --config=configs/mec_digits.py
+"""
+
+from configs import digits
+
+
+def get_config():
+    return digits.base(
+        'mec',
+        momentum=0.99,
+        momentum_schedule='cosine',
+        distortion=64.0,
+        order=4,
+        warmup_epochs=10.0,
+    )

@@ -1,0 +1,119 @@
+"""Explicit mutual information maximisation by second-order statistics (arXiv 2409.04747).
+
+I(Z; Z') = H(Z) + H(Z') - H(Z, Z') with the entropies of Gaussians: three log determinants of covariances.
+
+From the paper's public text (abstract and Theorem 1): mutual information is the same after homeomorphisms;
+where these make the embeddings Gaussian it is the form above, with marginal entropies to be maximised and the
+joint entropy to be minimised; moving averages of eigenvalues, rescaling, and a truncated Taylor series of the
+log determinant; Siamese weights, and an ablation with a momentum encoder.
+
+Inferred, since neither code nor full text is public: which eigenvalue (the largest of each covariance, by
+power iteration) and that it is what rescales, its momentum, the order, the ridge eps, batch norm at the
+projector's end, no predictor, and for the momentum encoder its coefficient and the mean over view orders.
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from mi_ssl_jax.core import bounds, linalg, moments
+from mi_ssl_jax.methods import api, mec
+
+PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
+POWER_ITERATIONS = 4  # a step; each starts where the last step's ended
+
+
+class Eigenvalues(NamedTuple):
+    """The largest eigenvalue of each covariance, tracked over steps."""
+
+    a: moments.TopEigenvalue
+    b: moments.TopEigenvalue
+    joint: moments.TopEigenvalue
+
+
+def eigenvalues_init(key: chex.PRNGKey, dimension: int) -> Eigenvalues:
+    """For embeddings of this dimension; the joint covariance has twice as many."""
+    sizes = (dimension, dimension, 2 * dimension)
+    return Eigenvalues(*(moments.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes)))
+
+
+def track(state: moments.TopEigenvalue, z: chex.Array, matrix: chex.Array, *,
+          momentum: chex.Numeric) -> moments.TopEigenvalue:
+    """The state after `matrix`, the second moment of z (N, D): (D, D), or the Gram matrix (N, N) if N < D."""
+    z = jax.lax.stop_gradient(linalg.promote(z))
+    rows = z - jnp.mean(z, axis=0)
+    gram = len(matrix) < len(state.vector)
+    # The vector stays in feature space, whatever the batch: both matrices have the same eigenvalues.
+    start = state._replace(vector=linalg.unit(linalg.matmul(rows, state.vector))) if gram else state
+    moved = moments.top_eigenvalue_update(start, matrix, momentum=momentum, iterations=POWER_ITERATIONS)
+    return moved._replace(vector=linalg.unit(linalg.matmul(rows.T, moved.vector))) if gram else moved
+
+
+def entropy(z: chex.Array, state: moments.TopEigenvalue, *, order: int, rescale: bool,
+            eigenvalue_momentum: float, eps: float) -> tuple[jax.Array, moments.TopEigenvalue]:
+    """Gaussian entropy of z (N, D) in nats, its log determinant truncated, and the tracked eigenvalue."""
+    moment = moments.second_moment(z, eps=eps)
+    state = track(state, z, moment.matrix, momentum=eigenvalue_momentum)
+    scale = moments.average(state.value) if rescale else 1.0
+    log_det = moments.taylor_log_det(moment.matrix, scale, order=order) + moment.rest
+    return moments.gaussian_entropy(z.shape[1], log_det), state
+
+
+def mmi_entropies(za: chex.Array, zb: chex.Array, eigenvalues: Eigenvalues, *, order: int, rescale: bool,
+                  eigenvalue_momentum: float, eps: float) -> tuple[moments.Entropies, Eigenvalues]:
+    """H(Z), H(Z'), H(Z, Z') of za, zb (N, D) in the trainable form, and the eigenvalues after this batch.
+
+    order: of the Taylor series. The series overestimates each entropy where no eigenvalue exceeds the tracked
+    one: a + b - joint is not the mutual information but what is maximised in its place. rescale: divide by
+    the tracked eigenvalue; without it the series diverges for eigenvalues above 2.
+    """
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape([za, zb])
+    options = dict(order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps)
+    blocks = (za, zb, jnp.concatenate([za, zb], axis=1))
+    entropies, states = zip(*(entropy(z, state, **options) for z, state in zip(blocks, eigenvalues)))
+    return moments.Entropies(*entropies), Eigenvalues(*states)
+
+
+def mmi_loss(entropies: moments.Entropies, aux: api.Tree = ()) -> api.Loss:
+    """H(Z, Z') - H(Z) - H(Z'): joint term -H(Z, Z'), marginal term -(H(Z) + H(Z')), each entropy apart."""
+    terms = bounds.Terms(-entropies.joint, -(entropies.a + entropies.b))
+    loss = api.mi_loss(terms, aux)
+    apart = {'h_a': entropies.a, 'h_b': entropies.b, 'h_joint': entropies.joint}
+    return loss._replace(terms={**loss.terms, **apart})
+
+
+def build(parts: api.Parts, *, order: int = 4, rescale: bool = True, eigenvalue_momentum: float = 0.99,
+          eps: float = 1e-3, momentum_encoder: bool = False, momentum: float = 0.996,
+          momentum_schedule: str = 'cosine') -> api.Method:
+    """order: of the Taylor series (2, 4 and 6 are to be compared). rescale: see mmi_entropies.
+
+    eps: added to every eigenvalue. momentum_encoder: the second view's embedding comes from an EMA encoder
+    under a stop-gradient, in both orders of the views, instead of from the same weights; `momentum` is its
+    coefficient.
+    """
+    mec.check_order(order)
+    options = dict(order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps)
+    net = parts.encoder(projector=PROJECTOR)
+    other = 'target' if momentum_encoder else 'online'
+
+    def loss(views, aux, info):
+        z, keys = views['online'].z, views[other].z
+        first, aux = mmi_entropies(z[0], keys[1], aux, **options)
+        if not momentum_encoder:
+            return mmi_loss(first, aux)
+        second, aux = mmi_entropies(z[1], keys[0], aux, **options)
+        return mmi_loss(jax.tree.map(lambda a, b: 0.5 * (a + b), first, second), aux)
+
+    branches = {'online': api.Branch(net)}
+    if momentum_encoder:
+        branches['target'] = api.Branch(net, follows='online',
+                                        momentum=api.momentum(momentum, momentum_schedule))
+    return api.Method(
+        paradigm='sdmi' if momentum_encoder else 'jmi', update='em' if momentum_encoder else 'joint',
+        objective='explicit', branches=branches,
+        phases=(api.Phase('e' if momentum_encoder else 'joint', 'online', loss),),
+        tracked=api.Tracked('online', other), stop_gradient=momentum_encoder,
+        init_aux=lambda key: eigenvalues_init(key, parts.embedding))
