@@ -28,6 +28,19 @@ def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_s
     return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(others, axis=1)))
 
 
+def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.Terms:
+    """NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848). za, zb: (N, D)."""
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape([za, zb])
+    if len(za) < 2:
+        raise ValueError('a batch of one has no negatives: use a batch of at least 2')
+    both = jnp.concatenate([za, zb])
+    joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
+    same = jnp.tile(jnp.eye(len(za), dtype=bool), (2, 2))  # the row itself and its positive
+    negatives = jnp.where(same, -jnp.inf, critics.cosine(both, both, temperature=temperature))
+    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(negatives, axis=1)))
+
+
 def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
     """Mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit length (Eq. 1).
 
@@ -39,13 +52,20 @@ def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
 
 def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',
           block_size: int | None = None) -> api.Method:
-    """objective: 'nt_xent', or a bound by name over the N x N pairs of the two views. block_size: rows of scores at once."""
-    objectives.check(objective=objective, own=('nt_xent',))
+    """objective: 'nt_xent', 'dcl', or a bound by name over the N x N pairs of the two views.
+
+    block_size: rows of scores at once; not for 'dcl'.
+    """
+    objectives.check(objective=objective, own=('nt_xent', 'dcl'))
+    if objective == 'dcl' and block_size is not None:
+        raise ValueError("objective 'dcl' is not computed in blocks: leave method.block_size unset")
 
     def loss(views, aux, info):
         za, zb = views['theta'].z
         if objective == 'nt_xent':
             return api.mi_loss(nt_xent_terms(za, zb, temperature=temperature, block_size=block_size), aux)
+        if objective == 'dcl':
+            return api.mi_loss(dcl_terms(za, zb, temperature=temperature), aux)
         return api.mi_loss(jmi.jmi_terms(za, zb, objective=objective, marginal='bound', marginal_weight=1.0,
                                          temperature=temperature, block_size=block_size), aux)
 
