@@ -139,7 +139,9 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
         batch = {'x': x, 'y': jnp.zeros(len(x), jnp.int32)}
         return step.make(single, phase.name)(*states.split(state, experiment.method, phase), (), batch)
 
-    return parallel.choose_mode(one_step, jax.ShapeDtypeStruct((2, *source.example.shape), source.example.dtype))
+    # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so here.
+    shape = (experiment.batch_size, *source.example.shape)
+    return parallel.choose_mode(one_step, jax.ShapeDtypeStruct(shape, source.example.dtype))
 
 
 def _check_numbers(config: ConfigDict, size: int) -> None:
