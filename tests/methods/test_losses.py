@@ -185,7 +185,8 @@ class InformationTest(chex.TestCase):
             return oracles.BOUNDS[objective](oracles.cosine(za, zb, TEMPERATURE))
 
         terms = self.variant(functools.partial(jmi.jmi_terms, objective=objective, **MI))(ZA, ZB)
-        np.testing.assert_allclose(terms.joint - terms.marginal, (bound(ZA, ZB) + bound(ZB, ZA)) / 2, rtol=1e-5)
+        expected = (bound(ZA, ZB) + bound(ZB, ZA)) / 2
+        np.testing.assert_allclose(terms.joint - terms.marginal, expected, rtol=1e-5)
         frozen = np.roll(ZB, 1, axis=1), np.roll(ZA, 1, axis=1)
         terms = self.variant(functools.partial(sdmi.sdmi_terms, objective=objective, **MI))((ZA, ZB), frozen)
         expected = (bound(ZA, frozen[1]) + bound(ZB, frozen[0])) / 2

@@ -1,4 +1,4 @@
-"""One step's parts: the state's halves, batches, views, branches, followers, and what a loss is told."""
+"""One step's parts: batches, views, branches, followers, and what a loss is told."""
 
 import jax
 import jax.numpy as jnp
@@ -38,89 +38,6 @@ VIEWS = tuple(jnp.asarray(view, jnp.float32) for view in (
 
 def assert_close(actual, expected):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), actual, expected)
-
-
-# The state -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope='module')
-def states():
-    """Method -> (experiment, states of seeds 0 and 1)."""
-    found = {}
-    for name in ('sdmi', 'byol', 'mocov3', 'simsiam'):
-        experiment = tiny.experiment(name, tiny.one_device(seeds=2))
-        found[name] = experiment, parallel.members(tiny.initial(experiment), experiment.layout)
-    return found
-
-
-def test_branches_start_as_their_method_says(states):
-    (one, other) = states['sdmi'][1]
-    kernel = lambda s, branch: s.variables[branch]['params']['projector']['Dense_0']['kernel']  # noqa: E731
-    assert not np.array_equal(kernel(one, 'theta'), kernel(one, 'xi'))  # two independent encoders
-    assert not np.array_equal(kernel(one, 'theta'), kernel(other, 'theta'))  # and two seeds
-    moco, byol = states['mocov3'][1][0].variables, states['byol'][1][0].variables
-    jax.tree.map(np.testing.assert_array_equal, moco['target']['params'],
-                 state.own_part(moco['target']['params'], moco['online']['params']))
-    assert not np.array_equal(byol['target']['params']['projector']['Dense_0']['kernel'],
-                              byol['online']['params']['projector']['Dense_0']['kernel'])
-    assert 'predictor' not in moco['target']['params'] and 'predictor' in moco['online']['params']
-
-
-def test_no_two_leaves_share_a_buffer(states):
-    # Aliased buffers would be donated twice.
-    for _, (member, _) in states.values():
-        pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(member)]
-        assert len(set(pointers)) == len(pointers)
-
-
-def test_a_seed_is_initialised_alike_in_any_company_and_the_second_one_compiles_nothing():
-    experiment = tiny.experiment('jmi', tiny.one_device())
-    first = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
-    with tiny.compilations() as programs:
-        other = state.init(4, experiment.hyper[0], experiment, tiny.POINTS[0])
-        again = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
-    assert not programs
-    jax.tree.map(np.testing.assert_array_equal, again, first)
-    assert not np.array_equal(jax.random.key_data(other.key), jax.random.key_data(first.key))
-
-
-def test_hyperparameters_are_traced_scalars(states):
-    member = states['sdmi'][1][1]
-    assert member.hyper.keys() == tiny.HYPER[1].keys()
-    assert all(leaf.dtype == jnp.float32 and leaf.shape == () for leaf in member.hyper.values())
-    assert float(member.hyper['lr']) == pytest.approx(tiny.HYPER[1]['lr'])
-
-
-def test_halves_hold_what_a_phase_changes_and_what_it_reads(states):
-    experiment, (member, _) = states['sdmi']
-    for name, trains, rest in (('e', 'theta', 'xi'), ('m', 'xi', 'theta')):
-        phase = state.phase_of(experiment.method, name)
-        trained, frozen = state.split(member, experiment.method, phase)
-        assert set(trained.variables) == {trains} and set(frozen.variables) == {rest}
-        assert trained.optimiser is member.optimiser[name]
-    experiment, (member, _) = states['byol']
-    trained, frozen = state.split(member, experiment.method, experiment.method.phases[0])
-    assert set(trained.variables) == {'online', 'target'} and not frozen.variables
-
-
-def test_merge_puts_back_what_split_took_out(states):
-    experiment, (member, _) = states['sdmi']
-    phase = state.phase_of(experiment.method, 'm')
-    trained, _ = state.split(member, experiment.method, phase)
-    assert state.merge(member, phase, trained) == member
-    after = state.merge(member, phase, trained._replace(step=trained.step + 7, aux='new'))
-    assert (int(after.steps['m']), int(after.steps['e']), after.aux) == (7, 0, 'new')
-
-
-def test_lagged_variables_are_kept_where_they_are_tracked(states):
-    experiment, (member, _) = states['simsiam']
-    moved = member._replace(variables=jax.tree.map(lambda leaf: leaf + 1, member.variables))
-    kept = state.keep_lagged(moved, experiment.method)
-    jax.tree.map(np.testing.assert_array_equal, kept.lagged, moved.variables['online'])
-    jax.tree.map(lambda leaf: leaf.delete(), moved.variables)  # as donation does
-    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(kept.lagged))
-    experiment, (member, _) = states['sdmi']
-    assert member.lagged == {} and state.keep_lagged(member, experiment.method) is member
 
 
 # Batches and views ---------------------------------------------------------------------------------
@@ -267,25 +184,41 @@ def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
     np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
 
 
-def one_step(mode, batch):
-    """Seed 0 of JMI after one step; `batch(layout)` gives the step's data and order."""
-    experiment = tiny.experiment('jmi', tiny.one_device(mode=mode))
-    layout, method, phase = experiment.layout, experiment.method, experiment.method.phases[0]
-    halves = parallel.per_seed(lambda s: state.split(s, method, phase), tiny.initial(experiment), layout)
-    trained, metrics = tiny.compile_passes(experiment)[phase.name](
-        *parallel.unzip(halves, layout), *batch(layout), 1)
+def one_step(member, experiment, phase, batch):
+    """A seed after one step of `phase`, and the metrics; `batch(layout)` gives the step's data and order."""
+    layout, method, phase = experiment.layout, experiment.method, state.phase_of(experiment.method, phase)
+    population = parallel.population([member], layout)
+    halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
+    run = tiny.compile_passes(experiment)[phase.name]
+    trained, metrics = run(*parallel.unzip(halves, layout), *batch(layout), 1)
     return tiny.snapshots(trained, layout)[0], tiny.snapshot(metrics)
 
 
+ROWS = np.arange(tiny.BATCH, dtype=np.int32)[::-1]
+
+
+def resident(layout):
+    return parallel.place((tiny.DATA, (np.tile(ROWS, (tiny.STEPS, 1)),)), layout)
+
+
+def streamed(layout):
+    return (), parallel.place_batch({name: leaf[ROWS] for name, leaf in tiny.DATA.items()}, layout)
+
+
 def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
-    rows = np.arange(tiny.BATCH, dtype=np.int32)[::-1]
+    experiment = tiny.experiment('jmi', tiny.one_device())
+    member = tiny.initial(experiment)[0]
+    expected = one_step(member, experiment, 'joint', resident)
+    assert_close(one_step(member, experiment, 'joint', streamed), expected)
+    experiment = tiny.experiment('jmi', tiny.one_device(mode='scan'))
+    assert_close(one_step(member, experiment, 'joint', streamed), expected)
 
-    def resident(layout):
-        return parallel.place((tiny.DATA, (np.tile(rows, (tiny.STEPS, 1)),)), layout)
 
-    def streamed(layout):
-        return (), parallel.place_batch({name: leaf[rows] for name, leaf in tiny.DATA.items()}, layout)
-
-    expected = one_step('loop', resident)
-    for mode in ('loop', 'scan'):
-        assert_close(one_step(mode, streamed), expected)
+def test_phases_draw_views_of_their_own():
+    experiment = tiny.experiment('sdmi', tiny.one_device())
+    member = tiny.initial(experiment)[0]
+    exchanged = member._replace(variables={'theta': member.variables['xi'], 'xi': member.variables['theta']})
+    # With the branches exchanged the two losses are the same function: only the views can make a difference.
+    _, e = one_step(member, experiment, 'e', resident)
+    _, m = one_step(exchanged, experiment, 'm', resident)
+    assert abs(e['loss'] - m['loss']) > 1e-4
