@@ -1,0 +1,137 @@
+"""The programs that are timed: the whole step as training runs it, and its parts alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import parallel, sources
+from mi_ssl_jax.benchmarks.timing import Program
+from mi_ssl_jax.train import feed as feeds
+from mi_ssl_jax.train import loop, step
+from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train.state import Experiment
+
+Tree = Any
+WARM = 2  # steps: the second one's arguments lie where the first one put them, which can be a program of its own
+
+
+class Trainer:
+    """An experiment's compiled passes with the state they move."""
+
+    def __init__(self, experiment: Experiment, population: Tree, feed: feeds.Resident | feeds.Streamed):
+        self.experiment, self.feed, self.population = experiment, feed, population
+        self.passes = loop.trainer(experiment).compile_passes(experiment)
+        feed.begin(population, 0)
+
+    def program(self, phase: str, steps: int) -> Program:
+        """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in full."""
+        return Program(lambda count: self.run(phase, count), steps if self.experiment.layout.mode == 'scan' else WARM)
+
+    def run(self, phase: str, steps: int) -> None:
+        """Take `steps` steps of a phase."""
+        layout, own = self.experiment.layout, states.phase_of(self.experiment.method, phase)
+        trained, frozen = self.halves(phase)
+        for batches, length in self.feed.pieces(phase, steps):
+            trained, metrics = self.passes[phase](trained, frozen, self.feed.data, batches, length)
+        self.population = parallel.per_seed(lambda state, new: states.merge(state, own, new), self.population, layout,
+                                            trained)
+        jax.block_until_ready((trained, metrics))
+
+    def halves(self, phase: str) -> tuple[Tree, Tree]:
+        """The state as a phase's pass takes it: (trained, frozen)."""
+        experiment = self.experiment
+        own = states.phase_of(experiment.method, phase)
+        pairs = parallel.per_seed(lambda state: states.split(state, experiment.method, own), self.population,
+                                  experiment.layout)
+        return parallel.unzip(pairs, experiment.layout)
+
+
+def network(ready: experiments.Setup) -> Trainer:
+    """The step on views that are there already: encoders, loss, gradient, update.
+
+    The views of two batches lie on the device, and steps take them in turn: with one batch a compiler may move the
+    encoding of a frozen branch out of the loop over steps.
+    """
+    experiment = ready.experiment
+    share, y = first_examples(ready, 2 * experiment.batch_size)
+    shapes = _view_shapes(ready)
+
+    @jax.jit
+    def rows(x: jax.Array) -> jax.Array:
+        views = step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x)
+        return jnp.concatenate([view.reshape(len(x), -1) for view in views], axis=1)
+
+    def views(_, row: jax.Array) -> tuple[jax.Array, ...]:
+        ends = np.cumsum([shape.size for shape in shapes])
+        return tuple(row[end - shape.size:end].reshape(shape.shape) for shape, end in zip(shapes, ends, strict=True))
+
+    passes = experiment.passes * experiment.steps_per_pass  # progress stays where it is in training
+    alone = experiment._replace(views=views, steps_per_pass=2, passes=passes)
+    examples = parallel.place({'x': rows(share), 'y': jnp.asarray(y)}, experiment.layout)
+    return Trainer(alone, experiments.initial(ready), feeds.Resident(alone, examples))
+
+
+def augmentation(ready: experiments.Setup) -> Program:
+    """The views of one device's share of a batch; nothing else."""
+    experiment = _one_device(ready.experiment)
+    x = jax.device_put(first_examples(ready, device_share(ready))[0], experiment.layout.devices[0])
+
+    @jax.jit
+    def make(number: jax.Array, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        return number + 1, step.make_views(experiment, jax.random.fold_in(jax.random.PRNGKey(0), number), x)
+
+    return Program(lambda steps: chain(lambda number: make(number, x), steps), WARM)
+
+
+def inputs(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
+    """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to it."""
+    if isinstance(feed, feeds.Streamed):
+        first = ready.method.phases[0].name
+        return Program(lambda steps: [jax.block_until_ready(batch) for batch, _ in feed.pieces(first, steps)], WARM)
+    steps_per_pass, count = ready.experiment.steps_per_pass, device_share(ready)
+    order = np.random.RandomState(0).permutation(ready.source.size)[:steps_per_pass * count]
+    order = jnp.asarray(order.reshape(steps_per_pass, count))
+
+    @jax.jit
+    def gather(number: jax.Array, data: Tree, order: jax.Array) -> tuple[jax.Array, Tree]:
+        return number + 1, step.fetch(data, order, number, steps_per_pass)
+
+    return Program(lambda steps: chain(lambda number: gather(number, feed.data, order), steps), WARM)
+
+
+def device_share(ready: experiments.Setup) -> int:
+    """Examples of a batch that one device sees."""
+    return ready.experiment.batch_size // len(ready.layout.devices)
+
+
+def views_made(ready: experiments.Setup) -> int:
+    """Views of an example that the pipeline makes."""
+    return len(_view_shapes(ready))
+
+
+def first_examples(ready: experiments.Setup, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the first `count` training examples, repeated when there are fewer."""
+    first = next(sources.batches(ready.source, 'train', count))
+    places = np.arange(count) % len(first.y)
+    return first.x[places], first.y[places]
+
+
+def _view_shapes(ready: experiments.Setup) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return jax.eval_shape(ready.experiment.views, jax.random.PRNGKey(0), ready.source.example)
+
+
+def _one_device(experiment: Experiment) -> Experiment:
+    layout = experiment.layout
+    return experiment._replace(layout=layout._replace(devices=layout.devices[:1]))
+
+
+def chain(function: Callable[[jax.Array], tuple[jax.Array, Tree]], steps: int) -> None:
+    """Call function(number) -> (number + 1, results) `steps` times: each call needs the one before, so none overlap."""
+    number, results = jnp.zeros((), jnp.int32), None
+    for _ in range(steps):
+        number, results = function(number)
+    jax.block_until_ready(results)
