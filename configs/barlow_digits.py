@@ -8,4 +8,6 @@ from configs import digits
 
 def get_config():
     return digits.base(
-        'barlow', redundancy_weight=0.005)
+        'barlow',
+        redundancy_weight=0.005,
+    )

@@ -8,4 +8,7 @@ from configs import digits
 
 def get_config():
     return digits.base(
-        'byol', momentum=0.99, momentum_schedule='cosine')
+        'byol',
+        momentum=0.99,
+        momentum_schedule='cosine',
+    )

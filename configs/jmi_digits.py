@@ -8,4 +8,10 @@ from configs import common, digits
 
 def get_config():
     return digits.base(
-        'jmi', temperature=0.1, objective='dv', marginal='bound', marginal_weight=1.0, block_size=common.optional_int())
+        'jmi',
+        temperature=0.1,
+        objective='dv',
+        marginal='bound',
+        marginal_weight=1.0,
+        block_size=common.optional_int(),
+    )

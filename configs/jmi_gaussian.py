@@ -7,4 +7,11 @@ from configs import gaussian
 
 
 def get_config():
-    return gaussian.base('jmi', temperature=1.0, objective='dv', marginal='bound', marginal_weight=1.0, block_size=250)
+    return gaussian.base(
+        'jmi',
+        temperature=1.0,
+        objective='dv',
+        marginal='bound',
+        marginal_weight=1.0,
+        block_size=250,
+    )

@@ -8,4 +8,11 @@ from configs import common, digits
 
 def get_config():
     return digits.base(
-        'mocov3', temperature=0.1, momentum=0.99, momentum_schedule='cosine', predictor=True, objective='infonce', block_size=common.optional_int())
+        'mocov3',
+        temperature=0.1,
+        momentum=0.99,
+        momentum_schedule='cosine',
+        predictor=True,
+        objective='infonce',
+        block_size=common.optional_int(),
+    )

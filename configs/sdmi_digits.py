@@ -8,4 +8,11 @@ from configs import common, digits
 
 def get_config():
     return digits.base(
-        'sdmi', temperature=0.1, objective='dv', marginal='bound', marginal_weight=1.0, predictor=False, block_size=common.optional_int())
+        'sdmi',
+        temperature=0.1,
+        objective='dv',
+        marginal='bound',
+        marginal_weight=1.0,
+        predictor=False,
+        block_size=common.optional_int(),
+    )

@@ -7,4 +7,12 @@ from configs import gaussian
 
 
 def get_config():
-    return gaussian.base('sdmi', temperature=1.0, objective='dv', marginal='bound', marginal_weight=1.0, predictor=False, block_size=250)
+    return gaussian.base(
+        'sdmi',
+        temperature=1.0,
+        objective='dv',
+        marginal='bound',
+        marginal_weight=1.0,
+        predictor=False,
+        block_size=250,
+    )

@@ -8,4 +8,8 @@ from configs import common, digits
 
 def get_config():
     return digits.base(
-        'simclr', temperature=0.1, objective='nt_xent', block_size=common.optional_int())
+        'simclr',
+        temperature=0.1,
+        objective='nt_xent',
+        block_size=common.optional_int(),
+    )

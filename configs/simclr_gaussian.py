@@ -7,4 +7,9 @@ from configs import gaussian
 
 
 def get_config():
-    return gaussian.base('simclr', temperature=0.07, objective='nt_xent', block_size=250)
+    return gaussian.base(
+        'simclr',
+        temperature=0.07,
+        objective='nt_xent',
+        block_size=250,
+    )

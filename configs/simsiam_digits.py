@@ -8,4 +8,9 @@ from configs import common, digits
 
 def get_config():
     return digits.base(
-        'simsiam', predictor=True, objective='cosine', temperature=0.1, block_size=common.optional_int())
+        'simsiam',
+        predictor=True,
+        objective='cosine',
+        temperature=0.1,
+        block_size=common.optional_int(),
+    )

@@ -7,4 +7,10 @@ from configs import gaussian
 
 
 def get_config():
-    return gaussian.base('simsiam', predictor=True, objective='cosine', temperature=1.0, block_size=250)
+    return gaussian.base(
+        'simsiam',
+        predictor=True,
+        objective='cosine',
+        temperature=1.0,
+        block_size=250,
+    )

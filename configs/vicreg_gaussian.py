@@ -9,6 +9,12 @@ from configs import gaussian
 
 
 def get_config():
-    config = gaussian.base('vicreg', invariance_weight=25.0, variance_weight=25.0, covariance_weight=1.0, eps=1e-4)
+    config = gaussian.base(
+        'vicreg',
+        invariance_weight=25.0,
+        variance_weight=25.0,
+        covariance_weight=1.0,
+        eps=1e-4,
+    )
     config.lr = 0.01
     return config
