@@ -57,7 +57,8 @@ def setup(config: ConfigDict) -> Setup:
 
     def optimiser(hyper: Mapping[str, Any], phase: api.Phase):
         return optim.make(config.optimizer.name, lr=hyper['lr'], weight_decay=hyper['weight_decay'],
-                          momentum=config.optimizer.momentum, schedule=schedule, groups=phase.groups)
+                          momentum=config.optimizer.momentum, schedule=schedule, steps_per_epoch=steps,
+                          total_steps=config.epochs * steps, groups=phase.groups, rules=phase.rules)
 
     hyper = {'lr': config.lr, 'weight_decay': config.weight_decay}
     if 'temperature' in arguments:

@@ -25,3 +25,22 @@ def sinkhorn(scores: chex.Array, *, epsilon: chex.Numeric, iterations: int) -> j
         return logits - jax.nn.logsumexp(logits, axis=1, keepdims=True) - jnp.log(float(samples))
 
     return samples * jnp.exp(jax.lax.fori_loop(0, iterations, balance, logits))
+
+
+def swapped_cross_entropy(targets: chex.Array, logits: chex.Array) -> jax.Array:
+    """Mean over n and over pairs of views q != v of -sum_k targets[q, n, k] log softmax(logits[v, n])_k.
+
+    targets: (Q, N, K), a distribution over prototypes for each of the first Q views. logits: (V, N, K).
+
+    Raises:
+        ValueError: V < 2 or V < Q.
+    """
+    chex.assert_rank([targets, logits], 3)
+    chex.assert_equal_shape_suffix([targets, logits], 2)
+    if not 2 <= len(logits) >= len(targets):
+        raise ValueError(f'{len(logits)} view(s) for targets of {len(targets)}: a view is compared with the targets of '
+                         'others, use at least 2 views')
+    log_p = jax.nn.log_softmax(linalg.promote(logits))
+    entropies = -jnp.einsum('qnk,vnk->qv', linalg.promote(targets), log_p, precision='highest') / logits.shape[1]
+    others = ~jnp.eye(*entropies.shape, dtype=bool)
+    return jnp.sum(entropies, where=others) / (len(targets) * (len(logits) - 1))

@@ -21,8 +21,8 @@ Schedule = Callable[[Array], Array]  # progress in [0, 1] -> value
 class Views(NamedTuple):
     """What a loss sees of one branch: one entry a view, in view order, over the global batch.
 
-    z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions, empty without a predictor. shared:
-    values that are the same for every example (prototypes).
+    z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores against prototypes,
+    empty without either. shared: values that are the same for every example (prototypes).
     """
 
     z: tuple[Array, ...]
@@ -80,11 +80,27 @@ class Branch(NamedTuple):
 class Group(NamedTuple):
     """A top-level module of the trained branch whose parameters have their own optimiser rule.
 
-    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr).
+    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr). frozen_epochs: passes of
+    this phase at its start in which the module stands still, without gradient, momentum or weight decay. unit_rows:
+    each update leaves the rows of its matrices at unit length (SwAV's prototypes).
     """
 
     module: str
     constant_lr: bool = False
+    frozen_epochs: int = 0
+    unit_rows: bool = False
+
+
+class Rules(NamedTuple):
+    """What a phase's optimiser does beside its own update, for every parameter.
+
+    clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the weight decay by the
+    end of training. decay_vectors: whether the weight decay is for biases and batch norms too; never for 'lars'.
+    """
+
+    clip: float | None = None
+    final_weight_decay: float | None = None
+    decay_vectors: bool = True
 
 
 class Phase(NamedTuple):
@@ -94,6 +110,7 @@ class Phase(NamedTuple):
     trains: str
     loss: LossFn
     groups: tuple[Group, ...] = ()
+    rules: Rules = Rules()
 
 
 class Tracked(NamedTuple):
@@ -143,10 +160,16 @@ class Parts(NamedTuple):
         """A head of these widths in the style its method's source gives (see nets.heads.Head); None for no widths."""
         return heads.Head(widths, dtype=self.dtype, axis_name=self.axis_name, **style) if widths else None
 
-    def encoder(self, *, projector: Mapping[str, Any], predictor: Mapping[str, Any] | None = None) -> nn.Module:
-        """Backbone and projector, and with `predictor` a predictor; both arguments are styles of nets.heads.Head."""
+    def encoder(self, *, projector: Mapping[str, Any], predictor: Mapping[str, Any] | None = None,
+                prototypes: Mapping[str, Any] | None = None) -> nn.Module:
+        """Backbone and projector, and with `predictor` a predictor; both arguments are styles of nets.heads.Head.
+
+        prototypes: in place of a predictor; the arguments of nets.heads.Prototypes.
+        """
         widths = () if predictor is None else (*self.predictor, self.embedding)
-        return heads.Encoder(self.backbone, self.head(self.projector, **projector), self.head(widths, **(predictor or {})))
+        scores = None if prototypes is None else heads.Prototypes(dtype=self.dtype, **prototypes)
+        return heads.Encoder(self.backbone, self.head(self.projector, **projector),
+                             self.head(widths, **(predictor or {})), scores)
 
 
 def structure(method: Method) -> dict[str, bool]:

@@ -1,12 +1,13 @@
-"""Projectors, predictors, and the encoder that joins them to a backbone."""
+"""Projectors, predictors, prototypes, and the encoder that joins them to a backbone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from mi_ssl_jax.core import linalg
 from mi_ssl_jax.nets import layers
 
 
@@ -14,7 +15,7 @@ class Output(NamedTuple):
     """What an encoder gives for one view.
 
     features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N, D) predictor
-    output, or None without a predictor. shared: values that are the same for every example, such as prototypes.
+    output or (N, K) scores against prototypes, or None without either. shared: values that are the same for every example, such as prototypes.
     """
 
     features: Array
@@ -24,13 +25,15 @@ class Output(NamedTuple):
 
 
 class Head(nn.Module):
-    """Linear, batch norm, ReLU, ..., linear and, with `last_norm`, a last batch norm.
+    """Linear, batch norm, activation, ..., linear and, with `last_norm`, a last batch norm.
 
     Attributes:
       widths: output width of each linear layer.
       hidden_bias, last_bias: whether hidden layers and the last one have a bias.
       last_norm: None, 'affine', or 'plain' (batch norm without scale and offset).
       hidden_norm: whether hidden layers have batch norm (MoCo v2's have none).
+      activation: of hidden layers.
+      stddev: of the initial weights; None: PyTorch's default initialisation.
       dtype: compute type; parameters are float32. axis_name: for batch statistics, or None.
     """
 
@@ -39,6 +42,8 @@ class Head(nn.Module):
     last_bias: bool
     last_norm: str | None
     hidden_norm: bool = True
+    activation: Callable[[Array], Array] = nn.relu
+    stddev: float | None = None
     dtype: Any = jnp.float32
     axis_name: str | None = None
 
@@ -47,26 +52,54 @@ class Head(nn.Module):
         """(N, F) -> (N, widths[-1])."""
         norm = {'dtype': self.dtype, 'axis_name': self.axis_name}
         for width in self.widths[:-1]:
-            x = layers.linear(x, width, use_bias=self.hidden_bias, dtype=self.dtype)
-            x = nn.relu(layers.batch_norm(train, **norm)(x) if self.hidden_norm else x)
-        x = layers.linear(x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype)
+            x = layers.linear(x, width, use_bias=self.hidden_bias, dtype=self.dtype, stddev=self.stddev)
+            x = self.activation(layers.batch_norm(train, **norm)(x) if self.hidden_norm else x)
+        x = layers.linear(x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype, stddev=self.stddev)
         if self.last_norm is not None:
             x = layers.batch_norm(train, affine=self.last_norm == 'affine', **norm)(x)
         return x
 
 
+class Prototypes(nn.Module):
+    """Cosines of embeddings and K prototypes of unit length.
+
+    Attributes:
+      size: K.
+      normalise: divide each prototype by its norm here (a weight-normalised layer with its gain fixed at 1); else
+        they start at unit length, and the optimiser keeps them there (methods.api.Group.unit_rows).
+      dtype: compute type; parameters are float32.
+    """
+
+    size: int
+    normalise: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        """Embeddings (N, D), of any length -> scores (N, K), prototypes (K, D)."""
+        uniform = layers.uniform_fan_in(z.shape[-1])
+        init = uniform if self.normalise else lambda *arguments: linalg.unit(uniform(*arguments))
+        rows = self.param('rows', init, (self.size, z.shape[-1]))
+        rows = linalg.unit(rows) if self.normalise else rows
+        return jnp.matmul(linalg.unit(z).astype(self.dtype), rows.astype(self.dtype).T), rows
+
+
 class Encoder(nn.Module):
-    """Backbone, projector (None: the embedding is the backbone's output) and predictor (None: no p)."""
+    """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a predictor or prototypes,
+    whose matrix is then among the shared values (None: no p)."""
 
     backbone: nn.Module
     projector: nn.Module | None = None
     predictor: nn.Module | None = None
+    prototypes: nn.Module | None = None
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Output:
         features = self.backbone(x, train)
         z = features if self.projector is None else self.projector(features, train)
-        p = None if self.predictor is None else self.predictor(z, train)
+        p, shared = None if self.predictor is None else self.predictor(z, train), {}
+        if self.prototypes is not None:
+            p, shared['prototypes'] = self.prototypes(z)
         # Losses and statistics run in float32 even when the network does not.
         wide = [None if a is None else a.astype(jnp.promote_types(a.dtype, jnp.float32)) for a in (features, z, p)]
-        return Output(*wide)
+        return Output(*wide, shared)

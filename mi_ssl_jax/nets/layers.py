@@ -19,10 +19,15 @@ def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
     return init
 
 
-def linear(x: Array, features: int, *, use_bias: bool, dtype: jnp.dtype) -> Array:
-    """(..., D) -> (..., features), initialised as PyTorch does. Call it inside a compact module."""
-    init = uniform_fan_in(x.shape[-1])
-    return nn.Dense(features, use_bias=use_bias, kernel_init=init, bias_init=init, dtype=dtype)(x)
+def linear(x: Array, features: int, *, use_bias: bool, dtype: jnp.dtype, stddev: float | None = None) -> Array:
+    """(..., D) -> (..., features), initialised as PyTorch does. Call it inside a compact module.
+
+    stddev: of normal weights with biases of 0 instead.
+    """
+    init = {'kernel_init': uniform_fan_in(x.shape[-1]), 'bias_init': uniform_fan_in(x.shape[-1])}
+    if stddev is not None:
+        init = {'kernel_init': nn.initializers.normal(stddev)}
+    return nn.Dense(features, use_bias=use_bias, dtype=dtype, **init)(x)
 
 
 def batch_norm(

@@ -78,6 +78,9 @@ def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree],
     """
     outputs, statistics, features = {}, {}, {}
     for name, branch in method.branches.items():
+        if branch.views is not None and max(branch.views) >= len(views):
+            raise ValueError(f"branch '{name}' encodes view {max(branch.views) + 1} of {len(views)}: "
+                             'choose a pipeline (views.name) that makes more views')
         own = views if branch.views is None else tuple(views[view] for view in branch.views)
         seen, statistics[name], features[name] = encode(branch, variables[name], own)
         seen = api.Views(*parallel.gather((seen.z, seen.p), axis), seen.shared)

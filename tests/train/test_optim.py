@@ -19,7 +19,7 @@ SKIPPED = {
 
 
 def make(name, **options):
-    return optim.make(name, **{'momentum': 0.9, 'schedule': jnp.ones_like} | options)
+    return optim.make(name, **{'momentum': 0.9, 'schedule': jnp.ones_like, 'steps_per_epoch': 2, 'total_steps': 8} | options)
 
 
 # Case -> our optimiser, and its momentum: both LARS have 0.9.
