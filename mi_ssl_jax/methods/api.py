@@ -128,7 +128,8 @@ class Method(NamedTuple):
     """paradigm: 'sdmi' | 'jmi'; update: 'em' | 'joint'; objective: 'explicit' | 'surrogate' (paper, Table 7).
 
     branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient is stopped, between
-    branches or inside a loss. init_aux: key -> the method's state before step one.
+    branches or inside a loss. init_aux: key -> the method's state before step one. remedy: what to do about a loss that
+    is not finite.
     """
 
     paradigm: str
@@ -139,6 +140,7 @@ class Method(NamedTuple):
     tracked: Tracked
     stop_gradient: bool
     init_aux: Callable[[Array], Tree] = lambda key: ()
+    remedy: str = 'lower lr or raise the temperature'
 
 
 class Parts(NamedTuple):

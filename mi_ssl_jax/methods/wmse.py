@@ -70,4 +70,6 @@ def build(parts: api.Parts, *, slice_size: int, iterations: int = 1, eps: float 
         paradigm='jmi', update='joint', objective='surrogate',
         branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
         phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=False)
+        tracked=api.Tracked('theta', 'theta'), stop_gradient=False,
+        remedy='the Cholesky factor of a slice has failed, its covariance is nearly singular: '
+               'raise method.eps or method.slice_size, or lower lr')

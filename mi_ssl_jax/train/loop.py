@@ -66,7 +66,7 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             population, line = _run_chunk(experiment, runs, population, feed, chunk)
             last = index == len(epoch_plan) - 1
             line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
-            _check_finite(line)
+            check_finite(line, experiment.method.remedy)
             evaluated = last and ((epoch + 1) % evaluate_every == 0 or epoch + 1 == experiment.passes)
             if evaluated:
                 line.update(measured())
@@ -98,10 +98,11 @@ def _run_chunk(experiment: Experiment, runs: dict, population: Tree, feed: Feed,
     return population, line
 
 
-def _check_finite(line: dict) -> None:
+def check_finite(line: dict, remedy: str) -> None:
+    """Diverged, with the method's remedy, if a number of a log line is not finite."""
     for metric, phases in line.items():
         for phase, values in phases.items() if metric not in ('epoch', 'step') else ():
             bad = np.flatnonzero(~np.isfinite(values))
             if bad.size:
                 raise Diverged(f"the {metric} of phase '{phase}' is {np.ravel(values)[bad[0]]} at epoch {line['epoch']:g} "
-                               f'(seed number {bad[0]} of {len(np.ravel(values))}): lower lr or raise the temperature')
+                               f'(seed number {bad[0]} of {len(np.ravel(values))}): {remedy}')

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.methods import api, wmse
+from mi_ssl_jax.train import loop
 from tests import goldens, oracles, tiny
 
 RNG = np.random.default_rng(22)
@@ -108,8 +109,8 @@ def test_a_batch_that_cannot_be_cut_names_both_settings():
     assert 'iterations=0' in message(tiny.method, 'wmse', iterations=0)
 
 
-def loss_at(method, key):
-    views = {'theta': api.Views((ZA, ZB), (), {})}
+def loss_at(method, key, za=ZA, zb=ZB):
+    views = {'theta': api.Views((za, zb), (), {})}
     return method.phases[0].loss(views, (), api.Info(0, 0.0, 0.0, key)).value
 
 
@@ -120,6 +121,15 @@ def test_the_step_draws_the_slices():
     # A slice of the whole batch: nothing is left to draw.
     whole = tiny.method('wmse', slice_size=16)
     np.testing.assert_allclose(*(loss_at(whole, jax.random.PRNGKey(seed)) for seed in (0, 1)), rtol=1e-5)
+
+
+def test_where_the_cholesky_factor_fails_the_remedy_names_the_settings():
+    flat = ZA * np.float32([1, 1, 0])
+    assert not np.isfinite(loss_at(tiny.method('wmse', slice_size=16), jax.random.PRNGKey(0), flat, flat))
+    assert np.isfinite(loss_at(tiny.method('wmse', slice_size=16, eps=0.1), jax.random.PRNGKey(0), flat, flat))
+    with pytest.raises(loop.Diverged, match='raise method.eps or method.slice_size') as error:
+        loop.check_finite({'loss': {'joint': np.float32([np.nan])}, 'epoch': 1.0}, tiny.method('wmse').remedy)
+    assert 'Cholesky' in str(error.value) and '\n' not in str(error.value)
 
 
 def test_table_7():
