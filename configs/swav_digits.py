@@ -1,5 +1,8 @@
 """SwAV on handwritten digits.
 
+epsilon is a fifth of the source's: the embeddings of so small an untrained encoder differ little, their codes
+at 0.05 are nearly uniform and little is learnt (50 epochs, one seed: probe 95.6 % against 98.1 %).
+
 python -m mi_ssl_jax.main --config=configs/swav_digits.py
 """
 
@@ -13,7 +16,7 @@ def get_config():
         queue_size=1024,
         queue_epoch=15,
         temperature=0.1,
-        epsilon=0.05,
+        epsilon=0.01,
         iterations=3,
         frozen_epochs=1,
     )

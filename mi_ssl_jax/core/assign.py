@@ -38,9 +38,10 @@ def swapped_cross_entropy(targets: chex.Array, logits: chex.Array) -> jax.Array:
     chex.assert_rank([targets, logits], 3)
     chex.assert_equal_shape_suffix([targets, logits], 2)
     if not 2 <= len(logits) >= len(targets):
-        raise ValueError(f'{len(logits)} view(s) for targets of {len(targets)}: a view is compared with the targets of '
-                         'others, use at least 2 views')
+        raise ValueError(f'{len(logits)} view(s) for targets of {len(targets)}: a view is compared with the '
+                         'targets of others, use at least 2 views')
     log_p = jax.nn.log_softmax(linalg.promote(logits))
-    entropies = -jnp.einsum('qnk,vnk->qv', linalg.promote(targets), log_p, precision='highest') / logits.shape[1]
+    sums = -jnp.einsum('qnk,vnk->qv', linalg.promote(targets), log_p, precision='highest')
+    entropies = sums / logits.shape[1]
     others = ~jnp.eye(*entropies.shape, dtype=bool)
     return jnp.sum(entropies, where=others) / (len(targets) * (len(logits) - 1))

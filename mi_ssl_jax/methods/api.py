@@ -80,8 +80,8 @@ class Branch(NamedTuple):
 class Group(NamedTuple):
     """A top-level module of the trained branch whose parameters have their own optimiser rule.
 
-    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr). frozen_epochs: passes of
-    this phase at its start in which the module stands still, without gradient, momentum or weight decay. unit_rows:
+    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr). frozen_epochs: first
+    passes of the phase in which the module stands still, without gradient, momentum or weight decay. unit_rows:
     each update leaves the rows of its matrices at unit length (SwAV's prototypes).
     """
 
@@ -94,8 +94,8 @@ class Group(NamedTuple):
 class Rules(NamedTuple):
     """What a phase's optimiser does beside its own update, for every parameter.
 
-    clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the weight decay by the
-    end of training. decay_vectors: whether the weight decay is for biases and batch norms too; never for 'lars'.
+    clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the weight decay
+    by the end of training. decay_vectors: whether it is for biases and batch norms too; never with 'lars'.
     """
 
     clip: float | None = None

@@ -1,6 +1,6 @@
-"""SwAV (Caron et al. 2020, arXiv 2006.09882): each view predicts the balanced assignment of the others to prototypes.
+"""SwAV (Caron et al. 2020, arXiv 2006.09882): each view predicts the others' balanced assignment to prototypes.
 
-There is no marginal term: codes that use all prototypes alike cannot belong to embeddings that are all the same.
+There is no marginal term: its place is taken by codes that use all prototypes alike.
 """
 
 import chex
@@ -48,9 +48,10 @@ def pushed(past: queue.Queue, z: chex.Array, started: chex.Array) -> queue.Queue
 
 def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: int, temperature: float = 0.1,
           epsilon: float = 0.05, iterations: int = 3, frozen_epochs: int = 1) -> api.Method:
-    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views, balanced with the batch
-    (0: none; 3840 for small batches in the source), a multiple of the batch size. queue_epoch: in which the queue
-    begins to fill (15 in the source); it is used when full. epsilon, iterations: see core.assign.sinkhorn.
+    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views, balanced with
+    the batch (0: none; 3840 for small batches in the source), a multiple of the batch size. queue_epoch: in which
+    the queue begins to fill (15 in the source); it is used when full. epsilon, iterations: see
+    core.assign.sinkhorn.
 
     The first two views have codes, all views, of any sizes, predict them. The prototypes stand still in the first
     `frozen_epochs` (313 steps in the source: an epoch at its batch size).

@@ -65,8 +65,8 @@ class Prototypes(nn.Module):
 
     Attributes:
       size: K.
-      normalise: divide each prototype by its norm here (a weight-normalised layer with its gain fixed at 1); else
-        they start at unit length, and the optimiser keeps them there (methods.api.Group.unit_rows).
+      normalise: divide each prototype by its norm here (a weight-normalised layer with its gain fixed at 1);
+        else they start at unit length, and the optimiser keeps them there (methods.api.Group.unit_rows).
       dtype: compute type; parameters are float32.
     """
 
@@ -85,8 +85,8 @@ class Prototypes(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a predictor or prototypes,
-    whose matrix is then among the shared values (None: no p)."""
+    """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a predictor, or
+    prototypes, whose matrix is then among the shared values (both None: no p)."""
 
     backbone: nn.Module
     projector: nn.Module | None = None

@@ -29,8 +29,8 @@ def cosine(start: float, end: float, *, total_steps: int) -> optax.Schedule:
     return lambda count: end + (start - end) * (1 + jnp.cos(jnp.pi * count / total_steps)) / 2
 
 
-def make(name: str, *, lr: float, weight_decay: float, momentum: float, schedule: optax.Schedule, steps_per_epoch: int,
-         total_steps: int, groups: tuple[api.Group, ...] = (),
+def make(name: str, *, lr: float, weight_decay: float, momentum: float, schedule: optax.Schedule,
+         steps_per_epoch: int, total_steps: int, groups: tuple[api.Group, ...] = (),
          rules: api.Rules = api.Rules()) -> optax.GradientTransformation:
     """An optimiser for one phase over that phase's own steps.
 

@@ -1,4 +1,4 @@
-"""DINO: the loss, head and schedules against other implementations, views of several sizes, and what moves when."""
+"""DINO: loss, head and schedules against other implementations, views of several sizes, what moves when."""
 
 import functools
 
@@ -91,7 +91,8 @@ class DinoLossTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_equals_oracle(self):
         loss = self.variant(functools.partial(dino.dino_loss, **TEMPERATURES))
-        np.testing.assert_allclose(loss(STUDENT, TEACHER, CENTRE), oracle(STUDENT, TEACHER, CENTRE, 0.5, 0.2), rtol=1e-5)
+        expected = oracle(STUDENT, TEACHER, CENTRE, 0.5, 0.2)
+        np.testing.assert_allclose(loss(STUDENT, TEACHER, CENTRE), expected, rtol=1e-5)
 
     @chex.variants(with_jit=True)
     def test_a_constant_of_all_scores_has_no_effect(self):
@@ -165,15 +166,17 @@ def test_a_pipeline_of_one_view_is_refused_by_name():
 def test_the_last_layer_stands_still_in_the_first_epoch():
     experiment = tiny.experiment('dino', tiny.one_device())
     phase = experiment.method.phases[0]
-    params = {'projector': {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)}, 'prototypes': {'rows': jnp.ones((2, 2))}}
+    params = {'projector': {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)},
+              'prototypes': {'rows': jnp.ones((2, 2))}}
     gradient = jax.tree.map(lambda p: 10.0 * p, params)
-    optimiser = optim.make('adamw', lr=0.1, weight_decay=0.04, momentum=0.0, schedule=jnp.ones_like, steps_per_epoch=2,
-                           total_steps=8, groups=phase.groups, rules=phase.rules)
+    optimiser = optim.make('adamw', lr=0.1, weight_decay=0.04, momentum=0.0, schedule=jnp.ones_like,
+                           steps_per_epoch=2, total_steps=8, groups=phase.groups, rules=phase.rules)
     state, rows = optimiser.init(params), []
     for _ in range(4):
         updates, state = optimiser.update(gradient, state, params)
         rows.append(tiny.snapshot(updates))
-    # Equal gradients: Adam's step is 1, up to its eps and rounding. The weight decay of matrices follows the cosine also where it starts late.
+    # Equal gradients: Adam's step is 1, up to its eps and rounding. The weight decay of matrices follows the
+    # cosine also where it starts late.
     decay = [0.4 - 0.36 * (1 + np.cos(np.pi * count / 8)) / 2 for count in range(4)]
     for count, row in enumerate(rows):
         np.testing.assert_allclose(row['projector']['kernel'], -0.1 * (1 + decay[count]), rtol=1e-4)

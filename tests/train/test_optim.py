@@ -117,6 +117,52 @@ def test_a_group_may_keep_its_learning_rate_while_the_rest_is_scheduled():
     np.testing.assert_allclose(scheduled['predictor']['kernel'], -0.25 * 0.1 * 0.5, rtol=1e-6)
 
 
+def several_steps(count, name='sgd', lr=0.1, weight_decay=0.0, **options):
+    """Updates along the same gradient, of parameters that stay."""
+    optimiser = make(name, lr=lr, weight_decay=weight_decay, **options)
+    state, rows = optimiser.init(PARAMS), []
+    for _ in range(count):
+        updates, state = optimiser.update(GRADIENT, state, PARAMS)
+        rows.append(tiny.snapshot(updates))
+    return rows
+
+
+def test_each_parameters_gradient_is_clipped_by_its_own_norm():
+    # Norms of GRADIENT: 0.5 * 2 for a kernel, 0.5 * sqrt(2) for the bias, which stays as it is.
+    update = one_step('sgd', 0.1, 0.0, rules=api.Rules(clip=0.8))
+    np.testing.assert_allclose(update['backbone']['kernel'], -0.1 * 0.5 * 0.8 / (1 + 1e-6), rtol=1e-6)
+    np.testing.assert_allclose(update['backbone']['bias'], -0.1 * 0.5, rtol=1e-6)
+
+
+def test_a_frozen_module_starts_afresh_after_its_epochs():
+    groups = (api.Group('predictor', frozen_epochs=1),)
+
+    def ramp(count):
+        return 0.25 * (count + 1)
+
+    rows = several_steps(4, groups=groups, schedule=ramp)
+    # Heavy ball of gradients 0.5: 0.5, 0.95, 1.355, ...; the frozen module's begins at step 2, the schedule does not.
+    velocity = [0.5 * sum(0.9 ** i for i in range(n)) for n in range(5)]
+    for count, row in enumerate(rows):
+        expected = -0.1 * ramp(count) * np.float64([velocity[count + 1], velocity[max(count - 1, 0)]])
+        np.testing.assert_allclose(row['backbone']['kernel'], np.full((2, 2), expected[0]), rtol=1e-5)
+        np.testing.assert_allclose(row['predictor']['kernel'], np.full((2, 2), expected[1]), rtol=1e-5)
+
+
+def test_weight_decay_follows_a_cosine_to_its_final_value_on_matrices_alone():
+    rules = api.Rules(final_weight_decay=0.4, decay_vectors=False)
+    rows = several_steps(9, weight_decay=0.04, momentum=0.0, rules=rules)
+    for count, decay in ((0, 0.04), (4, 0.22), (8, 0.4)):
+        np.testing.assert_allclose(rows[count]['backbone']['kernel'], -0.1 * (0.5 + decay * 2), rtol=1e-5)
+        np.testing.assert_allclose(rows[count]['backbone']['bias'], -0.1 * 0.5, rtol=1e-6)
+
+
+def test_rows_of_unit_length():
+    update = one_step('sgd', 0.1, 0.2, groups=(api.Group('predictor', unit_rows=True),))
+    np.testing.assert_allclose(PARAMS['predictor']['kernel'] + update['predictor']['kernel'], 0.5 ** 0.5, rtol=1e-6)
+    np.testing.assert_allclose(update['backbone']['kernel'], -0.1 * (0.5 + 0.2 * 2), rtol=1e-6)
+
+
 def test_simsiams_predictor_learns_at_a_constant_rate():
     """At the end of the schedule the predictor alone still moves."""
     experiment = tiny.experiment('simsiam', tiny.one_device())
