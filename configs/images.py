@@ -1,0 +1,105 @@
+"""The paper's experiments on images (arXiv 2510.01345, appendix C): what their configurations share.
+
+The paper fixes, for CIFAR (Tables 3 and 5): ResNet-18, batch 512, 1000 epochs, cosine, feature dimension
+2048, two prediction layers of dimension 256, EMA 0.996 constant, seed 7349; and by method learning rate,
+weight decay, temperature, projection layers and dimension. For TinyImageNet and ImageNet-100: Table 6.
+
+It leaves open, and we chose:
+  optimiser    SGD, momentum 0.9, weight decay on all parameters, learning rates as printed whatever the batch
+  widths       the feature dimension is the projector's hidden width (a ResNet-18 gives 512 features), the
+               prediction dimension the predictor's, 256 for Table 6 too
+  heads        bias and batch norm as in each method's source; of SDMI and JMI as in MoCo-v3 and SimCLR
+  backbone     for 32 and 64 px a 3x3 stem of stride 1 without max-pool; the last scale of each residual block
+               starts at 0, as in the code of all these methods (BYOL's: in bottlenecks only)
+  views        each method's own (mi_ssl_jax/augment/recipes.py), SimCLR's for SDMI and JMI
+  warm-up      none on CIFAR; Table 6 names 5 and 10 epochs
+  Table 6      temperature 0.1 (the best of every row of Table 5) and EMA 0.996 constant (Table 3)
+  Barlow Twins lambda 0.005, as in its paper
+  an epoch     of SDMI is Algorithm 1's: a pass of E-steps, then a pass of M-steps
+  the probe    its schedule; what was done stands beside each number in probe.json
+  Table 1      the mean of three runs, seeds 7349 to 7351: --config.seeds=3, or three runs with --config.seed
+
+Worth overriding:
+  --config.net.dtype=bfloat16   on accelerators; parameters, statistics and losses stay float32
+  --config.net.name=conv4       a small network, for CPUs; --config.mi.every=1 with few epochs
+  --config.data.streamed=False --config.data.short_side=160   holds ImageNet-100 in memory, 10 GB, at 160 px
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+VIEWS = {'sdmi': 'simclr', 'jmi': 'simclr'}  # of the other methods: their own
+
+
+def arguments(name: str) -> dict:
+    """A method's arguments: the paper's, or its source's where the paper says nothing."""
+    bound = {'temperature': 0.1, 'block_size': common.optional_int()}
+    ema = {'momentum': 0.996, 'momentum_schedule': 'constant'}
+    return {
+        'sdmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0, 'predictor': False},
+        'simsiam': {**bound, 'objective': 'cosine', 'predictor': True},
+        'byol': ema,
+        'mocov3': {**bound, **ema, 'objective': 'infonce', 'predictor': True},
+        'jmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0},
+        'simclr': {**bound, 'objective': 'nt_xent'},
+        'barlow': {'redundancy_weight': 0.005},
+        'vicreg': {'invariance_weight': 25.0, 'variance_weight': 25.0, 'covariance_weight': 1.0, 'eps': 1e-4},
+    }[name]
+
+
+def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:
+    """A method on images. size: of the views, px. stem: of the ResNets, 'small' or 'imagenet'."""
+    config = common.base()
+    config.seed = 7349
+    config.data.name = data
+    config.views.name = VIEWS.get(name, name)
+    config.views.options = ConfigDict({'data': data, 'size': size})
+    config.net.predictor = (256,)
+    config.net.options.resnet18 = ConfigDict({'stem': stem, 'zero_init_residual': name != 'byol'})
+    config.net.options.resnet50 = ConfigDict({'stem': stem, 'zero_init_residual': True})
+    config.net.options.conv4 = ConfigDict({'width': 16})
+    config.method = common.method(name, **arguments(name))
+    config.mi.every = 10
+    config.mi.batch_size = 500
+    config.probe.at_end = True
+    config.probe.labels = ('all', '1%', '10%')
+    return config
+
+
+def cifar(name: str, data: str) -> ConfigDict:
+    """Table 3's fixed values; Table 5's are the configuration's own. data: 'cifar10' or 'cifar100'."""
+    config = base(name, data, size=32, stem='small')
+    config.batch_size = 512
+    config.epochs = 1000
+    config.net.name = 'resnet18'
+    return config
+
+
+def tiny_imagenet(name: str) -> ConfigDict:
+    """Table 6, TinyImageNet."""
+    config = base(name, 'tiny_imagenet', size=64, stem='small')
+    config.batch_size = 512
+    config.epochs = 1000
+    config.warmup_epochs = 5
+    config.lr = 0.05
+    config.weight_decay = 5e-4
+    config.net.name = 'resnet18'
+    config.net.projector = (512, 512, 256)
+    return config
+
+
+def imagenet100(name: str) -> ConfigDict:
+    """Table 6, ImageNet-100; decoded while training, to squares of 256 px."""
+    config = base(name, 'imagenet100', size=224, stem='imagenet')
+    config.data.streamed = True
+    config.data.canvas = 256
+    config.data.workers = 8
+    config.batch_size = 64 if name == 'sdmi' else 256  # SDMI holds two encoders (note to Table 6)
+    config.epochs = 800
+    config.warmup_epochs = 10
+    config.lr = 0.05
+    config.weight_decay = 1e-4
+    config.net.name = 'resnet50'
+    config.net.projector = (512, 512, 256)
+    return config
