@@ -1,5 +1,4 @@
-"""DINO (Caron et al. 2021, arXiv 2104.14294): a student learns its EMA teacher's distribution over
-prototypes.
+"""DINO (Caron et al. 2021, arXiv 2104.14294): a student learns its EMA teacher's prototypes.
 
 There is no marginal term: the teacher's scores are centred, so that no prototype attracts every image, and
 sharpened by a low temperature, so that the distribution does not become uniform.
@@ -25,8 +24,8 @@ def dino_loss(student_logits: chex.Array, teacher_logits: chex.Array, centre: ch
               student_temperature: chex.Numeric, teacher_temperature: chex.Numeric) -> jax.Array:
     """Mean cross-entropy of softmax((teacher - centre) / t_t) and softmax(student / t_s) (Eq. 3 of DINO).
 
-    Over all pairs of a teacher's view and another of the student's. student_logits: (V, N, K). teacher_logits:
-    (Q, N, K) of the first Q views, under a stop-gradient. centre: (K,).
+    Over all pairs of a teacher's view and another of the student's. student_logits: (V, N, K).
+    teacher_logits: (Q, N, K) of the first Q views, under a stop-gradient. centre: (K,).
 
     Raises:
         ValueError: one view.
@@ -42,22 +41,23 @@ def moved_centre(centre: chex.Array, teacher_logits: chex.Array, *, momentum: fl
 
 
 def temperature_at(epoch: chex.Numeric, *, start: float, end: float, warmup_epochs: int) -> jax.Array:
-    """The teacher's: from `start` in epoch 0 linearly to `end` in epoch warmup_epochs - 1, by whole epochs."""
+    """Linear from `start` in epoch 0 to `end` in epoch warmup_epochs - 1, by whole epochs."""
     return start + (end - start) * jnp.minimum(jnp.floor(epoch) / max(warmup_epochs - 1, 1), 1)
 
 
 def build(parts: api.Parts, *, prototypes: int, momentum: float, momentum_schedule: str = 'cosine',
           student_temperature: float = 0.1, teacher_temperature: float = 0.07,
-          first_teacher_temperature: float = 0.04, teacher_warmup_epochs: int = 30, centre_momentum: float = 0.9,
-          head_norm: bool = False, frozen_epochs: int = 1, clip: float = 3.0,
+          first_teacher_temperature: float = 0.04, teacher_warmup_epochs: int = 30,
+          centre_momentum: float = 0.9, head_norm: bool = False, frozen_epochs: int = 1, clip: float = 3.0,
           final_weight_decay: float = 0.4) -> api.Method:
     """prototypes: K, 65536 in the source. momentum: 0.996 in the source, at the start.
 
-    The teacher sees the first two views, the student all of them, of any sizes. The last layer stands still in
-    the first `frozen_epochs`, each parameter's gradient is clipped to the norm `clip`, and the weight decay, of
-    matrices alone, follows a cosine from its own value (0.04 in the source) to `final_weight_decay`. The
-    temperatures are the source's for its longer runs. head_norm: batch norm in the projector's hidden layers,
-    which narrow ones need: weights of size 0.02 leave little of their input beside the biases.
+    The teacher sees the first two views, the student all of them, of any sizes. The last layer stands still
+    in the first `frozen_epochs`, each parameter's gradient is clipped to the norm `clip`, and the weight
+    decay, of matrices alone, follows a cosine from its own value (0.04 in the source) to
+    `final_weight_decay`. The temperatures are the source's for its longer runs. head_norm: batch norm in the
+    projector's hidden layers, which narrow ones need: weights of size 0.02 leave little of their input beside
+    the biases.
     """
     net = parts.encoder(projector={**PROJECTOR, 'hidden_norm': head_norm, 'hidden_bias': not head_norm},
                         prototypes={'size': prototypes, 'normalise': True})
@@ -73,7 +73,8 @@ def build(parts: api.Parts, *, prototypes: int, momentum: float, momentum_schedu
 
     phase = api.Phase('e', 'student', loss, (api.Group('prototypes', frozen_epochs=frozen_epochs),),
                       api.Rules(clip=clip, final_weight_decay=final_weight_decay, decay_vectors=False))
-    teacher = api.Branch(net, views=GLOBAL, follows='student', momentum=api.momentum(momentum, momentum_schedule))
+    teacher = api.Branch(net, views=GLOBAL, follows='student',
+                         momentum=api.momentum(momentum, momentum_schedule))
     return api.Method(
         paradigm='sdmi', update='em', objective='surrogate',
         branches={'student': api.Branch(net), 'teacher': teacher}, phases=(phase,),

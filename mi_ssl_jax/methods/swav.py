@@ -1,4 +1,4 @@
-"""SwAV (Caron et al. 2020, arXiv 2006.09882): each view predicts the others' balanced assignment to prototypes.
+"""SwAV (Caron et al. 2020, arXiv 2006.09882): a view predicts the others' balanced codes over prototypes.
 
 There is no marginal term: its place is taken by codes that use all prototypes alike.
 """
@@ -16,7 +16,7 @@ ASSIGNED = 2  # the first views have codes
 
 
 def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
-    """Cross-entropy of codes and softmax(scores / t) over pairs of views (Eqs. 1 and 2 of SwAV; the mean over pairs).
+    """Mean cross-entropy of codes and softmax(scores / t) over pairs of views (Eqs. 1 and 2 of SwAV).
 
     scores: (V, N, K). codes: (Q, N, K) of the first Q views, under a stop-gradient.
 
@@ -48,13 +48,13 @@ def pushed(past: queue.Queue, z: chex.Array, started: chex.Array) -> queue.Queue
 
 def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: int, temperature: float = 0.1,
           epsilon: float = 0.05, iterations: int = 3, frozen_epochs: int = 1) -> api.Method:
-    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views, balanced with
-    the batch (0: none; 3840 for small batches in the source), a multiple of the batch size. queue_epoch: in which
-    the queue begins to fill (15 in the source); it is used when full. epsilon, iterations: see
+    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views, balanced
+    with the batch (0: none; 3840 for small batches in the source), a multiple of the batch size. queue_epoch:
+    in which the queue begins to fill (15 in the source); it is used when full. epsilon, iterations: see
     core.assign.sinkhorn.
 
-    The first two views have codes, all views, of any sizes, predict them. The prototypes stand still in the first
-    `frozen_epochs` (313 steps in the source: an epoch at its batch size).
+    The first two views have codes; all views, of any sizes, predict them. The prototypes stand still in the
+    first `frozen_epochs` (313 steps in the source: an epoch at its batch size).
     """
     if queue_size < 0:
         raise ValueError(f'queue_size={queue_size}: a number of embeddings, or 0 for no queue')
@@ -71,8 +71,10 @@ def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: in
         return api.mi_loss(bounds.Terms(-value, None), after)
 
     def init_aux(key):
+        if not queue_size:
+            return {}
         keys = jax.random.split(key, ASSIGNED)
-        return {'queue': tuple(queue.init(k, queue_size, parts.embedding) for k in keys)} if queue_size else {}
+        return {'queue': tuple(queue.init(own, queue_size, parts.embedding) for own in keys)}
 
     groups = (api.Group('prototypes', frozen_epochs=frozen_epochs, unit_rows=True),)
     return api.Method(

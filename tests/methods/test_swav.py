@@ -1,4 +1,4 @@
-"""SwAV: the loss against other implementations and by hand, the queue's part in the codes, unit prototypes."""
+"""SwAV: the loss against other implementations and by hand, the queue's part in codes, unit prototypes."""
 
 import functools
 

@@ -19,7 +19,8 @@ SKIPPED = {
 
 
 def make(name, **options):
-    return optim.make(name, **{'momentum': 0.9, 'schedule': jnp.ones_like, 'steps_per_epoch': 2, 'total_steps': 8} | options)
+    usual = {'momentum': 0.9, 'schedule': jnp.ones_like, 'steps_per_epoch': 2, 'total_steps': 8}
+    return optim.make(name, **usual | options)
 
 
 # Case -> our optimiser, and its momentum: both LARS have 0.9.
@@ -141,7 +142,8 @@ def test_a_frozen_module_starts_afresh_after_its_epochs():
         return 0.25 * (count + 1)
 
     rows = several_steps(4, groups=groups, schedule=ramp)
-    # Heavy ball of gradients 0.5: 0.5, 0.95, 1.355, ...; the frozen module's begins at step 2, the schedule does not.
+    # Heavy ball of gradients 0.5: 0.5, 0.95, 1.355, ...; the frozen module's begins at step 2, the schedule
+    # does not.
     velocity = [0.5 * sum(0.9 ** i for i in range(n)) for n in range(5)]
     for count, row in enumerate(rows):
         expected = -0.1 * ramp(count) * np.float64([velocity[count + 1], velocity[max(count - 1, 0)]])
@@ -159,7 +161,8 @@ def test_weight_decay_follows_a_cosine_to_its_final_value_on_matrices_alone():
 
 def test_rows_of_unit_length():
     update = one_step('sgd', 0.1, 0.2, groups=(api.Group('predictor', unit_rows=True),))
-    np.testing.assert_allclose(PARAMS['predictor']['kernel'] + update['predictor']['kernel'], 0.5 ** 0.5, rtol=1e-6)
+    moved = PARAMS['predictor']['kernel'] + update['predictor']['kernel']
+    np.testing.assert_allclose(moved, 0.5 ** 0.5, rtol=1e-6)
     np.testing.assert_allclose(update['backbone']['kernel'], -0.1 * (0.5 + 0.2 * 2), rtol=1e-6)
 
 
