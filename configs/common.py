@@ -1,4 +1,4 @@
-"""Every field a configuration has, with its unit. A configuration is `base()` plus what its experiment changes."""
+"""Every field a configuration has, with its unit. A configuration is `base()` and what it changes."""
 
 from ml_collections import ConfigDict, config_dict
 
@@ -14,7 +14,7 @@ def base() -> ConfigDict:
     config.lr = 0.05  # absolute: not scaled with the batch
     config.weight_decay = 0.0
     config.period = 0  # steps of a phase before the next takes over; 0 = a whole pass (Algorithm 1)
-    config.log_every = 50  # steps between two lines of metrics.jsonl, which are also the points a run can resume from
+    config.log_every = 50  # steps between two lines of metrics.jsonl, from each of which a run can resume
     config.devices = 0  # 0 = all local devices
     config.mode = 'auto'  # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
 
@@ -46,6 +46,7 @@ def base() -> ConfigDict:
 
     config.mi = ConfigDict()
     config.mi.every = 1  # epochs between two evaluations
+    config.mi.every_steps = 0  # steps (of all phases) between two evaluations instead; 0 = by epochs
     config.mi.temperature = 1.0  # of the cosine critic that measures
     config.mi.examples = 0  # held-out examples that are watched, evenly picked; 0 = all
     config.mi.batch_size = 2500  # held-out examples encoded at a time

@@ -159,3 +159,6 @@ def _check_numbers(config: ConfigDict, size: int) -> None:
         raise ValueError(f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}')
     if config.mi.every < 1 or config.mi.batch_size < 2:
         raise ValueError('mi.every must be at least 1 and mi.batch_size at least 2')
+    if config.mi.every_steps and config.mi.every_steps < config.log_every:
+        raise ValueError(f'mi.every_steps={config.mi.every_steps} must be 0 or at least log_every={config.log_every}: '
+                         'evaluations stand in lines of the log')

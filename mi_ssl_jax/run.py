@@ -89,7 +89,8 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[
     position = sources.taken(ready.experiment, steps)
     with contextlib.closing(writer), sources.feeding(ready.source, ready.experiment, config, position) as feed:
         chunks = loop.train(ready.experiment, population, feed, log_every=config.log_every,
-                            evaluate_every=config.mi.every, evaluate=experiments.measure(ready), done=progress['chunk'])
+                            evaluate_every=config.mi.every, evaluate=experiments.measure(ready),
+                            evaluate_steps=config.mi.every_steps, done=progress['chunk'])
         with _signals() as asked, _bar(config, progress['epoch']) as bar:
             _record(ready, chunks, writer, store, asked, bar)
 

@@ -116,6 +116,36 @@ def test_alternating_by_minibatch_takes_the_same_number_of_steps(tmp_path):
     assert last['step'] == {'e': 20, 'm': 20} and set(last['loss']) == {'e', 'm'}
 
 
+def evaluations(lines):
+    """Steps of all phases at each line that holds an evaluation."""
+    return [sum(line.get('step', {}).values()) for line in lines if 'mi' in line]
+
+
+def test_evaluations_by_steps_come_at_the_first_log_point_after_them_and_change_nothing_else(tmp_path, monkeypatch):
+    by_epochs, by_steps = small('jmi'), small('jmi', mi={'every_steps': 4})
+    run.run(by_epochs, tmp_path / 'epochs')
+    with monkeypatch.context() as patch:
+        stop_after(8, patch)
+        with pytest.raises(run.Interrupted):
+            run.run(by_steps, tmp_path / 'steps')
+    run.run(by_steps, tmp_path / 'steps')
+    (epochs, one), (steps, other) = (files(tmp_path / name) for name in ('epochs', 'steps'))
+    epochs, steps = ([json.loads(line) for line in text.splitlines()] for text in (epochs, steps))
+    # An epoch of 5 steps has chunks of 2, 2 and 1, which end at 2, 4, 5, 7, 9, 10, 12, 14, ...
+    assert evaluations(steps) == [0, 4, 9, 12, 17, 20] and evaluations(epochs) == [0, 5, 10, 15, 20]
+    measured = ('mi', 'collapse', 'centres')
+    assert [{key: line[key] for key in line if key not in measured} for line in epochs] == \
+        [{key: line[key] for key in line if key not in measured} for line in steps]
+    assert epochs[-1] == steps[-1]
+    for a, b in zip(*(experiment.jax.tree.leaves(state) for state in (one, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_evaluations_between_log_points_are_refused(tmp_path):
+    with pytest.raises(ValueError, match='mi.every_steps=1 must be 0 or at least log_every=2'):
+        run.run(small('jmi', mi={'every_steps': 1}), tmp_path)
+
+
 @pytest.mark.parametrize('damage', ['flip', 'delete', 'truncate', 'manifest'])
 def test_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path, damage):
     config = small('jmi', checkpoint={'minutes': 0.0})

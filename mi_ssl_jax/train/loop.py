@@ -39,16 +39,18 @@ def trainer(experiment: Experiment):
 
 
 def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: int, evaluate_every: int,
-          evaluate: Callable[..., dict], done: int = 0) -> Iterator[Progress]:
+          evaluate: Callable[..., dict], evaluate_steps: int = 0, done: int = 0) -> Iterator[Progress]:
     """Train from chunk `done` to the end; chunk 0 is the evaluation before the first step.
 
-    feed: see train.feed. log_every: steps. evaluate_every: epochs; the last epoch is always
-    evaluated. evaluate: see evals.watch.make.
+    feed: see train.feed. log_every: steps. evaluate_every: epochs. evaluate_steps: evaluate instead at the
+    first chunk's end at or after every so many steps of all phases together; 0 = by epochs. The end of
+    training is always evaluated. evaluate: see evals.watch.make.
     """
     method, layout = experiment.method, experiment.layout
     compiled = trainer(experiment)
     runs = compiled.compile_passes(experiment)
     epoch_plan = list(compiled.plan(experiment, log_every))
+    lengths = [sum(steps for _, steps in chunk) for chunk in epoch_plan]
 
     def measured(start: bool = False) -> dict:
         variables = parallel.per_seed(lambda state: state.variables, population, layout)
@@ -67,12 +69,20 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             last = index == len(epoch_plan) - 1
             line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
             check_finite(line, experiment.method.remedy)
-            evaluated = last and ((epoch + 1) % evaluate_every == 0 or epoch + 1 == experiment.passes)
+            due = (_passes_a_multiple(evaluate_steps, epoch, lengths, index) if evaluate_steps
+                   else last and (epoch + 1) % evaluate_every == 0)
+            evaluated = due or last and epoch + 1 == experiment.passes
             if evaluated:
                 line.update(measured())
             if last:
                 population = parallel.per_seed(lambda state: states.keep_lagged(state, method), population, layout)
             yield Progress(number, line['epoch'], line, population, evaluated)
+
+
+def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
+    """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of an epoch."""
+    before = epoch * sum(lengths) + sum(lengths[:index])
+    return (before + lengths[index]) // of > before // of
 
 
 def _run_chunk(experiment: Experiment, runs: dict, population: Tree, feed: Feed,
