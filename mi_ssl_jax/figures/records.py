@@ -137,6 +137,18 @@ def seeds(runs: Sequence[Run]) -> str:
     return f'{counts[0]} seeds' if len(counts) == 1 else f'{counts[0]} to {counts[-1]} seeds'
 
 
+def conditions(runs: Mapping[str, Run]) -> str:
+    """How {label: run} were trained: 'resnet18, 1000 epochs, batch 512.'; by label where they differ."""
+    found = {}
+    for label, run in runs.items():
+        done = run.lines[-1]['epoch'] if run.lines else 0
+        words = f'{run.config["net"]["name"]}, {done:g} epochs, batch {run.config["batch_size"]}'
+        found.setdefault(words, []).append(label)
+    if len(found) == 1:
+        return f'{next(iter(found))}.'
+    return '; '.join(f'{", ".join(labels)}: {words}' for words, labels in found.items()) + '.'
+
+
 def look(run: Run) -> Look:
     """How the run's method appears; a method outside the paper's eight under its own name, in grey."""
     name = run.config['method']['name']
