@@ -1,0 +1,99 @@
+"""Training images with their views, the normalisation undone, for a person to look at."""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from mi_ssl_jax import data
+from mi_ssl_jax.augment import pipelines, small, views
+from mi_ssl_jax.data import streamed
+
+
+JITTER = ('brightness', 'contrast', 'saturation', 'hue')
+
+
+class Gallery(NamedTuple):
+    """images: (H, W, C) each, in [0, 1]. views: a tuple for each image, (size, size, C) each, cut to [0, 1].
+
+    title, note: the pipeline with its parameters, in words.
+    """
+
+    images: list[np.ndarray]
+    views: list[tuple[np.ndarray, ...]]
+    title: str
+    note: str
+
+
+def make(config: ConfigDict, count: int) -> Gallery:
+    """`count` images of the configuration's training set. ValueError for points and for too many images."""
+    pipeline = views.load(config.views.name, **config.views.options)
+    x = examples(config, count)
+    if x.ndim != 4:
+        raise ValueError(f'{config.data.name} holds points, not images: there is nothing to look at')
+    keys = jax.random.split(jax.random.PRNGKey(config.seed), count)
+    made = jax.device_get(jax.jit(jax.vmap(pipeline))(keys, x))
+    undo, how = undone(pipeline)
+    shown = [tuple(np.clip(undo(view[index]), 0, 1) for view in made) for index in range(count)]
+    return Gallery(list(x / 255), shown, f"Views '{config.views.name}' of {config.data.name}",
+                   'Images of the training set, to their right their random views as the network gets them, '
+                   f'{how}. {described(pipeline)}.')
+
+
+def examples(config: ConfigDict, count: int) -> np.ndarray:
+    """Evenly picked training examples (count, ...), as the pipeline takes them."""
+    where = config.data.dir or None
+    if config.data.streamed:
+        stream = data.stream(config.data.name, where, canvas=config.data.canvas)
+        chosen = _evenly(stream.prepared.sizes['train'], count)
+        return next(streamed.once(stream, 'train', indices=chosen, batch_size=count)).x
+    held = data.load(config.data.name, where, short_side=config.data.short_side or None)
+    return held.train.x[_evenly(len(held.train.x), count)]
+
+
+def undone(pipeline: views.Pipeline) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+    """The inverse of a pipeline's normalisation, and what was done in words."""
+    if pipeline.func is pipelines.make:
+        mean, std = (np.array(values) for values in pipeline.keywords['norm'])
+    elif pipeline.func is small.digits:
+        mean, std = small.DIGITS_MEAN, small.DIGITS_STD
+    else:  # the user's own: unknown
+        stretched = 'each stretched to black and white'
+        return lambda view: (view - view.min()) / max(np.ptp(view), 1e-12), stretched
+    return lambda view: view * std + mean, 'their normalisation undone'
+
+
+def described(pipeline: views.Pipeline) -> str:
+    """What a pipeline does, view by view; for others than image pipelines their arguments."""
+    if pipeline.func is not pipelines.make:
+        known = inspect.signature(pipeline.func).parameters.values()
+        given = {p.name: p.default for p in known if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        return ', '.join(f'{name} = {value}' for name, value in (given | pipeline.keywords).items())
+    made, found = pipeline.keywords['views'], []
+    for view in dict.fromkeys(made):
+        numbers = [str(number) for number, own in enumerate(made, 1) if own == view]
+        which = f'View {numbers[0]}' if len(numbers) == 1 else f'Views {numbers[0]} to {numbers[-1]}'
+        found.append(f'{which}: {_words(view)}')
+    return '. '.join(found)
+
+
+def _words(view: pipelines.View) -> str:
+    low, high = (100 * share for share in view.scale)
+    jitter = [f'{name} {strength:g}' for name, strength in zip(JITTER, view.jitter, strict=True)]
+    words = [f'crop of {low:g} to {high:g} % of the area to {view.size} px ({view.method}), flip p 0.5']
+    words += [f'jitter ({", ".join(jitter)}) p {view.jitter_p:g}'] if view.jitter_p else []
+    words += [f'grey p {view.grey_p:g}'] if view.grey_p else []
+    if view.blur_p:
+        words.append(f'blur {view.blur_sigma[0]:g} to {view.blur_sigma[1]:g} px p {view.blur_p:g}')
+    words += [f'solarize p {view.solarize_p:g}'] if view.solarize_p else []
+    words += ['colours before crop and flip'] if view.crop_last else []
+    return ', '.join(words)
+
+
+def _evenly(size: int, count: int) -> np.ndarray:
+    if count > size:
+        raise ValueError(f'--images={count}, but there are {size} training examples')
+    return np.arange(count) * size // count
