@@ -1,21 +1,38 @@
-"""python -m mi_ssl_jax.reproduce {gaussian,ablations,proposition} [--help]"""
+"""The paper's tables and figures by command: python -m mi_ssl_jax.reproduce COMMAND [--help]"""
 
+import argparse
+import importlib
 import sys
 from pathlib import Path
 
 from mi_ssl_jax import cli
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
+COLLECTED = {  # commands that put finished runs together
+    'table1': 'Table 1: linear-probe accuracies of finished runs, beside the paper',
+    'figure4': 'Figure 4: SDMI without its marginal term, SimSiam without its predictor, from finished runs',
+    'scatter': 'final mutual information against linear-probe accuracy, from finished runs',
+}
 
 
-def main() -> None:
-    """Parse the arguments and hand over to the experiment's own module."""
-    parser = cli.Parser(prog='python -m mi_ssl_jax.reproduce', description="The paper's tables and figures by command.")
-    commands = parser.add_subparsers(dest='command', required=True, metavar='{gaussian,ablations,proposition}')
+def main() -> int | None:
+    """Parse the arguments and hand over to the experiment's own module. Exit status as of mi_ssl_jax.main."""
+    parser = cli.Parser(prog='python -m mi_ssl_jax.reproduce',
+                        description="The paper's tables and figures by command.")
+    commands = parser.add_subparsers(dest='command', required=True)
+    _on_points(commands)
+    _on_images(commands)
+    for name, command in commands.choices.items():
+        command.add_argument('--workdir', type=Path, help=f'default: runs/reproduce_{name}')
+    options = vars(parser.parse_args())
+    _check(parser, options)
+    return _run(options.pop('command'), options)
 
+
+def _on_points(commands: argparse._SubParsersAction) -> None:
     gaussian = commands.add_parser('gaussian', help='Table 2 and Figures 3, 5, 6; with --minibatch Figure 7')
     gaussian.add_argument('--seeds', type=int, default=12, help='independent seeds of every method (default: 12)')
-    gaussian.add_argument('--methods', default=','.join(METHODS), help='comma-separated (default: all eight)')
+    _add_methods(gaussian)
     gaussian.add_argument('--minibatch', action='store_true', help='batches of 500 instead of all 2,500 points (B.1.2)')
     gaussian.add_argument('--epochs', type=int, default=100)
 
@@ -27,36 +44,57 @@ def main() -> None:
     proposition.add_argument('--seeds', type=int, default=6)
     proposition.add_argument('--epochs', type=int, default=50)
 
-    for name, command in commands.choices.items():
-        command.add_argument('--workdir', type=Path, help=f'default: runs/reproduce_{name}')
-    options = vars(parser.parse_args())
-    _check(parser, options)
-    _run(options.pop('command'), options)
+
+def _on_images(commands: argparse._SubParsersAction) -> None:
+    what = 'Figure 2: mutual information while all methods train on CIFAR-10'
+    cifar10 = commands.add_parser('cifar10', help=what, description=what)
+    cifar10.add_argument('--net', default='conv4', help="default: conv4, for CPUs; the paper's: resnet18")
+    cifar10.add_argument('--epochs', type=int, default=5, help="default: 5; the paper's: 1000")
+    cifar10.add_argument('--seeds', type=int, default=1)
+    cifar10.add_argument('--batch_size', type=int, help="default: the configurations', 512")
+    cifar10.add_argument('--mi_every_steps', type=int, help='steps between two evaluations of mutual '
+                         'information, 0 = by epochs (default: 50 up to 5 epochs, else 0)')
+    _add_methods(cifar10)
+    for name, what in COLLECTED.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument('runs', type=Path, nargs='+', metavar='RUN',
+                             help='folder of a finished run with its probe.json')
+
+
+def _add_methods(command: argparse.ArgumentParser) -> None:
+    command.add_argument('--methods', default=','.join(METHODS), help='comma-separated (default: all eight)')
 
 
 def _check(parser: cli.Parser, options: dict) -> None:
-    lengths = options['epochs'] if isinstance(options['epochs'], list) else [options['epochs']]
-    if options['seeds'] < 1 or min(lengths) < 1:
-        parser.error('--seeds and --epochs must be at least 1')
+    for name, least in (('seeds', 1), ('epochs', 1), ('batch_size', 2), ('mi_every_steps', 0)):
+        value = options.get(name)
+        numbers = value if isinstance(value, list) else [value]
+        if value is not None and min(numbers) < least:
+            parser.error(f'--{name} must be at least {least}')
     if 'methods' in options:
         options['methods'] = tuple(options['methods'].split(','))
         unknown = sorted(set(options['methods']) - set(METHODS))
         if unknown:
-            parser.error(f"no method '{unknown[0]}' in the controlled experiment; it has {', '.join(METHODS)}")
+            parser.error(f"no method '{unknown[0]}' in this experiment; it has {', '.join(METHODS)}")
 
 
-def _run(command: str, options: dict) -> None:
+def _run(command: str, options: dict) -> int | None:
     if options['workdir'] is None:
-        options['workdir'] = Path(f'runs/reproduce_{command}' + ('_minibatch' if options.get('minibatch') else ''))
-    if command == 'gaussian':
-        from mi_ssl_jax.reproduce import gaussian
-        gaussian.reproduce(**options)
-    elif command == 'ablations':
-        from mi_ssl_jax.reproduce import ablations
-        ablations.reproduce(**options)
-    else:
-        from mi_ssl_jax.reproduce import proposition
-        proposition.reproduce(**options)
+        ending = '_minibatch' if options.get('minibatch') else ''
+        options['workdir'] = Path(f'runs/reproduce_{command}{ending}')
+    if command in COLLECTED:
+        from mi_ssl_jax.reproduce import collected
+        return getattr(collected, command)(**options)
+    from mi_ssl_jax import run
+    from mi_ssl_jax.train import loop
+    try:
+        return importlib.import_module(f'mi_ssl_jax.reproduce.{command}').reproduce(**options)
+    except loop.Diverged as error:
+        print(f'error: {error}', file=sys.stderr)
+        return cli.DIVERGED
+    except run.Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal
 
 
 if __name__ == '__main__':
