@@ -1,8 +1,9 @@
 """DINO on handwritten digits, two global views.
 
-The teacher's temperature is half of the source's first one: at 0.04 to 0.07 its targets are nearly uniform
-(50 epochs, one seed: probe 96.1 % against 97.2 %). The projector is narrow and has batch norm; without it the
-probe stays at 94.4 %, the untrained encoder's being 93.9 %.
+Linear probe after 150 epochs, one seed: 98.9 %, with ten labels a class 94.2 % (untrained 93.9 and 84.1).
+The teacher's temperature is half of the source's first one: at 0.04 to 0.07 its targets are nearly uniform (50
+epochs: 96.1 % against 97.2 %). The projector is narrow and has batch norm (without it, at 0.04 to 0.07: 94.4 %
+against 96.1 %).
 
 python -m mi_ssl_jax.main --config=configs/dino_digits.py
 """
