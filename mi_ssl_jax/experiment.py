@@ -104,7 +104,8 @@ def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
     plain = views.evaluation(config.views.name, **config.views.options)
-    inputs = watch.HeldOut(source.test.x, source.test.y, len(source.class_names), ready.experiment.views, plain,
+    held_out = sources.watched(source, config)
+    inputs = watch.HeldOut(held_out.x, held_out.y, len(source.class_names), ready.experiment.views, plain,
                            source.centres)
     return watch.make(ready.method, ready.layout, inputs, temperature=config.mi.temperature,
                       batch_size=config.mi.batch_size)

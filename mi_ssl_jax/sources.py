@@ -18,7 +18,7 @@ from mi_ssl_jax.train.state import Experiment
 class Source(NamedTuple):
     """size: training examples. example: one of them, as the views take it. train: all of them, None when streamed.
 
-    test: the held-out examples, for streamed data those that are watched. stream: None for data in memory.
+    test: the held-out examples; of streamed data only those that are watched. stream: None for data in memory.
     """
 
     name: str
@@ -36,9 +36,8 @@ def load(config: ConfigDict) -> Source:
     where = config.data.dir or None
     if not config.data.streamed:
         held = data.load(config.data.name, where, short_side=config.data.short_side or None)
-        train = _limited(held.train, config.data.limit, held.name)
-        test = _limited(held.test, config.mi.examples, held.name, 'mi.examples')
-        return Source(held.name, len(train.x), train.x[0], train, test, held.class_names, held.centres, None)
+        train = _limited(held.train, config.data.limit, held.name, 'data.limit')
+        return Source(held.name, len(train.x), train.x[0], train, held.test, held.class_names, held.centres, None)
     if config.data.canvas < 8:
         raise ValueError(f'data.canvas={config.data.canvas}: streamed images need a square of at least 8 px')
     if config.seeds != 1 or config.data.limit:
@@ -50,6 +49,11 @@ def load(config: ConfigDict) -> Source:
     test = data.Split(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]))
     example = np.zeros(stream.shape, np.uint8)
     return Source(stream.prepared.name, sizes['train'], example, None, test, stream.prepared.class_names, None, stream)
+
+
+def watched(source: Source, config: ConfigDict) -> data.Split:
+    """The held-out examples on which mutual information and collapse are measured: mi.examples of them."""
+    return source.test if source.stream else _limited(source.test, config.mi.examples, source.name, 'mi.examples')
 
 
 def batches(source: Source, split: str, size: int) -> Iterator[data.Split]:
@@ -84,7 +88,7 @@ def taken(experiment: Experiment, steps: dict[str, jax.Array]) -> int:
     return sum(counts) if feed.whole_passes(experiment) else counts[0]
 
 
-def _limited(split: data.Split, limit: int, name: str, field: str = 'data.limit') -> data.Split:
+def _limited(split: data.Split, limit: int, name: str, field: str) -> data.Split:
     chosen = _evenly(len(split.x), limit, name, field)
     return split if len(chosen) == len(split.x) else data.Split(split.x[chosen], split.y[chosen])
 

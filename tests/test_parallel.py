@@ -109,7 +109,8 @@ def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_pa
     path = tmp_path / 'state.npz'
     environment = os.environ | {
         'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_X64': '1', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-        'XLA_FLAGS': '--xla_force_host_platform_device_count=2', 'PYTHONPATH': str(ROOT)}
+        'XLA_FLAGS': '--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false',
+        'PYTHONPATH': str(ROOT)}
     command = [sys.executable, '-m', 'tests.two_devices', name, mode, str(path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -174,10 +174,15 @@ def compilations() -> Iterator[list[dict]]:
 
 @contextlib.contextmanager
 def quick_compilation() -> Iterator[None]:
-    """Without most of XLA's optimisations, which take longer than everything these tests compute."""
-    before = jax.config.read('jax_disable_most_optimizations')
-    jax.config.update('jax_disable_most_optimizations', True)
+    """What is jitted in this context is hardly optimised: compiling takes longer than all that these tests compute.
+
+    Measured for a step of BYOL: 2.7 s with everything, 0.5 s so.
+    """
+    jit = jax.jit
+    jax.jit = functools.partial(jit, compiler_options={
+        'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True,
+        'xla_cpu_use_fusion_emitters': False})
     try:
         yield
     finally:
-        jax.config.update('jax_disable_most_optimizations', before)
+        jax.jit = jit

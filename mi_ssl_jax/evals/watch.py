@@ -17,7 +17,7 @@ Tree = Any
 
 
 class HeldOut(NamedTuple):
-    """The held-out examples, with the same views at every evaluation, so that curves show the encoders and nothing else.
+    """The held-out examples, with the same views at every evaluation: curves show the encoders and nothing else.
 
     x: (n, ...) as the source holds them. labels: (n,), in [0, classes). views: (key, example) -> tuple of views. plain:
     example -> un-augmented network input. centres: (K, ...) of the classes of points, or None.
@@ -72,7 +72,7 @@ def _branch(variables: Tree, name: str, layout: parallel.Layout) -> Tree:
 
 
 def _encoder(branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch_size: int) -> Callable:
-    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, n, D), running statistics, in batches.
+    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, n, D), in batches.
 
     which: 'first' or 'second' for the two views of each example, 'plain' for none.
     """

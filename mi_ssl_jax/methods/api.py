@@ -65,8 +65,8 @@ LossFn = Callable[[Mapping[str, Views], Tree, Info], Loss]
 class Branch(NamedTuple):
     """One encoder: backbone, projector and, where it has them, predictor or prototypes.
 
-    net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all). follows: the branch it follows
-    instead of being trained by gradient. momentum: EMA coefficient of progress; None with `follows` means a copy.
+    net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all). follows: the branch it
+    follows instead of being trained by gradient. momentum: EMA coefficient of progress; None with `follows` means a copy.
     independent: a follower that starts from its own random weights (BYOL's reference code) instead of a copy.
     """
 

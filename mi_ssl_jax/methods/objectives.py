@@ -1,4 +1,4 @@
-"""The MI objective that SDMI, JMI and their relatives share: cosine critic, a bound by name, and what may replace its marginal."""
+"""The MI objective that SDMI, JMI and their relatives share: a cosine critic and a bound or surrogate by name."""
 
 import functools
 
@@ -33,7 +33,7 @@ def terms(za: jax.Array, zb: jax.Array, *, objective: str, temperature: float,
 
 def surrogate_terms(za: jax.Array, zb: jax.Array, *, marginal: str | None, marginal_weight: float,
                     temperature: float) -> bounds.Terms:
-    """The general form of Eq. 10: joint E[T] with T = cos / temperature, marginal weight * R or, without one, nothing."""
+    """The form of Eq. 10: joint E[T] with T = cos / temperature, marginal weight * R or, without one, 0."""
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     if marginal is None:
         return bounds.Terms(joint, jnp.zeros_like(joint))

@@ -14,7 +14,7 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'affine'}
 
 
 def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None) -> bounds.Terms:
-    """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: as in methods.objectives.terms."""
+    """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: rows at a time."""
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
     if len(za) < 2:
