@@ -58,6 +58,8 @@ def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str
             if word.startswith(f'{flag}.') and fields and name not in fields:
                 near = difflib.get_close_matches(name, fields, 1, cutoff=0.4)
                 return f"no {flag} field '{name}'" + (f"; did you mean '{near[0]}'?" if near else '')
+        if "has no attribute 'get_config'" in f'{error}':
+            return f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
     return re.sub(r'\s+', ' ', f'{error}')
 
 

@@ -53,6 +53,13 @@ def test_missing_configuration_names_the_nearest_file(tmp_path):
     assert command().stderr.strip() == 'error: no configuration: give --config=configs/NAME.py'
 
 
+def test_a_file_that_is_no_configuration_is_named():
+    result = command('--config=configs/sweep_cifar.py')
+    assert result.returncode == 2
+    assert result.stderr.strip() == ('error: configs/sweep_cifar.py defines no get_config(): it is not the '
+                                     'configuration of a run')
+
+
 def test_probe_and_reproduce_answer_bad_input_with_one_line(tmp_path):
     for module, arguments in (('probe', [f'--workdir={tmp_path}']), ('reproduce', ['gaussian', '--methods=jmmi']),
                               ('reproduce', ['gaussian', '--seeds=0'])):
