@@ -136,6 +136,9 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
     assert 'sharpness' in message(load, name)
     assert "did you mean 'sharpness'?" in message(load, name, sharpnes=2.0)
     assert 'my_package.no_such' in message(load, 'my_package.no_such:build')
+    # A method of ours whose argument the tests do not know fails the contract tests, with what to do.
+    with pytest.raises(AssertionError, match='requires sharpness: add it to ARGUMENTS in tests/tiny.py'):
+        tiny.arguments(name)
 
 
 def test_variants_are_methods_and_every_build_takes_its_arguments_by_keyword():
