@@ -11,4 +11,4 @@ if [ "${1:-}" = --all ]; then
 fi
 bash launch/setup.sh
 export JAX_PLATFORMS=${JAX_PLATFORMS:-cpu}
-exec .venv/bin/python -m pytest -q --durations=10 "${tier[@]}" "$@"
+exec .venv/bin/python -m pytest -q --durations=10 --numprocesses=auto --dist=loadfile "${tier[@]}" "$@"
