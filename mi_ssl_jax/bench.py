@@ -1,8 +1,8 @@
-"""Speed of one configuration: python -m mi_ssl_jax.bench --config=configs/jmi_cifar10.py [--config.batch_size=64]
+"""Speed: python -m mi_ssl_jax.bench --config=configs/jmi_cifar10.py [--config.batch_size=64]
 
-The whole training step as training runs it, its views, its network and its input alone; compilation, memory and model
-FLOPs. With --versus a second configuration is timed in alternation with the first (an SDMI round against a SimCLR step);
-with --augmentation the configuration's views are held against Pillow's, on one core.
+The whole training step as training runs it, its views, its network and its input alone; compilation, memory
+and model FLOPs. With --versus a second configuration is timed in alternation with the first (an SDMI round
+against a SimCLR step); with --augmentation the configuration's views are held against Pillow's, on one core.
 """
 
 import os
@@ -18,12 +18,13 @@ from ml_collections import config_flags as ml_flags
 
 from mi_ssl_jax import cli, config_flags
 
-METHOD = ('views/s count the views that the trained branch sees, and follow from wall time. After a warm-up, each program '
-          'takes `steps` steps in turn, `rounds` times, and is waited for; median, min and max are over the rounds. CPU ms '
-          'is the time of all threads of the process. Network: encoders, loss, gradient and update on ready views. '
-          'Device memory is the compiler\'s account of one device: arguments, and temporaries beside them. Model FLOPs '
-          'count the matrix products and convolutions of the network alone, traced (not the compiler\'s estimate), two '
-          'for each multiplication with an addition.')
+METHOD = (
+    'views/s count the views that the trained branch sees, and follow from wall time. After a warm-up, each '
+    'program takes `steps` steps in turn, `rounds` times, and is waited for; median, min and max are over '
+    'rounds. CPU ms is the time of all threads of the process; processes that decode are not in it. Network: '
+    "encoders, loss, gradient, update on ready views. Device memory is the compiler's account of one device: "
+    'arguments, and temporaries beside them. Model FLOPs count the matrix products and convolutions of the '
+    "network alone, traced (not the compiler's estimate), two for each multiplication with an addition.")
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
         run.write_json(Path(values.json), {**result, 'rows': [row._asdict() for row in result['rows']]})
 
 
-def measure(configs: dict[str, ConfigDict], *, steps: int, rounds: int, augmentation: bool = False) -> dict[str, Any]:
+def measure(
+    configs: dict[str, ConfigDict], *, steps: int, rounds: int, augmentation: bool = False,
+) -> dict[str, Any]:
     """{'rows', 'settings', 'machine', 'method'}; see benchmarks.steps and benchmarks.augmentation."""
     from mi_ssl_jax.benchmarks import augmentation as pipelines
     from mi_ssl_jax.benchmarks import machine
@@ -69,7 +72,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     for name, use in (('config', 'A file in configs/.'), ('versus', 'A second one, to compare to.')):
         ml_flags.DEFINE_config_file(name, None, use, flag_values=values)
     flags.DEFINE_integer('steps', 20, 'Steps a round.', lower_bound=1, flag_values=values)
-    flags.DEFINE_integer('rounds', 5, 'Rounds, in which all programs take turns.', lower_bound=1, flag_values=values)
+    flags.DEFINE_integer('rounds', 5, 'Rounds, each program once.', lower_bound=1, flag_values=values)
     flags.DEFINE_string('json', None, 'Write the results here too.', flag_values=values)
     flags.DEFINE_bool('synthetic', False, 'Made-up images in place of the data set.', flag_values=values)
     flags.DEFINE_bool('augmentation', False, "The views against Pillow's, on one core.", flag_values=values)

@@ -1,4 +1,4 @@
-"""Configuration files on the command line: --config=configs/NAME.py --config.lr=0.1, and what to say when they are wrong."""
+"""Configurations on the command line (--config=configs/NAME.py --config.lr=0.1); wrong ones explained."""
 
 import difflib
 import os
@@ -27,10 +27,12 @@ def path(argv: Sequence[str], flag: str = 'config') -> str | None:
     return next((word.partition('=')[2] for word in words(argv) if word.startswith(f'{flag}=')), None)
 
 
-def parse(values: flags.FlagValues, argv: Sequence[str], *, usage: str, files: Sequence[str] = ('config',)) -> None:
-    """Parse the command line into `values`. usage: what --help prints above the flags. files: the flags that name
-    configuration files.
+def parse(
+    values: flags.FlagValues, argv: Sequence[str], *, usage: str, files: Sequence[str] = ('config',),
+) -> None:
+    """Parse the command line into `values`.
 
+    usage: what --help prints above the flags. files: the flags that name configuration files.
     ValueError, in one line, for a file that is missing and for a flag, field or value that is wrong.
     """
     if '--help' in argv:

@@ -1,4 +1,4 @@
-"""The compiled views of a configuration against Pillow's, and crops by matrix products against crops by gathers."""
+"""A configuration's compiled views against Pillow's, and crops by matrix products against gathers."""
 
 import functools
 import os
@@ -17,21 +17,24 @@ from mi_ssl_jax.augment import pipelines, resample, views
 from mi_ssl_jax.benchmarks import peer, programs, timing
 from mi_ssl_jax.benchmarks.table import Row, rate, ratios
 
-COMPILED, PEER, CROPS, GATHERS = 'compiled', 'Pillow and numpy', 'crop and flip, products', 'crop and flip, gathers'
+COMPILED, PEER = 'compiled', 'Pillow and numpy'
+CROPS, GATHERS = 'crop and flip, products', 'crop and flip, gathers'
 
 
-def measure(configs: Mapping[str, ConfigDict], *, steps: int, rounds: int) -> tuple[list[Row], dict[str, Any]]:
-    """(rows, settings): a batch's views, again and again, all programs in alternation. configs: name -> the one.
+def measure(
+    configs: Mapping[str, ConfigDict], *, steps: int, rounds: int,
+) -> tuple[list[Row], dict[str, Any]]:
+    """(rows, settings): a batch's views, again and again, all programs in alternation.
 
-    Pillow's run on one thread; the compiled ones on as many as the process has cores. ValueError for views of anything
-    but images.
+    configs: name -> the one configuration. Pillow's views run on one thread, the compiled ones on as many as
+    the process has cores. ValueError for views of anything but images.
     """
     (name, config), = configs.items()
     pipeline = views.load(config.views.name, **config.views.options)
     own = getattr(pipeline, 'keywords', {})
     if not {'views', 'norm'} <= set(own):
-        raise ValueError(f"views '{config.views.name}' are not made of images by this package's operations: Pillow has "
-                         'no counterpart')
+        raise ValueError(f"views '{config.views.name}' are not made of images by this package's operations: "
+                         'Pillow has no counterpart')
     batch = next(sources.batches(sources.load(config), 'train', config.batch_size)).x
     random = Random(0)
     made = {COMPILED: _compiled(pipeline, batch),
@@ -43,18 +46,20 @@ def measure(configs: Mapping[str, ConfigDict], *, steps: int, rounds: int) -> tu
     rows += ratios(f'{COMPILED} / {PEER}', times[PEER], times[COMPILED], 'times as fast')
     if crops:
         rows += ratios('products / gathers', times[GATHERS], times[CROPS], 'times as fast')
-    settings = {'views': config.views.name, 'size': own['views'][0].size, 'images a batch': len(batch), 'steps': steps,
-                'rounds': rounds, 'threads': f'{len(os.sched_getaffinity(0))} compiled, 1 Pillow'}
+    settings = {'views': config.views.name, 'size': own['views'][0].size, 'images a batch': len(batch),
+                'steps': steps, 'rounds': rounds,
+                'threads': f'{len(os.sched_getaffinity(0))} compiled, 1 Pillow'}
     return rows, {name: settings}
 
 
 def _crops(view: pipelines.View, norm: pipelines.Norm, batch: np.ndarray) -> dict[str, timing.Program]:
-    """Both kinds of crop, where the images are no larger than the view: gathers would need all taps of the filter."""
+    """Both kinds of crop; none where images are larger than the view, which takes more taps."""
     if max(batch.shape[1:3]) > view.size:
         return {}
     functions = {CROPS: functools.partial(pipelines.one, view=crop_alone(view), norm=norm),
                  GATHERS: functools.partial(gathered, view=view, norm=norm)}
-    return {what: _compiled(lambda key, image, one=one: (one(key, image),), batch) for what, one in functions.items()}
+    return {what: _compiled(lambda key, image, one=one: (one(key, image),), batch)
+            for what, one in functions.items()}
 
 
 def crop_alone(view: pipelines.View) -> pipelines.View:
@@ -63,7 +68,7 @@ def crop_alone(view: pipelines.View) -> pipelines.View:
 
 
 def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.Norm) -> Array:
-    """`pipelines.one` of a crop that enlarges, by gathers of rows and then of columns instead of two products."""
+    """`pipelines.one` of a crop that enlarges, by gathers of rows, then of columns, not by products."""
     key_box, _, key_chances = jax.random.split(key, 3)
     flip = jax.random.uniform(key_chances, (5,), jnp.float32)[0] < 0.5
     box = resample.random_box(key_box, *image.shape[:2], scale=view.scale, ratio=(3 / 4, 4 / 3))
@@ -76,7 +81,7 @@ def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.
 
 
 def _taps(start: Array, length: Array, view: pipelines.View, flip: Array | bool) -> tuple[Array, Array]:
-    """The pixels that each output along one axis is made of, and their weights: (size, 2), bicubic (size, 4)."""
+    """Pixels that make each output along one axis, and their weights: (size, 2), bicubic (size, 4)."""
     position = jnp.arange(view.size, dtype=jnp.float32)
     position = jnp.where(flip, view.size - 1 - position, position)
     place = (position + 0.5) * length / view.size - 0.5
@@ -100,4 +105,7 @@ def _compiled(pipeline: Any, batch: np.ndarray) -> timing.Program:
         keys = jax.random.split(jax.random.fold_in(jax.random.PRNGKey(0), number), len(images))
         return number + 1, jax.vmap(pipeline)(keys, images)
 
-    return timing.Program(lambda steps: programs.chain(lambda number: make(number, images), steps), programs.WARM)
+    def run(steps: int) -> None:
+        programs.chain(lambda number: make(number, images), steps)
+
+    return timing.Program(run, programs.WARM)

@@ -1,4 +1,4 @@
-"""What a program costs without being timed: FLOPs by its jaxpr, compilation, memory by the compiler's own account."""
+"""What a program costs beside its time: FLOPs by its jaxpr, compilation, memory by the compiler."""
 
 import math
 import tempfile
@@ -12,8 +12,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from mi_ssl_jax.benchmarks.programs import Trainer
 from mi_ssl_jax.benchmarks.timing import Clock, Times
 
-# Dense peaks of one device in FLOP/s, as NVIDIA's data sheets state them (half of the figures "with sparsity"). float32
-# is the tensor cores' TF32, which is what JAX uses for float32 convolutions and matrix products by default.
+# Dense peaks of one device in FLOP/s, from NVIDIA's data sheets (half of the figures "with sparsity").
+# float32 is the tensor cores' TF32, which JAX uses for float32 convolutions and matrix products by default.
 PEAKS = {
     'NVIDIA H100 80GB HBM3': {'bfloat16': 989e12, 'float32': 494.7e12},
     'NVIDIA H100 PCIe': {'bfloat16': 756e12, 'float32': 378e12},
@@ -29,8 +29,9 @@ def peak(device: jax.Device, dtype: str) -> float | None:
 
 
 class Compilation(NamedTuple):
-    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (the same program again, from the
-    persistent cache). Bytes on one device: arguments (state and data), temporaries.
+    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the cache).
+
+    Bytes on one device: arguments (state and data), temporaries.
     """
 
     trace: Times
@@ -48,8 +49,8 @@ class Compilation(NamedTuple):
 def compilation(make: Any, phase: str, steps: int) -> Compilation:
     """Compile one phase's pass twice into an empty persistent cache.
 
-    make: -> Trainer, a new one each time, so that nothing traced before is used again. steps: of a pass where passes
-    are scans; a host loop's program is one step.
+    make: -> Trainer, a new one each time, so that nothing traced before is used again. steps: of a pass where
+    passes are scans; a host loop's program is one step.
     """
     with empty_cache():
         trace, cold, compiled = _compile(make(), phase, steps)
@@ -67,7 +68,7 @@ def flops(trainer: Trainer, phase: str) -> float:
 def count(jaxpr: Any) -> float:
     """FLOPs of the matrix products and convolutions in a jaxpr: two for each multiplication with an addition.
 
-    Padding counts, zeros between the entries of a dilated array do not, so a convolution's two gradients cost what it
+    Padding counts, zeros between the entries of a dilated array do not: a convolution's gradients cost what it
     costs itself. Loops count as often as they run (a while loop once), a branch as its dearest.
     """
     return sum(_count_one(equation) for equation in jaxpr.eqns)
@@ -87,8 +88,9 @@ def _count_one(equation: Any) -> float:
     inner = [count(own) for own in _jaxprs(parameters)]
     if name == 'cond':
         return max(inner, default=0.0)
-    times = {'scan': parameters.get('length'), 'shard_map': getattr(parameters.get('mesh'), 'size', None)}.get(name, 1)
-    return times * sum(inner)
+    if name == 'scan':
+        return parameters['length'] * sum(inner)
+    return (parameters['mesh'].size if name == 'shard_map' else 1) * sum(inner)
 
 
 def _jaxprs(parameters: dict[str, Any]) -> Iterator[Any]:
@@ -120,7 +122,8 @@ def _compile(trainer: Trainer, phase: str, steps: int) -> tuple[Times, Times, ja
 def empty_cache() -> Iterator[None]:
     """An empty persistent cache that keeps every program; afterwards the one that was there."""
     fields = {'jax_compilation_cache_dir': None, 'jax_enable_compilation_cache': True,
-              'jax_persistent_cache_min_compile_time_secs': 0.0, 'jax_persistent_cache_min_entry_size_bytes': -1}
+              'jax_persistent_cache_min_compile_time_secs': 0.0,
+              'jax_persistent_cache_min_entry_size_bytes': -1}
     before = {name: getattr(jax.config, name) for name in fields}
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -11,7 +11,7 @@ import jaxlib
 
 
 def describe(load_before: float) -> dict[str, Any]:
-    """Processor, cores of this process, devices, versions, and the load of the machine (1 minute), before and after."""
+    """Processor, cores of this process, devices, versions, the machine's load (1 minute) before and after."""
     return {
         'date': date.today().isoformat(),
         'processor': _processor(),
@@ -29,4 +29,5 @@ def _processor() -> str:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.partition(':')[2].strip() for line in lines if line.startswith('model name')), platform.machine())
+    named = (line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
+    return next(named, platform.machine())

@@ -17,9 +17,9 @@ _DISTINCT = 64  # pictures that are drawn; the records repeat them
 
 
 def replace_data(config: ConfigDict, folder: Path) -> ConfigDict:
-    """The configuration on made-up images, which are written into `folder`, of the size that the real ones have.
+    """The configuration on made-up images, a few batches of them, which are written into `folder`.
 
-    PNG of the views' side, or of data.short_side; for streamed data JPEG photographs' size. As many as a few batches.
+    PNG of the views' side or of data.short_side; for streamed data JPEG of a photograph's size.
     ValueError for data that are no RGB images: those prepare themselves.
     """
     known = recipes.IMAGES.get(config.views.options.get('data'))
@@ -27,7 +27,8 @@ def replace_data(config: ConfigDict, folder: Path) -> ConfigDict:
         raise ValueError(f'--synthetic makes RGB images, and {config.data.name} needs none: leave it out')
     side = config.data.short_side or known.size
     height, width = STREAMED if config.data.streamed else (side, side)
-    sizes = {'train': max(4 * config.batch_size, config.data.limit, 1024), 'test': max(config.mi.examples, 64)}
+    sizes = {'train': max(4 * config.batch_size, config.data.limit, 1024),
+             'test': max(config.mi.examples, 64)}
     _write(folder, height, width, sizes, jpeg=config.data.streamed)
     changed = config.copy_and_resolve_references()
     changed.data.name, changed.data.dir = NAME, str(folder)
@@ -47,7 +48,8 @@ def _write(folder: Path, height: int, width: int, sizes: dict[str, int], *, jpeg
                                            'label': tfds.features.ClassLabel(num_classes=CLASSES)})
 
     shards = {split: [lambda count=count: examples(count)] for split, count in sizes.items()}
-    records.write(records.Spec(NAME, '1.0.0', 'Made-up images.', '', '', features, shards, lambda: None), folder)
+    spec = records.Spec(NAME, '1.0.0', 'Made-up images.', '', '', features, shards, lambda: None)
+    records.write(spec, folder)
 
 
 def _picture(random: np.random.RandomState, height: int, width: int, *, jpeg: bool) -> bytes:

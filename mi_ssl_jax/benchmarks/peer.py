@@ -1,4 +1,4 @@
-"""The same views by Pillow and numpy, image by image, as data loaders make them: what the compiled ones are held against.
+"""The same views by Pillow and numpy, image by image, as data loaders make them.
 
 The operations, their order and their random laws are those of torchvision's transforms on PIL images.
 """
@@ -15,9 +15,12 @@ from mi_ssl_jax.augment.pipelines import Norm, View
 _METHODS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
 
 
-def batch(random: Random, images: Sequence[np.ndarray], *, views: Sequence[View], norm: Norm) -> list[np.ndarray]:
+def batch(
+    random: Random, images: Sequence[np.ndarray], *, views: Sequence[View], norm: Norm,
+) -> list[np.ndarray]:
     """The views of uint8 images (H, W, 3): for each view a normalised float32 (N, size, size, 3)."""
-    made = [[one(random, image, view=view, norm=norm) for view in views] for image in map(Image.fromarray, images)]
+    made = [[one(random, image, view=view, norm=norm) for view in views]
+            for image in map(Image.fromarray, images)]
     return [np.stack(column) for column in zip(*made, strict=True)]
 
 

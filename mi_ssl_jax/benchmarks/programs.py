@@ -16,7 +16,7 @@ from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment
 
 Tree = Any
-WARM = 2  # steps: the second one's arguments lie where the first one put them, which can be a program of its own
+WARM = 2  # steps: the second's arguments lie where the first put them, which can be a program of its own
 
 
 class Trainer:
@@ -29,7 +29,8 @@ class Trainer:
 
     def program(self, phase: str, steps: int) -> Program:
         """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in full."""
-        return Program(lambda count: self.run(phase, count), steps if self.experiment.layout.mode == 'scan' else WARM)
+        scans = self.experiment.layout.mode == 'scan'
+        return Program(lambda count: self.run(phase, count), steps if scans else WARM)
 
     def run(self, phase: str, steps: int) -> None:
         """Take `steps` steps of a phase."""
@@ -37,8 +38,8 @@ class Trainer:
         trained, frozen = self.halves(phase)
         for batches, length in self.feed.pieces(phase, steps):
             trained, metrics = self.passes[phase](trained, frozen, self.feed.data, batches, length)
-        self.population = parallel.per_seed(lambda state, new: states.merge(state, own, new), self.population, layout,
-                                            trained)
+        self.population = parallel.per_seed(
+            lambda state, new: states.merge(state, own, new), self.population, layout, trained)
         jax.block_until_ready((trained, metrics))
 
     def halves(self, phase: str) -> tuple[Tree, Tree]:
@@ -53,8 +54,8 @@ class Trainer:
 def network(ready: experiments.Setup) -> Trainer:
     """The step on views that are there already: encoders, loss, gradient, update.
 
-    The views of two batches lie on the device, and steps take them in turn: with one batch a compiler may move the
-    encoding of a frozen branch out of the loop over steps.
+    The views of two batches lie on the device, and steps take them in turn: with one batch a compiler may
+    move the encoding of a frozen branch out of the loop over steps.
     """
     experiment = ready.experiment
     share, y = first_examples(ready, 2 * experiment.batch_size)
@@ -67,7 +68,8 @@ def network(ready: experiments.Setup) -> Trainer:
 
     def views(_, row: jax.Array) -> tuple[jax.Array, ...]:
         ends = np.cumsum([shape.size for shape in shapes])
-        return tuple(row[end - shape.size:end].reshape(shape.shape) for shape, end in zip(shapes, ends, strict=True))
+        return tuple(row[end - shape.size:end].reshape(shape.shape)
+                     for shape, end in zip(shapes, ends, strict=True))
 
     passes = experiment.passes * experiment.steps_per_pass  # progress stays where it is in training
     alone = experiment._replace(views=views, steps_per_pass=2, passes=passes)
@@ -90,8 +92,7 @@ def augmentation(ready: experiments.Setup) -> Program:
 def inputs(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
     """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to it."""
     if isinstance(feed, feeds.Streamed):
-        first = ready.method.phases[0].name
-        return Program(lambda steps: [jax.block_until_ready(batch) for batch, _ in feed.pieces(first, steps)], WARM)
+        return Program(lambda steps: _read(feed, ready.method.phases[0].name, steps), WARM)
     steps_per_pass, count = ready.experiment.steps_per_pass, device_share(ready)
     order = np.random.RandomState(0).permutation(ready.source.size)[:steps_per_pass * count]
     order = jnp.asarray(order.reshape(steps_per_pass, count))
@@ -101,6 +102,11 @@ def inputs(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> P
         return number + 1, step.fetch(data, order, number, steps_per_pass)
 
     return Program(lambda steps: chain(lambda number: gather(number, feed.data, order), steps), WARM)
+
+
+def _read(feed: feeds.Streamed, phase: str, steps: int) -> None:
+    for batch, _ in feed.pieces(phase, steps):
+        jax.block_until_ready(batch)
 
 
 def device_share(ready: experiments.Setup) -> int:
@@ -130,7 +136,7 @@ def _one_device(experiment: Experiment) -> Experiment:
 
 
 def chain(function: Callable[[jax.Array], tuple[jax.Array, Tree]], steps: int) -> None:
-    """Call function(number) -> (number + 1, results) `steps` times: each call needs the one before, so none overlap."""
+    """Call function(number) -> (number + 1, results) `steps` times, each after the one before."""
     number, results = jnp.zeros((), jnp.int32), None
     for _ in range(steps):
         number, results = function(number)

@@ -14,10 +14,11 @@ from mi_ssl_jax.train import state as states
 
 WHOLE, VIEWS, NETWORK, INPUT = 'whole step', 'augmentation alone', 'network alone', 'input alone'
 MB = 1e6
+PAPER_GB = 15, 7  # of SDMI and of all other methods (paper, appendix C.1)
 
 
 class Bench(NamedTuple):
-    """One configuration, ready to be timed. compiled: phase -> costs.Compilation. flops: phase -> FLOPs a step."""
+    """One configuration, ready to be timed. alone: the network. compiled, flops: a phase; FLOPs a step."""
 
     ready: experiments.Setup
     trainer: programs.Trainer
@@ -30,15 +31,17 @@ class Bench(NamedTuple):
         return [phase.name for phase in self.ready.method.phases]
 
 
-def measure(configs: Mapping[str, ConfigDict], *, steps: int, rounds: int) -> tuple[list[Row], dict[str, Any]]:
+def measure(
+    configs: Mapping[str, ConfigDict], *, steps: int, rounds: int,
+) -> tuple[list[Row], dict[str, Any]]:
     """(rows, settings by configuration) for one configuration, or for two that are timed in alternation.
 
     configs: name -> configuration; of two, the second is what the first is compared to. ValueError: see
     experiment.setup; two batch sizes that differ.
     """
     if len({config.batch_size for config in configs.values()}) > 1:
-        raise ValueError('the two configurations differ in batch_size: give both one, by --config.batch_size=N '
-                         '--versus.batch_size=N')
+        raise ValueError('the two configurations differ in batch_size: give both one, by '
+                         '--config.batch_size=N --versus.batch_size=N')
     with contextlib.ExitStack() as stack:
         benches = {name: _prepare(config, steps, stack) for name, config in configs.items()}
         made = {(name, *key): program for name, bench in benches.items()
@@ -101,7 +104,8 @@ def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[
         reached = flops / timing.median(times[WHOLE, phase].wall)
         rows.append(Row('model FLOPs a second', phase, reached / 1e9, 'GFLOP/s'))
         if peak is not None:
-            rows.append(Row("share of the devices' peak", phase, 100 * reached / (peak * len(layout.devices)), '%'))
+            share = reached / (peak * len(layout.devices))
+            rows.append(Row("share of the devices' peak", phase, 100 * share, '%'))
     return rows
 
 
@@ -119,9 +123,12 @@ def _comparison(benches: Mapping[str, Bench], times: Mapping[tuple, timing.Times
     one = timing.scaled(whole[second], 1 / len(other.phases))
     same = timing.scaled(one, len(own.phases))
     memory = [max(compiled.memory for compiled in bench.compiled.values()) for bench in (own, other)]
+    sdmi, others = PAPER_GB
+    paper = [Row(f'the same in the paper, {sdmi} GB / {others} GB', '', sdmi / others, 'times')]
     return [*ratios(f'{first} {mine} / one step of {second}', whole[first], one, 'times'),
             *ratios(f'{first} {mine} / {len(own.phases)} steps of {second}', whole[first], same, 'times'),
-            Row(f'device memory, {first} / {second}', '', memory[0] / memory[1], 'times')]
+            Row(f'device memory, {first} / {second}', '', memory[0] / memory[1], 'times'),
+            *(paper if own.phases == ['e', 'm'] and other.phases != ['e', 'm'] else ())]
 
 
 def _device_peak(ready: experiments.Setup) -> list[Row]:
@@ -134,9 +141,11 @@ def _device_peak(ready: experiments.Setup) -> list[Row]:
 
 def _settings(bench: Bench, steps: int, rounds: int) -> dict[str, Any]:
     ready, config = bench.ready, bench.ready.config
+    kept = 'resident' if ready.source.stream is None else 'streamed'
     return {
-        'network': config.net.name, 'dtype': config.net.dtype, 'batch_size': config.batch_size, 'seeds': config.seeds,
-        'views an example': trained_views(ready, bench.phases[0]), 'mode': ready.layout.mode,
-        'data': f"{ready.source.name}, {'streamed' if ready.source.stream else 'resident'}, {ready.source.size} examples",
+        'network': config.net.name, 'dtype': config.net.dtype, 'batch_size': config.batch_size,
+        'seeds': config.seeds, 'views an example': trained_views(ready, bench.phases[0]),
+        'mode': ready.layout.mode,
+        'data': f'{ready.source.name}, {kept}, {ready.source.size} examples',
         'devices': len(ready.layout.devices), 'steps': steps, 'rounds': rounds,
     }

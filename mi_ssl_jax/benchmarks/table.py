@@ -10,8 +10,10 @@ from mi_ssl_jax.benchmarks.timing import Times
 
 
 class Row(NamedTuple):
-    """One result: median over the rounds with the least and the greatest, or one value. wall, cpu: seconds a step, one
-    entry a round, () for what is not timed. phase: '' where it makes no difference. config: '' where it is about two.
+    """One result: median over the rounds with the least and the greatest, or one value.
+
+    wall, cpu: seconds a step, one entry a round, () for what is not timed. phase: '' where it makes no
+    difference. config: '' where it is about two.
     """
 
     what: str
@@ -28,7 +30,8 @@ class Row(NamedTuple):
 def rate(what: str, phase: str, times: Times, views: int) -> Row:
     """Views a second of wall time. views: a step."""
     wall = np.asarray(times.wall)
-    return Row(what, phase, views / np.median(wall), 'views/s', views / wall.max(), views / wall.min(), *times)
+    median, least, greatest = (views / found for found in (np.median(wall), wall.max(), wall.min()))
+    return Row(what, phase, median, 'views/s', least, greatest, *times)
 
 
 def seconds(what: str, phase: str, times: Times) -> Row:
@@ -37,7 +40,7 @@ def seconds(what: str, phase: str, times: Times) -> Row:
 
 
 def ratios(what: str, slow: Times, fast: Times, unit: str) -> list[Row]:
-    """slow / fast, round by round, of wall and of CPU time: what else the machine does moves the latter less."""
+    """slow / fast, round by round, of wall and of CPU time, which what else the machine does moves less."""
     rows = []
     for clock in Times._fields:
         found = np.divide(getattr(slow, clock), getattr(fast, clock))
@@ -49,12 +52,14 @@ def ratios(what: str, slow: Times, fast: Times, unit: str) -> list[Row]:
 def text(rows: Sequence[Row]) -> str:
     """One block of aligned columns for each configuration; milliseconds a step are medians."""
     width = max(len(row.what) for row in rows) + 2
-    lines = [f'{"":{width}}{"phase":7}{"median":>11}{"min":>11}{"max":>11}  {"unit":14}{"wall ms":>10}{"CPU ms":>10}']
+    titles = ''.join(f'{title:>11}' for title in ('median', 'min', 'max'))
+    lines = [f'{"":{width}}{"phase":7}{titles}  {"unit":14}{"wall ms":>10}{"CPU ms":>10}']
     for config, block in itertools.groupby(rows, key=lambda row: row.config):
         lines += [config] if config else []
         for row in block:
             numbers = ''.join(f'{_short(value):>11}' for value in (row.value, row.least, row.greatest))
-            times = ''.join(f'{_short(1e3 * float(np.median(own))) if own else "":>10}' for own in (row.wall, row.cpu))
+            medians = [1e3 * np.median(own) if own else None for own in (row.wall, row.cpu)]
+            times = ''.join(f'{_short(value):>10}' for value in medians)
             lines.append(f'{row.what:{width}}{row.phase:7}{numbers}  {row.unit:14}{times}'.rstrip())
     return '\n'.join(lines)
 

@@ -1,4 +1,4 @@
-"""Times of several programs, taken in alternation, so that what else the machine does falls on all of them alike."""
+"""Times of several programs, taken in alternation, so that other work of the machine falls on all alike."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Program(NamedTuple):
-    """run(steps): takes that many steps and returns when their results are there. warm: steps before the first timing."""
+    """run(steps): takes steps, returns when their results are there. warm: steps before any timing."""
 
     run: Callable[[int], None]
     warm: int
