@@ -24,7 +24,7 @@ PLAIN = pipelines.View(16, (1.0, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.1), jitter_
 @pytest.fixture(autouse=True, scope='module')
 def quick_compilation():
     """Compiling with all optimisations takes longer than everything these tests compute."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read('jax_disable_most_optimizations')
     jax.config.update('jax_disable_most_optimizations', True)
     yield
     jax.config.update('jax_disable_most_optimizations', before)
