@@ -189,7 +189,7 @@ def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
 
 
 def test_digits_run_in_a_host_loop_and_resume(tmp_path, monkeypatch):
-    config = small('jmi', 'digits', epochs=2, batch_size=64, data={'limit': 256}, seeds=1, log_every=2)
+    config = small('jmi', 'digits', epochs=2, warmup_epochs=0, batch_size=64, data={'limit': 256}, seeds=1, log_every=2)
     run.run(config, tmp_path / 'whole')
     with monkeypatch.context() as patch:
         stop_after(3, patch)
