@@ -15,6 +15,7 @@ from configs import common
 from mi_ssl_jax import bench, sources
 from mi_ssl_jax.augment import pipelines, views
 from mi_ssl_jax.benchmarks import augmentation, costs, made_up, peer, steps, table, timing
+from tests import tiny
 from tests.test_main import command
 
 NORM = pipelines.Norm((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
@@ -24,10 +25,8 @@ PLAIN = pipelines.View(16, (1.0, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.1), jitter_
 @pytest.fixture(autouse=True, scope='module')
 def quick_compilation():
     """Compiling with all optimisations takes longer than everything these tests compute."""
-    before = jax.config.read('jax_disable_most_optimizations')
-    jax.config.update('jax_disable_most_optimizations', True)
-    yield
-    jax.config.update('jax_disable_most_optimizations', before)
+    with tiny.hardly_optimised():
+        yield
 
 
 @pytest.fixture(scope='module')

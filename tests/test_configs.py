@@ -269,7 +269,7 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
     monkeypatch.setattr(run, 'Store', Recording)
     # What is watched takes longest to compile and is the same for all; tests/test_run.py has it.
     monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: {'mi': {'cos_dv': np.zeros(1)}})
-    with tiny.quick_compilation():
+    with tiny.hardly_optimised():
         run.run(small(load(name)), tmp_path)
         ready = experiments.setup(run.read_config(tmp_path))
         population, progress = run.restore(ready, tmp_path)

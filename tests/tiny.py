@@ -186,3 +186,14 @@ def quick_compilation() -> Iterator[None]:
         yield
     finally:
         jax.jit = jit
+
+
+@contextlib.contextmanager
+def hardly_optimised() -> Iterator[None]:
+    """As `quick_compilation`, also where a jitted function is called while another is traced; a little slower."""
+    before = jax.config.read('jax_disable_most_optimizations')
+    jax.config.update('jax_disable_most_optimizations', True)
+    try:
+        yield
+    finally:
+        jax.config.update('jax_disable_most_optimizations', before)
