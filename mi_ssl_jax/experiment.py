@@ -46,12 +46,13 @@ def setup(config: ConfigDict) -> Setup:
     layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
     if config.batch_size % len(layout.devices):
         raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices')
-    parts = _parts(config, layout, jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0])
+    view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
+    parts = _parts(config, layout, view)
     arguments = method_arguments(config)
     steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
 
-    def build(hyper: Mapping[str, Any]) -> api.Method:
+    def build(hyper: Mapping[str, Any], parts: api.Parts = parts) -> api.Method:
         own = {name: hyper[name] for name in ('temperature',) if name in arguments}
         return methods.load(config.method.name, parts, **{**arguments, **own})
 
@@ -67,7 +68,10 @@ def setup(config: ConfigDict) -> Setup:
                             config.epochs, config.period or steps, len(source.class_names) * config.probe.online)
     for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
-    mode = _mode(config.mode, experiment, source)
+    # The mode is chosen by a step of one device, whose networks know of no axis.
+    alone = layout._replace(devices=layout.devices[:1])
+    single = functools.partial(build, parts=_parts(config, alone, view))
+    mode = _mode(config.mode, experiment._replace(build=single, layout=alone), source)
     return Setup(config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
 
@@ -133,13 +137,12 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
         return mode
     if mode != 'auto':
         raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
-    single = experiment._replace(layout=experiment.layout._replace(devices=experiment.layout.devices[:1]))
     phase = experiment.method.phases[0]
 
     def one_step(x: jax.Array) -> tuple:
         state = states.init(0, experiment.hyper[0], experiment, x[0])
         batch = {'x': x, 'y': jnp.zeros(len(x), jnp.int32)}
-        return step.make(single, phase.name)(*states.split(state, experiment.method, phase), (), batch)
+        return step.make(experiment, phase.name)(*states.split(state, experiment.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so here.
     shape = (experiment.batch_size, *source.example.shape)

@@ -167,6 +167,14 @@ def test_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path, damag
     assert (tmp_path / 'metrics.jsonl').read_bytes() == before  # trained again from the checkpoint before, to the bit
 
 
+def test_the_mode_is_chosen_for_several_devices_too():
+    """On one device twice: nothing is placed, only the trial step is traced."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment.parallel, 'choose_devices', lambda count: tuple(experiment.jax.devices()[:1] * 2))
+        assert experiment.setup(small('jmi')).layout.mode == 'scan'
+        assert experiment.setup(small('jmi', 'digits', warmup_epochs=0)).layout.mode == 'loop'
+
+
 def test_another_configuration_is_refused_with_the_differing_fields(tmp_path):
     run.run(small('jmi'), tmp_path)
     with pytest.raises(ValueError, match=r'another configuration: lr \(0.1 there, 0.05 here\)'):
