@@ -38,8 +38,8 @@ def main() -> None:
                          augmentation=values.augmentation)
     print(text(result))
     if values.json:
-        from mi_ssl_jax import run
-        run.write_json(Path(values.json), {**result, 'rows': [row._asdict() for row in result['rows']]})
+        from mi_ssl_jax import rundir
+        rundir.write_json(Path(values.json), {**result, 'rows': [row._asdict() for row in result['rows']]})
 
 
 def measure(

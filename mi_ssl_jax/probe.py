@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mi_ssl_jax import cli, data, parallel, run, sources
+from mi_ssl_jax import cli, data, parallel, run, rundir, sources
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.augment import views
 from mi_ssl_jax.data.source import LABEL_DRAWS
@@ -105,7 +105,7 @@ def text(result: dict[str, Any]) -> str:
 def write(ready: experiments.Setup, population: Tree, workdir: Path) -> dict[str, Any]:
     """Probe, and keep the result as probe.json."""
     result = {'settings': settings(ready), **probe(ready, population)}
-    run.write_json(workdir / 'probe.json', result)
+    rundir.write_json(workdir / 'probe.json', result)
     return result
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser = cli.Parser(prog='python -m mi_ssl_jax.probe', description=__doc__.splitlines()[0])
     parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
     workdir = parser.parse_args().workdir
-    ready = experiments.setup(run.read_config(workdir))
+    ready = experiments.setup(rundir.read_config(workdir))
     population, _ = run.restore(ready, workdir)
     print(text(write(ready, population, workdir)))
 

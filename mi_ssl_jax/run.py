@@ -1,14 +1,8 @@
 """One run in its folder: train or resume, write what was measured, save, and finish with probes, pictures and a report."""
 
 import contextlib
-import fcntl
-import importlib.metadata
-import json
 import os
-import platform
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,16 +13,11 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, sources
+from mi_ssl_jax import parallel, rundir, sources
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Store
-from mi_ssl_jax.train.metrics import Writer, plain
+from mi_ssl_jax.train.metrics import Writer
 from mi_ssl_jax.train.state import State
-
-# Fields that may differ between a run and its resumption: they do not change what a step computes.
-FREE = ('epochs', 'checkpoint', 'data.dir', 'data.workers', 'probe.at_end', 'probe.labels', 'probe.knn_neighbours',
-        'probe.knn_temperature')
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
 
 
 class Interrupted(Exception):
@@ -45,11 +34,11 @@ def run(config: ConfigDict, workdir: Path, *, say: Callable[[str], None] = print
     ValueError: a configuration that cannot work, or a folder of another configuration or in use. train.loop.Diverged: a
     loss that is not finite; the last good checkpoint stays. Interrupted: SIGINT or SIGTERM.
     """
-    with _claim(workdir):
-        _check_same(config, workdir)
+    with rundir.claim(workdir):
+        rundir.check_same(config, workdir)
         ready = experiments.setup(config)
-        write_json(workdir / 'config.json', json.loads(config.to_json()))
-        write_json(workdir / 'environment.json', environment(ready.layout))
+        rundir.write_json(workdir / 'config.json', rundir.resolved(config))
+        rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
         store = Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
         with contextlib.closing(store):
             _train(ready, workdir, store, say)
@@ -63,14 +52,6 @@ def restore(ready: experiments.Setup, workdir: Path, *, say: Callable[[str], Non
     if found is None:
         raise ValueError(f'{workdir} holds no checkpoint: train it first with python -m mi_ssl_jax.main')
     return experiments.from_stacked(found[1], ready.layout), found[2]
-
-
-def read_config(workdir: Path) -> ConfigDict:
-    """The configuration of a run. ValueError when the folder holds none."""
-    try:
-        return ConfigDict(json.loads((workdir / 'config.json').read_text()), type_safe=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{workdir} is not the folder of a run: {error}') from error
 
 
 def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[[str], None]) -> None:
@@ -153,59 +134,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _claim(workdir: Path) -> Iterator[None]:
-    """Make the folder and hold it: a second process in it is refused."""
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        file = open(workdir / '.lock', 'w')
-    except OSError as error:
-        raise ValueError(f'cannot write to workdir {workdir}: {error.strerror}; choose another with --workdir') from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ValueError(f'workdir {workdir} is in use by another process; choose another with --workdir') from error
-        yield
-
-
-def _check_same(config: ConfigDict, workdir: Path) -> None:
-    if not (workdir / 'config.json').exists():
-        return
-    here, there = _flat(json.loads(config.to_json())), _flat(json.loads((workdir / 'config.json').read_text()))
-    names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
-                   and not any(name == free or name.startswith(f'{free}.') for free in FREE))
-    if names:
-        listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
-        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir')
-
-
-def _flat(tree: dict, prefix: str = '') -> dict:
-    found = {}
-    for key, value in tree.items():
-        found.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
-    return found
-
-
-def environment(layout: parallel.Layout) -> dict:
-    """Versions, device, mode and git commit: what a number depends on beside its configuration."""
-    folder = Path(__file__).parent
-    git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=folder, capture_output=True, text=True, check=False)
-    return {
-        'python': platform.python_version(),
-        'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
-        'devices': [device.device_kind for device in layout.devices],
-        'platform': jax.default_backend(),
-        'mode': layout.mode,
-        'commit': git.stdout.strip() if git.returncode == 0 else 'unknown',
-        'argv': sys.argv,
-    }
-
-
-def write_json(path: Path, value) -> None:
-    """Write a JSON file whole or not at all."""
-    scratch = path.with_suffix('.tmp')
-    scratch.write_text(json.dumps(plain(value), indent=1) + '\n')
-    scratch.replace(path)

@@ -14,7 +14,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import images
-from mi_ssl_jax import data, methods, run
+from mi_ssl_jax import data, methods, run, rundir
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.augment import views
 from mi_ssl_jax.train.checkpoint import Store
@@ -271,7 +271,7 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: {'mi': {'cos_dv': np.zeros(1)}})
     with tiny.hardly_optimised():
         run.run(small(load(name)), tmp_path)
-        ready = experiments.setup(run.read_config(tmp_path))
+        ready = experiments.setup(rundir.read_config(tmp_path))
         population, progress = run.restore(ready, tmp_path)
     restored = experiments.stacked(population, ready.layout)
     assert progress['epoch'] == 1 and {int(count[0]) for count in restored.steps.values()} == {2}

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-from mi_ssl_jax import experiment, run
+from mi_ssl_jax import experiment, run, rundir
 from mi_ssl_jax.train import loop
 
 
@@ -31,7 +31,7 @@ def small(name='sdmi', on='gaussian', **changes):
 
 def files(workdir):
     """What must not depend on interruptions: the metrics to the byte, the final state to the bit."""
-    ready = experiment.setup(run.read_config(workdir))
+    ready = experiment.setup(rundir.read_config(workdir))
     population, _ = run.restore(ready, workdir)
     return (workdir / 'metrics.jsonl').read_bytes(), experiment.stacked(population, ready.layout)
 
@@ -182,7 +182,7 @@ def test_another_configuration_is_refused_with_the_differing_fields(tmp_path):
 
 
 def test_a_second_process_in_the_folder_is_refused(tmp_path):
-    with run._claim(tmp_path), pytest.raises(ValueError, match='in use by another process'):
+    with rundir.claim(tmp_path), pytest.raises(ValueError, match='in use by another process'):
         run.run(small('jmi'), tmp_path)
 
 

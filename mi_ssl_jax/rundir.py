@@ -1,0 +1,96 @@
+"""A run's folder: who holds it, whose configuration it is of, and the small files that describe the run."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+from ml_collections import ConfigDict
+
+from mi_ssl_jax import parallel
+from mi_ssl_jax.train.metrics import plain
+
+# Fields that may differ between a run and its resumption: they do not change what a step computes.
+FREE = ('epochs', 'checkpoint', 'data.dir', 'data.workers', 'probe.at_end', 'probe.labels', 'probe.knn_neighbours',
+        'probe.knn_temperature')
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
+
+
+@contextlib.contextmanager
+def claim(workdir: Path) -> Iterator[None]:
+    """Make the folder and hold it: a second process in it is refused."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = open(workdir / '.lock', 'w')
+    except OSError as error:
+        raise ValueError(f'cannot write to workdir {workdir}: {error.strerror}; choose another with --workdir') from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f'workdir {workdir} is in use by another process; choose another with --workdir') from error
+        yield
+
+
+def check_same(config: ConfigDict, workdir: Path) -> None:
+    """ValueError, with the fields that differ, when the folder holds a run of another configuration."""
+    if not (workdir / 'config.json').exists():
+        return
+    here, there = _flat(resolved(config)), _flat(resolved(read_config(workdir)))
+    names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
+                   and not any(name == free or name.startswith(f'{free}.') for free in FREE))
+    if names:
+        listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
+        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir')
+
+
+def resolved(config: ConfigDict) -> dict:
+    """The configuration as plain JSON values."""
+    return json.loads(config.to_json())
+
+
+def _flat(tree: dict, prefix: str = '') -> dict:
+    found = {}
+    for key, value in tree.items():
+        found.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
+    return found
+
+
+def environment(layout: parallel.Layout) -> dict:
+    """Versions, device, mode and git commit: what a number depends on beside its configuration."""
+    folder = Path(__file__).parent
+    git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=folder, capture_output=True, text=True, check=False)
+    return {
+        'python': platform.python_version(),
+        'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'devices': [device.device_kind for device in layout.devices],
+        'platform': jax.default_backend(),
+        'mode': layout.mode,
+        'commit': git.stdout.strip() if git.returncode == 0 else 'unknown',
+        'argv': sys.argv,
+    }
+
+
+def write_json(path: Path, value) -> None:
+    """Write a JSON file whole or not at all."""
+    scratch = path.with_suffix('.tmp')
+    with open(scratch, 'w') as file:
+        file.write(json.dumps(plain(value), indent=1) + '\n')
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The configuration of a run. ValueError when the folder holds none."""
+    try:
+        return ConfigDict(json.loads((workdir / 'config.json').read_text()), type_safe=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{workdir} is not the folder of a run: config.json: {error}') from error
