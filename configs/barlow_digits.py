@@ -7,7 +7,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'barlow',
-        redundancy_weight=0.005,
-    )
+    return digits.base('barlow')

@@ -7,8 +7,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'byol',
-        momentum=0.99,
-        momentum_schedule='cosine',
-    )
+    return digits.base('byol', momentum=0.99, momentum_schedule='cosine')

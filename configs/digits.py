@@ -5,11 +5,11 @@ A small convolutional encoder, a minute or less on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, methods
 
 
-def base(name: str, **arguments) -> ConfigDict:
-    """SGD with momentum, cosine, linear probe and kNN at the end."""
+def base(name: str, **changes) -> ConfigDict:
+    """SGD with momentum, cosine, linear probe and kNN at the end. changes: of the arguments."""
     config = common.base()
     config.data.name = 'digits'
     config.views.name = 'digits'
@@ -23,5 +23,5 @@ def base(name: str, **arguments) -> ConfigDict:
     config.net.predictor = (64,)
     config.mi.every = 10
     config.probe.at_end = True
-    config.method = common.method(name, **arguments)
+    config.method = common.method(name, **{**methods.arguments(name), **changes})
     return config

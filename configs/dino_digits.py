@@ -13,20 +13,8 @@ from configs import digits
 
 def get_config():
     config = digits.base(
-        'dino',
-        prototypes=256,
-        momentum=0.99,
-        momentum_schedule='cosine',
-        student_temperature=0.1,
-        teacher_temperature=0.02,
-        first_teacher_temperature=0.02,
-        teacher_warmup_epochs=0,
-        centre_momentum=0.9,
-        head_norm=True,
-        frozen_epochs=1,
-        clip=3.0,
-        final_weight_decay=0.4,
-    )
+        'dino', prototypes=256, momentum=0.99, teacher_temperature=0.02, first_teacher_temperature=0.02,
+        teacher_warmup_epochs=0)
     config.optimizer.name = 'adamw'
     config.lr = 2e-3
     config.weight_decay = 0.04

@@ -27,25 +27,12 @@ Worth overriding:
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, methods
 
-VIEWS = {'sdmi': 'simclr', 'jmi': 'simclr'}  # of the other methods: their own
-
-
-def arguments(name: str) -> dict:
-    """A method's arguments: the paper's, or its source's where the paper says nothing."""
-    bound = {'temperature': 0.1, 'block_size': common.optional_int()}
-    ema = {'momentum': 0.996, 'momentum_schedule': 'constant'}
-    return {
-        'sdmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0, 'predictor': False},
-        'simsiam': {**bound, 'objective': 'cosine', 'predictor': True},
-        'byol': ema,
-        'mocov3': {**bound, **ema, 'objective': 'infonce', 'predictor': True},
-        'jmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0},
-        'simclr': {**bound, 'objective': 'nt_xent'},
-        'barlow': {'redundancy_weight': 0.005},
-        'vicreg': {'invariance_weight': 25.0, 'variance_weight': 25.0, 'covariance_weight': 1.0, 'eps': 1e-4},
-    }[name]
+# Of the other methods: their own. TiCo's source has BYOL's, MEC's MoCo-v3's; MMI's are not public: ours.
+VIEWS = {'sdmi': 'simclr', 'jmi': 'simclr', 'tico': 'byol', 'mec': 'mocov3', 'mmi': 'byol'}
+# Methods whose code leaves the last scale of a residual block at 1 in a ResNet-18.
+PLAIN_RESIDUAL = ('byol', 'dino', 'swav', 'mocov1', 'mocov2', 'wmse')
 
 
 def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:
@@ -56,10 +43,10 @@ def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:
     config.views.name = VIEWS.get(name, name)
     config.views.options = ConfigDict({'data': data, 'size': size})
     config.net.predictor = (256,)
-    config.net.options.resnet18 = ConfigDict({'stem': stem, 'zero_init_residual': name != 'byol'})
+    config.net.options.resnet18 = ConfigDict({'stem': stem, 'zero_init_residual': name not in PLAIN_RESIDUAL})
     config.net.options.resnet50 = ConfigDict({'stem': stem, 'zero_init_residual': True})
     config.net.options.conv4 = ConfigDict({'width': 16})
-    config.method = common.method(name, **arguments(name))
+    config.method = common.method(name, **methods.arguments(name))
     config.mi.every = 10
     config.mi.batch_size = 500
     config.probe.at_end = True
@@ -90,13 +77,19 @@ def tiny_imagenet(name: str) -> ConfigDict:
 
 
 def imagenet100(name: str) -> ConfigDict:
-    """Table 6, ImageNet-100; decoded while training, to squares of 256 px."""
-    config = base(name, 'imagenet100', size=224, stem='imagenet')
+    """Table 6, ImageNet-100."""
+    config = imagenet(name, 'imagenet100')
+    config.batch_size = 64 if name == 'sdmi' else 256  # SDMI holds two encoders (note to Table 6)
+    config.epochs = 800
+    return config
+
+
+def imagenet(name: str, data: str) -> ConfigDict:
+    """What both ImageNets share, decoded while training to squares of 256 px. data: as in mi_ssl_jax.data."""
+    config = base(name, data, size=224, stem='imagenet')
     config.data.streamed = True
     config.data.canvas = 256
     config.data.workers = 8
-    config.batch_size = 64 if name == 'sdmi' else 256  # SDMI holds two encoders (note to Table 6)
-    config.epochs = 800
     config.warmup_epochs = 10
     config.lr = 0.05
     config.weight_decay = 1e-4

@@ -7,11 +7,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'mec',
-        momentum=0.99,
-        momentum_schedule='cosine',
-        distortion=64.0,
-        order=4,
-        warmup_epochs=10.0,
-    )
+    return digits.base('mec', momentum=0.99)

@@ -7,10 +7,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'mocov1',
-        temperature=0.1,
-        queue_size=1024,
-        momentum=0.99,
-        momentum_schedule='constant',
-    )
+    return digits.base('mocov1', queue_size=1024)

@@ -3,16 +3,8 @@
 python -m mi_ssl_jax.main --config=configs/mocov3_digits.py
 """
 
-from configs import common, digits
+from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'mocov3',
-        temperature=0.1,
-        momentum=0.99,
-        momentum_schedule='cosine',
-        predictor=True,
-        objective='infonce',
-        block_size=common.optional_int(),
-    )
+    return digits.base('mocov3', momentum=0.99, momentum_schedule='cosine')

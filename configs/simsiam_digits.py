@@ -3,14 +3,8 @@
 python -m mi_ssl_jax.main --config=configs/simsiam_digits.py
 """
 
-from configs import common, digits
+from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'simsiam',
-        predictor=True,
-        objective='cosine',
-        temperature=0.1,
-        block_size=common.optional_int(),
-    )
+    return digits.base('simsiam')

@@ -6,22 +6,11 @@ tenth of its 3000 for ImageNet. The queue is the multiple of the batch next to i
 python -m mi_ssl_jax.main --config=configs/swav_cifar10.py
 """
 
-from configs import common, images
+from configs import images
 
 
 def get_config():
-    config = images.cifar('byol', 'cifar10')  # the network and what its run shares with the others
-    config.views.name = 'swav'
-    config.method = common.method(
-        'swav',
-        prototypes=300,
-        queue_size=3584,
-        queue_epoch=15,
-        temperature=0.1,
-        epsilon=0.05,
-        iterations=3,
-        frozen_epochs=1,
-    )
+    config = images.cifar('swav', 'cifar10')
     config.optimizer.name = 'lars'
     config.warmup_epochs = 10
     config.lr = 0.6

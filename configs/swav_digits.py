@@ -11,13 +11,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'swav',
-        prototypes=128,
-        queue_size=1024,
-        queue_epoch=15,
-        temperature=0.1,
-        epsilon=0.01,
-        iterations=3,
-        frozen_epochs=1,
-    )
+    return digits.base('swav', prototypes=128, queue_size=1024, epsilon=0.01)

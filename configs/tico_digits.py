@@ -7,10 +7,4 @@ from configs import digits
 
 
 def get_config():
-    return digits.base(
-        'tico',
-        momentum=0.99,
-        momentum_schedule='cosine',
-        decay=0.9,
-        weight=8.0,
-    )
+    return digits.base('tico')

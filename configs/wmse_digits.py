@@ -7,11 +7,6 @@ from configs import digits
 
 
 def get_config():
-    config = digits.base(
-        'wmse',
-        slice_size=128,
-        iterations=1,
-        eps=0.0,
-    )
+    config = digits.base('wmse')
     config.net.projector = (128, 32)  # a slice is four times its embeddings' dimension
     return config
