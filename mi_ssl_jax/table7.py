@@ -13,14 +13,14 @@ _OBJECTIVE = {'explicit': 'explicit MI', 'surrogate': 'MI surrogate'}
 
 
 def rows() -> list[dict[str, str]]:
-    """One row a method: the table's three columns, and which of the four structural devices it has."""
+    """One row a method and structure: the table's three columns, and which of the four structural devices it has."""
     parts = api.Parts(nets.load('mlp'), (8, 3), (8,), 3)
     table = []
-    for name in methods.names():
+    for label, (name, arguments) in methods.structures().items():
         required = [key for key, p in methods.options(name).items() if p.default is inspect.Parameter.empty]
-        method = methods.load(name, parts, **{key: _EXAMPLES[key] for key in required})
+        method = methods.load(name, parts, **{key: _EXAMPLES[key] for key in required}, **arguments)
         devices = {key: 'yes' if has else '-' for key, has in api.structure(method).items()}
-        table.append({'method': name, 'update': _UPDATE[method.update], 'objective': _OBJECTIVE[method.objective],
+        table.append({'method': label, 'update': _UPDATE[method.update], 'objective': _OBJECTIVE[method.objective],
                       'paradigm': method.paradigm.upper(), **devices})
     return table
 

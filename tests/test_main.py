@@ -73,5 +73,7 @@ def test_list_prints_table_7_as_the_paper_has_it():
     paper = {'byol': em, 'simsiam': em, 'mocov3': ('EM', 'explicit MI', 'SDMI'),
              'simclr': ('Joint', 'explicit MI', 'JMI'), 'barlow': joint, 'vicreg': joint}
     assert {name: rows[name] for name in paper} == paper
+    assert rows['mmi'] == ('Joint', 'explicit MI', 'JMI')
+    assert rows['mmi, momentum_encoder=True'] == ('EM', 'explicit MI', 'SDMI')
     text = table7.text()
     assert all(name in text for name in rows) and 'stop_gradient' in text

@@ -73,7 +73,7 @@ def two_logical_devices(name, make=step.make):
     return rows
 
 
-@pytest.mark.parametrize('name', methods.names())
+@pytest.mark.parametrize('name', methods.structures())
 def test_two_devices_equal_one(name, on_one_device):
     """Parameters, batch statistics, optimiser state and the method's own, after every pass."""
     for two, one in zip(two_logical_devices(name), on_one_device(name), strict=True):

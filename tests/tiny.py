@@ -47,13 +47,15 @@ def method(name: str, **changes) -> api.Method:
 
 def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
                hyper: tuple[dict[str, float], ...] = HYPER) -> state.Experiment:
-    """A method with momentum SGD and a cosine schedule; it is handed the hyperparameters that it takes."""
+    """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is handed the
+    hyperparameters that it takes."""
+    name, changes = methods.structures().get(name, (name, {}))
     networks = parts(dtype=dtype, axis_name=layout.axis)
     schedule = optim.warmup_cosine(warmup_steps=0, total_steps=STEPS * PASSES)
 
     def build(hyper):
         own = {key: value for key, value in hyper.items() if key in methods.options(name)}
-        return methods.load(name, networks, **arguments(name) | own)
+        return methods.load(name, networks, **arguments(name) | own | changes)
 
     def optimiser(hyper, phase):
         return optim.make('sgd', lr=hyper['lr'], weight_decay=hyper['weight_decay'], momentum=0.9,

@@ -4,8 +4,11 @@ import difflib
 import functools
 import importlib
 import inspect
+import itertools
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 from mi_ssl_jax.methods import api
 
@@ -13,12 +16,28 @@ from mi_ssl_jax.methods import api
 @functools.cache
 def builders() -> dict[str, Callable[..., api.Method]]:
     """Name -> build function; a module with VARIANTS (name -> build function) has several methods."""
+    return {name: build for _, own in _modules() for name, build in own.items()}
+
+
+@functools.cache
+def structures() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Label -> (method, arguments): every method by default, then with the arguments that its module's STRUCTURES
+    lists because they give it other branches or phases ('mmi, momentum_encoder=True').
+    """
     found = {}
+    for module, own in _modules():
+        for name, arguments in itertools.product(own, ({}, *getattr(module, 'STRUCTURES', ()))):
+            label = ', '.join([name, *(f'{key}={value}' for key, value in arguments.items())])
+            found[label] = name, arguments
+    return dict(sorted(found.items()))
+
+
+def _modules() -> Iterator[tuple[ModuleType, dict[str, Callable[..., api.Method]]]]:
+    """Every module here with a `build`, and its methods."""
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f'{__name__}.{entry.name}')
         if hasattr(module, 'build'):
-            found.update(getattr(module, 'VARIANTS', {entry.name: module.build}))
-    return found
+            yield module, getattr(module, 'VARIANTS', {entry.name: module.build})
 
 
 def names() -> list[str]:

@@ -22,6 +22,8 @@ from mi_ssl_jax.core import bounds, linalg, moments
 from mi_ssl_jax.methods import api, mec
 
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
+# With a momentum encoder it is another method: listed and tested beside the one without.
+STRUCTURES = ({'momentum_encoder': True},)
 POWER_ITERATIONS = 4  # a step; each starts where the last step's ended
 
 

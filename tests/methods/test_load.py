@@ -154,3 +154,13 @@ def test_ema_coefficients():
     half = 0.5 ** 0.5
     expected = 1 - 0.1 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
     np.testing.assert_allclose(api.momentum(0.9, 'cosine')(progress), expected, rtol=1e-6)
+
+
+def test_structures_list_every_method_and_what_modules_add_to_it():
+    found = methods.structures()
+    assert set(methods.names()) < set(found)
+    assert all(found[name] == (name, {}) for name in methods.names())
+    assert found['mmi, momentum_encoder=True'] == ('mmi', {'momentum_encoder': True})
+    for name, arguments in found.values():  # each one differs from its method by default in what it is made of
+        made = [tiny.method(name, **changes) for changes in ({}, arguments)]
+        assert not arguments or made[0].branches.keys() != made[1].branches.keys()

@@ -54,7 +54,7 @@ class Trained:
         return tiny.snapshot(self.runs['loop'][phase.name](trained, frozen, data, order, 1))
 
 
-@pytest.fixture(scope='module', params=methods.names())
+@pytest.fixture(scope='module', params=methods.structures())
 def trained(request):
     return Trained(request.param)
 
