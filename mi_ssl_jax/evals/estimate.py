@@ -1,0 +1,178 @@
+"""Mutual information between two arrays of samples, by a learned critic or by second moments, in nats."""
+
+import math
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from mi_ssl_jax.core import moments
+from mi_ssl_jax.evals import fitting, variational
+
+GAUSSIAN = 'gaussian_mi'
+CONFIDENCE = 0.95
+STEPS, LEARNING_RATE = 2000, 1e-3
+# Pairs cost a concatenated critic a network's pass each, the others a dot product.
+BATCH_SIZES = {'concatenated': 64}
+TOGETHER = {'concatenated': 512}
+BATCH_SIZE, MOST_TOGETHER = 128, 2048
+NEAR_CEILING = 0.9
+
+
+class Estimate(NamedTuple):
+    """An estimate of mutual information, in nats.
+
+    mi: mean of the fits. standard_error: of that mean. interval: 95 %, by Student's t over the fits. fits: one value a
+    fit, each on examples its critic has not seen. kind: 'lower', 'upper' or 'neither' (no bound). ceiling: above which
+    the estimator cannot go, or None. notes: its known limits and what to mind here.
+    """
+
+    mi: float
+    standard_error: float
+    interval: tuple[float, float]
+    fits: tuple[float, ...]
+    bound: str
+    critic: str | None
+    kind: str
+    ceiling: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def upper(self) -> bool:
+        """Whether this is an upper bound."""
+        return self.kind == 'upper'
+
+    @property
+    def at_ceiling(self) -> bool:
+        """Whether the estimate is within 10 % of the ceiling: the truth may lie anywhere above."""
+        return self.ceiling is not None and self.mi > NEAR_CEILING * self.ceiling
+
+
+def bounds() -> list[str]:
+    """The estimators that `estimate_mi` knows."""
+    return [*variational.names(), GAUSSIAN]
+
+
+def critics_of(bound: str) -> list[str]:
+    """The critics that an estimator can be used with, its default first; none for second moments."""
+    return [] if bound == GAUSSIAN else variational.critics_of(bound)
+
+
+def estimate_mi(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | None = None, key: chex.PRNGKey,
+                fits: int = 5, steps: int = STEPS, batch_size: int | None = None, held_out: float = 0.2) -> Estimate:
+    """I(x; y) from samples x (N, Dx), y (N, Dy), row i of both belonging together.
+
+    Each fit starts a critic afresh, trains it on one part, stops early on a second and reports the bound on a third
+    that neither has touched. The fits' third parts are spread evenly over the samples (with fits * held_out <= 1 they
+    do not overlap). The same shapes and settings are compiled once.
+
+    'gaussian_mi' learns nothing: the fits are jackknife values, each from all samples and from all but one part, which
+    takes away the bias of order 1 / N. For jointly Gaussian samples only; exact under invertible linear maps.
+
+    Args:
+        bound: one of `bounds()`. critic: one of `critics_of(bound)`; None for the first of them.
+        fits: at least 2. steps: of Adam, the learning rate falling from 1e-3 to 0 by a cosine.
+        batch_size: of training; None for 128, or 64 with the concatenated critic.
+        held_out: share of the samples in the second part, and in the third.
+
+    Raises:
+        ValueError: arrays of other shapes, not finite, with a constant column or too few rows; unknown names.
+    """
+    critic = _named(bound, critic)
+    x, y = check(x, 'x'), check(y, 'y')
+    if len(x) != len(y):
+        raise ValueError(f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the other')
+    if fits < 2 or steps < 1 or not 0 < held_out < 0.5:
+        raise ValueError(f'fits={fits}, steps={steps}, held_out={held_out}: use at least 2 fits (for an interval), '
+                         'at least 1 step and a share between 0 and 0.5')
+    if bound == GAUSSIAN:
+        return _gaussian(x, y, key, fits)
+    plan = _plan(len(x), bound, critic, fits, steps, batch_size, held_out)
+    for_order, for_fits = jax.random.split(key)
+    order = jax.random.permutation(for_order, len(x))
+    orders = jnp.stack([jnp.roll(order, -(len(x) * i // fits)) for i in range(fits)])
+    values = fitting.compile_fits(plan)(jax.random.split(for_fits, fits), orders, x, y)
+    kind, limit = variational.kind_and_limit(bound)
+    ceiling = math.log(_group(plan)) if bound == 'infonce' else None
+    return _summary(np.asarray(values), bound, critic, kind, ceiling, [limit])
+
+
+def check(x: np.ndarray, name: str) -> np.ndarray:
+    """Samples (N, D) as float32, each column with mean 0 and standard deviation 1. ValueError in one line."""
+    x = np.asarray(x)
+    if x.dtype.kind not in 'fiub':
+        raise ValueError(f'{name} holds {x.dtype}, not real numbers')
+    if x.ndim != 2:
+        hint = ': reshape it to (N, 1)' if x.ndim == 1 else ': one row a sample, one column a dimension'
+        raise ValueError(f'{name} has shape {x.shape}, but samples are (N, D){hint}')
+    if 0 in x.shape:
+        raise ValueError(f'{name} has shape {x.shape}: there is nothing to estimate from')
+    x = x.astype(np.float64)
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(f'{name} is not finite in row {row}, column {column}: remove such rows from x and y')
+    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
+    if constant.size:
+        raise ValueError(f'{name} is constant in column {", ".join(map(str, constant[:5]))}'
+                         f'{" and others" if constant.size > 5 else ""}: remove what carries no information')
+    x = x - x.mean(axis=0)
+    return (x / x.std(axis=0)).astype(np.float32)
+
+
+def _named(bound: str, critic: str | None) -> str | None:
+    if bound not in bounds():
+        extra = ' (not in nats; js_nwj and smile train by it)' if bound == 'jsd' else ''
+        raise ValueError(f"unknown bound '{bound}'{extra}: use one of {', '.join(bounds())}")
+    known = critics_of(bound)
+    if critic is None:
+        return known[0] if known else None
+    if critic not in known:
+        raise ValueError(f"bound '{bound}' cannot be learned with critic '{critic}': "
+                         + (f'use one of {", ".join(known)}' if known else 'it takes none'))
+    return critic
+
+
+def _plan(n: int, bound: str, critic: str, fits: int, steps: int, batch_size: int | None,
+          held_out: float) -> fitting.Plan:
+    batch_size = BATCH_SIZES.get(critic, BATCH_SIZE) if batch_size is None else batch_size
+    part = round(n * held_out)
+    if batch_size < 2 or n - 2 * part < batch_size or part < 10:
+        least = math.ceil(max(batch_size / (1 - 2 * held_out), 10 / held_out)) + 2
+        raise ValueError(f'{n} samples leave {n - 2 * part} to train on and {part} each to stop and to report by; '
+                         f'batch_size={batch_size} needs at least {least} samples: give more, or a batch_size from 2')
+    return fitting.Plan(bound, critic, fits, steps, batch_size, LEARNING_RATE, part,
+                        TOGETHER.get(critic, MOST_TOGETHER))
+
+
+def _group(plan: fitting.Plan) -> int:
+    """How many examples of the test part are scored together."""
+    return plan.part // -(-plan.part // plan.together)
+
+
+def _gaussian(x: np.ndarray, y: np.ndarray, key: chex.PRNGKey, fits: int) -> Estimate:
+    left = len(x) - -(-len(x) // fits)
+    if left <= x.shape[1] + y.shape[1]:
+        raise ValueError(f'{left} samples in {x.shape[1]} + {y.shape[1]} dimensions have a singular covariance: '
+                         'give more samples or fewer columns')
+    parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
+    whole = float(moments.gaussian_mi(x, y, eps=0.0))
+    rest = [float(moments.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0)) for part in parts]
+    values = fits * whole - (fits - 1) * np.array(rest)
+    return _summary(values, GAUSSIAN, None, 'neither', None, ['second moments only: exact for Gaussian samples'])
+
+
+def _summary(values: np.ndarray, bound: str, critic: str | None, kind: str, ceiling: float | None,
+             notes: list[str]) -> Estimate:
+    values = values.astype(np.float64)
+    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
+    found = Estimate(float(mean), float(error), (float(mean - half), float(mean + half)), tuple(map(float, values)),
+                     bound, critic, kind, ceiling, ())
+    if not np.isfinite(values).all():
+        notes = [*notes, f'{np.sum(~np.isfinite(values))} of {len(values)} fits are not finite']
+    if found.at_ceiling:
+        notes = [*notes, f'near its ceiling of {ceiling:.2f} nats: the truth may lie anywhere above']
+    return found._replace(notes=tuple(notes))
