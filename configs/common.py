@@ -31,6 +31,7 @@ def base() -> ConfigDict:
     config.data.streamed = False  # read each batch while training instead of holding the data set in memory
     config.data.canvas = 0  # px; streamed images are cut to squares of this side
     config.data.workers = 0  # processes that decode streamed images; 0 = threads of this one
+    config.data.options = ConfigDict()  # of generated data, their own arguments
     config.data.limit = 0  # train on this many examples, evenly picked in the data set's order; 0 = all
 
     config.views = ConfigDict()

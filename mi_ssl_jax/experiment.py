@@ -41,11 +41,12 @@ class Setup(NamedTuple):
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot work."""
     source = sources.load(config)
-    _check_numbers(config, source.size)
+    _check_numbers(config, source)
     pipeline = views.load(config.views.name, **config.views.options)
     layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
     if config.batch_size % len(layout.devices):
-        raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices')
+        why = f': {source.name} is one graph, which devices cannot share; set devices=1' if source.rows > 1 else ''
+        raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices{why}')
     view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
     parts = _parts(config, layout, view)
     arguments = method_arguments(config)
@@ -115,7 +116,7 @@ def measure(ready: Setup):
                       batch_size=config.mi.batch_size)
 
 
-def _parts(config: ConfigDict, layout: parallel.Layout, view: jax.ShapeDtypeStruct) -> api.Parts:
+def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts:
     if config.net.dtype not in ('float32', 'bfloat16'):
         raise ValueError(f"net.dtype='{config.net.dtype}': use 'float32' or 'bfloat16'")
     dtype = jnp.dtype(config.net.dtype)
@@ -126,10 +127,14 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: jax.ShapeDtypeStru
     return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, layout.axis)
 
 
-def _width(backbone, view: jax.ShapeDtypeStruct) -> int:
-    x = jax.ShapeDtypeStruct((2, *view.shape), view.dtype)
+def _width(backbone, view: Tree) -> int:
+    x = _batch_of(2, view)
     features, _ = jax.eval_shape(lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x)
     return features.shape[-1]
+
+
+def _batch_of(size: int, example: Tree) -> Tree:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), example)
 
 
 def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
@@ -139,29 +144,28 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
         raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
     phase = experiment.method.phases[0]
 
-    def one_step(x: jax.Array) -> tuple:
-        state = states.init(0, experiment.hyper[0], experiment, x[0])
-        batch = {'x': x, 'y': jnp.zeros(len(x), jnp.int32)}
+    def one_step(x: Tree) -> tuple:
+        state = states.init(0, experiment.hyper[0], experiment, sources.pick(x, 0))
+        batch = {'x': x, 'y': jnp.zeros((experiment.batch_size, source.rows), jnp.int32)}
         return step.make(experiment, phase.name)(*states.split(state, experiment.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so here.
-    shape = (experiment.batch_size, *source.example.shape)
-    return parallel.choose_mode(one_step, jax.ShapeDtypeStruct(shape, source.example.dtype))
+    return parallel.choose_mode(one_step, _batch_of(experiment.batch_size, source.example))
 
 
-def _check_numbers(config: ConfigDict, size: int) -> None:
-    least = {'seeds': 1, 'epochs': 1, 'batch_size': 2, 'log_every': 1, 'period': 0, 'devices': 0, 'warmup_epochs': 0,
-             'lr': 0.0, 'weight_decay': 0.0}
+def _check_numbers(config: ConfigDict, source: sources.Source) -> None:
+    least = {'seeds': 1, 'epochs': 1, 'batch_size': 2 if source.rows == 1 else 1, 'log_every': 1, 'period': 0,
+             'devices': 0, 'warmup_epochs': 0, 'lr': 0.0, 'weight_decay': 0.0}
     for name, bound in least.items():
         if not config[name] >= bound:
             why = ': a batch of one has no marginal pairs and no batch statistics' if name == 'batch_size' else ''
             raise ValueError(f'{name}={config[name]} must be at least {bound}{why}')
-    if config.batch_size > size:
-        raise ValueError(f'batch_size={config.batch_size}, but {config.data.name} has {size} training examples: '
-                         f'use at most {size}')
+    if config.batch_size > source.size:
+        raise ValueError(f'batch_size={config.batch_size}, but {config.data.name} has {source.size} training examples: '
+                         f'use at most {source.size}')
     if config.warmup_epochs >= config.epochs:
         raise ValueError(f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}')
-    if config.mi.every < 1 or config.mi.batch_size < 2:
+    if config.mi.every < 1 or config.mi.batch_size * source.rows < 2:
         raise ValueError('mi.every must be at least 1 and mi.batch_size at least 2')
     if config.mi.every_steps and config.mi.every_steps < config.log_every:
         raise ValueError(f'mi.every_steps={config.mi.every_steps} must be 0 or at least log_every={config.log_every}: '

@@ -29,11 +29,9 @@ class Gallery(NamedTuple):
 
 
 def make(config: ConfigDict, count: int) -> Gallery:
-    """`count` images of the configuration's training set. ValueError for points and for too many images."""
+    """`count` images of the configuration's training set. Errors as `examples`."""
     pipeline = views.load(config.views.name, **config.views.options)
     x = examples(config, count)
-    if x.ndim != 4:
-        raise ValueError(f'{config.data.name} holds points, not images: there is nothing to look at')
     keys = jax.random.split(jax.random.PRNGKey(config.seed), count)
     made = jax.device_get(jax.jit(jax.vmap(pipeline))(keys, x))
     undo, how = undone(pipeline)
@@ -44,13 +42,19 @@ def make(config: ConfigDict, count: int) -> Gallery:
 
 
 def examples(config: ConfigDict, count: int) -> np.ndarray:
-    """Evenly picked training examples (count, ...), as the pipeline takes them."""
+    """Evenly picked training images (count, H, W, C), as the pipeline takes them.
+
+    ValueError for data that are no images, and for too many images.
+    """
     where = config.data.dir or None
     if config.data.streamed:
         stream = data.stream(config.data.name, where, canvas=config.data.canvas)
         chosen = _evenly(stream.prepared.sizes['train'], count)
         return next(streamed.once(stream, 'train', indices=chosen, batch_size=count)).x
-    held = data.load(config.data.name, where, short_side=config.data.short_side or None)
+    held = data.load(config.data.name, where, short_side=config.data.short_side or None, **config.data.options)
+    if isinstance(held.train.x, dict) or held.train.x.ndim != 4:
+        kind = 'a graph' if isinstance(held.train.x, dict) else 'points'
+        raise ValueError(f'{config.data.name} holds {kind}, not images: there is nothing to look at')
     return held.train.x[_evenly(len(held.train.x), count)]
 
 

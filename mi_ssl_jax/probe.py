@@ -39,15 +39,34 @@ def probe(ready: experiments.Setup, population: Tree) -> dict[str, Any]:
     seeds: one top-1 a seed. The raw inputs are probed where they are few enough to be features.
     """
     rows = []
-    if ready.source.stream is None and ready.source.example.size <= RAW_FEATURES:
-        raw = [split.x.reshape(len(split.x), -1).astype(np.float32) for split in (ready.source.train, ready.source.test)]
-        rows += _rows('raw inputs', [Frozen(raw[0], ready.source.train.y, raw[1], ready.source.test.y)], ready)
+    raw = raw_inputs(ready.source)
+    if raw is not None:
+        rows += _rows('raw inputs', [raw], ready)
     for name, tree in (('untrained encoder', experiments.initial(ready)), ('', population)):
         for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
             encoded = [backbone_features(ready, member.variables[branch], branch)
                        for member in parallel.members(tree, ready.layout)]
             rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
     return {'rows': rows}
+
+
+def raw_inputs(source: sources.Source) -> Frozen | None:
+    """The inputs themselves, of nodes their own features; None of streamed and of large ones."""
+    if source.stream is not None:
+        return None
+    found = []
+    for split in (source.train, source.test):
+        x = (split.x['features'] if isinstance(split.x, dict) else split.x).reshape(split.y.size, -1)
+        if x.shape[1] > RAW_FEATURES:
+            return None
+        found += _known(x.astype(np.float32), split.y)
+    return Frozen(*found)
+
+
+def _known(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with a label: of a graph's nodes each split has its own."""
+    y = np.ravel(y)
+    return (x, y) if np.all(y >= 0) else (x[y >= 0], y[y >= 0])
 
 
 def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) -> Frozen:
@@ -59,7 +78,7 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
     for split in ('train', 'test'):
         batches = [(features.encode(apply, batch.x, batch_size=size), batch.y)
                    for batch in sources.batches(ready.source, split, size)]
-        found += [np.concatenate(column) for column in zip(*batches, strict=True)]
+        found += _known(*(np.concatenate(column) for column in zip(*batches, strict=True)))
     return Frozen(*found)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from mi_ssl_jax.data import streamed
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.state import Experiment
 
+Tree = Any
+
 
 class Source(NamedTuple):
     """size: training examples. example: one of them, as the views take it. train: all of them, None when streamed.
@@ -23,21 +25,27 @@ class Source(NamedTuple):
 
     name: str
     size: int
-    example: np.ndarray
+    example: Tree
     train: data.Split | None
     test: data.Split
     class_names: tuple[str, ...]
     centres: np.ndarray | None
     stream: streamed.Stream | None
 
+    @property
+    def rows(self) -> int:
+        """What the networks make of one example: rows of output, as many as it has labels (of a graph: its nodes)."""
+        return 1 if self.train is None else int(np.prod(self.train.y.shape[1:], dtype=int))
+
 
 def load(config: ConfigDict) -> Source:
     """The configuration's data. ValueError, in one line, when they are missing, too few or too many for the memory."""
     where = config.data.dir or None
     if not config.data.streamed:
-        held = data.load(config.data.name, where, short_side=config.data.short_side or None)
+        held = data.load(config.data.name, where, short_side=config.data.short_side or None, **config.data.options)
         train = _limited(held.train, config.data.limit, held.name, 'data.limit')
-        return Source(held.name, len(train.x), train.x[0], train, held.test, held.class_names, held.centres, None)
+        return Source(held.name, len(train.y), pick(train.x, 0), train, held.test, held.class_names, held.centres,
+                      None)
     if config.data.canvas < 8:
         raise ValueError(f'data.canvas={config.data.canvas}: streamed images need a square of at least 8 px')
     if config.seeds != 1 or config.data.limit:
@@ -63,14 +71,19 @@ def batches(source: Source, split: str, size: int) -> Iterator[data.Split]:
         return
     own = getattr(source, split)
     for start in range(0, len(own.y), size):
-        yield data.Split(own.x[start:start + size], own.y[start:start + size])
+        yield pick(own, slice(start, start + size))
+
+
+def pick(tree: Tree, chosen: int | slice | np.ndarray) -> Tree:
+    """The chosen examples of arrays that all have them along their first axis."""
+    return jax.tree.map(lambda leaf: leaf[chosen], tree)
 
 
 @contextlib.contextmanager
 def feeding(source: Source, experiment: Experiment, config: ConfigDict, taken: int) -> Iterator[feed.Resident | feed.Streamed]:
     """The training loop's feed. taken: batches that training has had, for a stream's position."""
     if source.stream is None:
-        examples = {'x': jnp.asarray(source.train.x), 'y': jnp.asarray(source.train.y)}
+        examples = jax.tree.map(jnp.asarray, {'x': source.train.x, 'y': source.train.y})
         yield feed.Resident(experiment, parallel.place(examples, experiment.layout))
         return
     reader = streamed.Batches(source.stream, batch_size=config.batch_size, seed=config.seed,
@@ -89,8 +102,8 @@ def taken(experiment: Experiment, steps: dict[str, jax.Array]) -> int:
 
 
 def _limited(split: data.Split, limit: int, name: str, field: str) -> data.Split:
-    chosen = _evenly(len(split.x), limit, name, field)
-    return split if len(chosen) == len(split.x) else data.Split(split.x[chosen], split.y[chosen])
+    chosen = _evenly(len(split.y), limit, name, field)
+    return split if len(chosen) == len(split.y) else pick(split, chosen)
 
 
 def _evenly(size: int, limit: int, name: str, field: str) -> np.ndarray:

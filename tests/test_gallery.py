@@ -18,7 +18,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.ui
 
 def config(name, on, **options):
     return ConfigDict({'seed': 0, 'views': {'name': name, 'options': options},
-                       'data': {'name': on, 'dir': '', 'streamed': False, 'short_side': 0, 'canvas': 0}})
+                       'data': {'name': on, 'dir': '', 'streamed': False, 'short_side': 0, 'canvas': 0, 'options': {}}})
 
 
 @pytest.fixture

@@ -59,21 +59,10 @@ def network(ready: experiments.Setup) -> Trainer:
     """
     experiment = ready.experiment
     share, y = first_examples(ready, 2 * experiment.batch_size)
-    shapes = _view_shapes(ready)
-
-    @jax.jit
-    def rows(x: jax.Array) -> jax.Array:
-        views = step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x)
-        return jnp.concatenate([view.reshape(len(x), -1) for view in views], axis=1)
-
-    def views(_, row: jax.Array) -> tuple[jax.Array, ...]:
-        ends = np.cumsum([shape.size for shape in shapes])
-        return tuple(row[end - shape.size:end].reshape(shape.shape)
-                     for shape, end in zip(shapes, ends, strict=True))
-
+    made = jax.jit(lambda x: step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x))(share)
     passes = experiment.passes * experiment.steps_per_pass  # progress stays where it is in training
-    alone = experiment._replace(views=views, steps_per_pass=2, passes=passes)
-    examples = parallel.place({'x': rows(share), 'y': jnp.asarray(y)}, experiment.layout)
+    alone = experiment._replace(views=lambda _, views: views, steps_per_pass=2, passes=passes)
+    examples = parallel.place({'x': made, 'y': jnp.asarray(y)}, experiment.layout)
     return Trainer(alone, experiments.initial(ready), feeds.Resident(alone, examples))
 
 
@@ -119,14 +108,14 @@ def views_made(ready: experiments.Setup) -> int:
     return len(_view_shapes(ready))
 
 
-def first_examples(ready: experiments.Setup, count: int) -> tuple[np.ndarray, np.ndarray]:
+def first_examples(ready: experiments.Setup, count: int) -> tuple[Tree, np.ndarray]:
     """x and y of the first `count` training examples, repeated when there are fewer."""
     first = next(sources.batches(ready.source, 'train', count))
     places = np.arange(count) % len(first.y)
-    return first.x[places], first.y[places]
+    return sources.pick(first.x, places), first.y[places]
 
 
-def _view_shapes(ready: experiments.Setup) -> tuple[jax.ShapeDtypeStruct, ...]:
+def _view_shapes(ready: experiments.Setup) -> tuple[Tree, ...]:
     return jax.eval_shape(ready.experiment.views, jax.random.PRNGKey(0), ready.source.example)
 
 

@@ -10,19 +10,21 @@ LABEL_DRAWS = 5  # probes on few labels are repeated over the draws 0, ..., LABE
 class Split(NamedTuple):
     """Examples of one split.
 
-    x: (n, H, W, C) uint8 images, or (n, d) float32 points.
-    y: (n,) int32 labels, each in [0, number of classes).
+    x: (n, H, W, C) uint8 images, (n, d) float32 points, or graphs as a dict of arrays, each with a leading axis n.
+    y: (n,) int32 labels, each in [0, number of classes). Of graphs (n, nodes), a label a node; the label of a node
+    that belongs to another split is -1.
     """
 
-    x: np.ndarray
+    x: np.ndarray | dict[str, np.ndarray]
     y: np.ndarray
 
 
 class Resident(NamedTuple):
     """A data set that is held in memory as a whole.
 
-    train, test: the training examples and the held-out ones, always separate.
-    shape: of one example, (H, W, C) or (d,).
+    train, test: the training examples and the held-out ones, always separate; of a graph the training and the
+    held-out nodes, both with the whole graph.
+    shape: of one example, (H, W, C) or (d,); of a graph (nodes, d).
     class_names: one name a class, position = label.
     centres: (K, d) float32 centres of the mixture a point set was drawn from; None for images.
     """

@@ -19,11 +19,12 @@ Tree = Any
 class HeldOut(NamedTuple):
     """The held-out examples, with the same views at every evaluation: curves show the encoders and nothing else.
 
-    x: (n, ...) as the source holds them. labels: (n,), in [0, classes). views: (key, example) -> tuple of views. plain:
+    x: (n, ...) as the source holds them. labels: (n,) or (n, nodes), in [0, classes); what has a label below 0 (a
+    graph's training nodes) is encoded with the rest and then left out. views: (key, example) -> tuple of views. plain:
     example -> un-augmented network input. centres: (K, ...) of the classes of points, or None.
     """
 
-    x: np.ndarray
+    x: Tree
     labels: np.ndarray
     classes: int
     views: Callable
@@ -39,25 +40,30 @@ def make(method: api.Method, layout: parallel.Layout, inputs: HeldOut, *, temper
     start: before the first step, where a lagged method's mutual information is -infinity (paper, section 4.2).
     temperature: of the cosine critic. batch_size: examples encoded at a time.
     """
-    tracked, labels = method.tracked, jnp.asarray(inputs.labels)
+    labels = np.ravel(inputs.labels)
+    rows = np.flatnonzero(labels >= 0)
+    tracked, labels = method.tracked, jnp.asarray(labels[rows])
     encoders = {name: _encoder(method.branches[name], layout, inputs, batch_size) for name in method.branches}
     on_arrays = layout._replace(mode='scan')
     estimate = parallel.over_seeds(lambda za, zb: mi.estimates(za, zb, temperature=temperature), on_arrays)
     figures = parallel.over_seeds(lambda z, y: collapse.figures(z, y, classes=inputs.classes), on_arrays, shared=1)
     gaps = parallel.over_seeds(centres.gaps, on_arrays)
 
+    def held_out(z: jax.Array) -> jax.Array:
+        return z if z.shape[1] == len(rows) else z[:, rows]
+
     def information(variables: Tree, lagged: Tree, start: bool) -> dict:
         if tracked.lag and start:
             return {name: np.full(layout.seeds, -np.inf) for name in mi.NAMES}
         of_b = lagged if tracked.lag else _branch(variables, tracked.b, layout)
         za = encoders[tracked.a](_branch(variables, tracked.a, layout), inputs.x, 'first')
-        return estimate(za, encoders[tracked.b](of_b, inputs.x, 'second'))
+        return estimate(held_out(za), held_out(encoders[tracked.b](of_b, inputs.x, 'second')))
 
     def measure(variables: Tree, lagged: Tree, start: bool = False) -> dict:
         line = {'mi': information(variables, lagged, start), 'collapse': {}}
         for name in dict.fromkeys([tracked.a, tracked.b]):
             encode = functools.partial(encoders[name], _branch(variables, name, layout))
-            line['collapse'][name] = figures(encode(inputs.x, 'plain'), labels)
+            line['collapse'][name] = figures(held_out(encode(inputs.x, 'plain')), labels)
             if inputs.centres is not None:
                 plain, *views = (linalg.unit(encode(inputs.centres, which)) for which in ('plain', 'first', 'second'))
                 line['collapse'][name]['nn_gap'] = gaps(plain)
@@ -72,7 +78,7 @@ def _branch(variables: Tree, name: str, layout: parallel.Layout) -> Tree:
 
 
 def _encoder(branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch_size: int) -> Callable:
-    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, n, D), in batches.
+    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, rows, D), in batches.
 
     which: 'first' or 'second' for the two views of each example, 'plain' for none.
     """
@@ -81,16 +87,17 @@ def _encoder(branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch
                'plain': lambda key, example: inputs.plain(example)}
 
     def compiled(which: str) -> Callable:
-        def apply(variables: Tree, keys: jax.Array, x: jax.Array) -> jax.Array:
+        def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
             return branch.net.apply(variables, jax.vmap(prepare[which])(keys, x), train=False).z
         return parallel.over_seeds(apply, layout, shared=2)
 
     applies = {which: compiled(which) for which in prepare}
 
-    def encode(variables: Tree, x: np.ndarray, which: str) -> jax.Array:
-        keys = jax.random.split(jax.random.PRNGKey(0), len(x))
-        starts = range(0, len(x), batch_size)
-        parts = [applies[which](variables, keys[i:i + batch_size], x[i:i + batch_size]) for i in starts]
+    def encode(variables: Tree, x: Tree, which: str) -> jax.Array:
+        count = len(jax.tree.leaves(x)[0])
+        keys = jax.random.split(jax.random.PRNGKey(0), count)
+        batches = [jax.tree.map(lambda leaf: leaf[i:i + batch_size], (keys, x)) for i in range(0, count, batch_size)]
+        parts = [applies[which](variables, *batch) for batch in batches]
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 
     return encode

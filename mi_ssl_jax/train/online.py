@@ -28,13 +28,18 @@ def init(width: int, classes: int) -> Classifier:
 
 
 def step(classifier: Classifier, features: jax.Array, labels: jax.Array, axis: str | None) -> tuple[Classifier, jax.Array]:
-    """One SGD step on the cross-entropy of features (N, F); returns also the top-1 accuracy in percent, before it."""
-    x = linalg.unit(jax.lax.stop_gradient(features))
+    """One SGD step on the cross-entropy of features (N, F); returns also the top-1 accuracy in percent, before it.
+
+    labels: of N examples, any shape; those below 0 are unknown and left out.
+    """
+    x, labels = linalg.unit(jax.lax.stop_gradient(features)), labels.reshape(-1)
+    known = (labels >= 0).astype(x.dtype)
+    weights = known / jnp.maximum(known.sum(), 1)
 
     def loss(own: Classifier) -> tuple[jax.Array, jax.Array]:
         scores = jax.nn.log_softmax(linalg.matmul(x, own.kernel) + own.bias)
-        right = jnp.mean(jnp.argmax(scores, axis=1) == labels, dtype=scores.dtype)
-        return -jnp.mean(jnp.take_along_axis(scores, labels[:, None], axis=1)), 100 * right
+        right = jnp.sum(weights * (jnp.argmax(scores, axis=1) == labels))
+        return -jnp.sum(weights * jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]), 100 * right
 
     gradient, accuracy = parallel.mean(jax.grad(loss, has_aux=True)(classifier), axis)
     return jax.tree.map(lambda w, g: w - LEARNING_RATE * g, classifier, gradient), accuracy

@@ -111,10 +111,11 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
         probe={**state.probe, phase.name: trained.probe})
 
 
-def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: jax.Array) -> State:
+def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: Tree) -> State:
     """A seed's state before its first step. example: one item of the data set, for the shapes of its views."""
     key = jax.random.PRNGKey(seed)
-    views = tuple((view.shape, view.dtype) for view in jax.eval_shape(experiment.views, key, example))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(experiment.views, key, example))
+    views = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
     hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
     return _compiled_init(experiment.build, experiment.optimiser, views, experiment.classes)(key, hyper)
 
@@ -128,7 +129,8 @@ def _compiled_init(build: Callable, optimiser: Callable, views: tuple, classes: 
 def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optimiser: Callable, views: tuple,
           classes: int) -> State:
     method = build(hyper)
-    batch = [jnp.zeros((2, *shape), dtype) for shape, dtype in views]
+    structure, shapes = views
+    batch = jax.tree.unflatten(structure, [jnp.zeros((2, *shape), dtype) for shape, dtype in shapes])
     branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
     variables = {}
     for number, (name, branch) in enumerate(method.branches.items()):
@@ -146,7 +148,7 @@ def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optim
     return State(variables, moments, method.init_aux(aux_key), steps, lagged, key, hyper, probe)
 
 
-def _probe(branch: api.Branch, variables: Tree, view: jax.Array, classes: int) -> Tree:
+def _probe(branch: api.Branch, variables: Tree, view: Tree, classes: int) -> Tree:
     if not classes:
         return ()
     features = jax.eval_shape(lambda: branch.net.apply(variables, view, train=False).features)

@@ -62,14 +62,14 @@ def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict
     return order if data == () else jax.tree.map(lambda leaf: leaf[order[step % steps_per_pass]], data)
 
 
-def make_views(experiment: Experiment, key: jax.Array, examples: jax.Array) -> tuple[jax.Array, ...]:
+def make_views(experiment: Experiment, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
     """Views of each example. One key a *global* batch position: the same views on any number of devices."""
-    places = parallel.positions(len(examples), experiment.layout.axis)
+    places = parallel.positions(len(jax.tree.leaves(examples)[0]), experiment.layout.axis)
     keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
     return jax.vmap(experiment.views)(keys, examples)
 
 
-def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree], views: tuple[jax.Array, ...],
+def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree], views: tuple[Tree, ...],
                axis: str | None) -> tuple[dict[str, api.Views], dict[str, Tree], jax.Array]:
     """Every branch on its views, over the global batch, and the branches' new running statistics.
 
@@ -88,20 +88,22 @@ def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree],
     return outputs, statistics, features[phase.trains]
 
 
-def encode(branch: api.Branch, variables: Tree, views: tuple[jax.Array, ...]) -> tuple[api.Views, Tree, jax.Array]:
+def encode(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) -> tuple[api.Views, Tree, jax.Array]:
     """A branch on its views in training mode, batch statistics for each view apart: outputs in view order, running
     statistics, backbone features of the first view.
 
     Views of one shape go through one application. The running statistics move once a step, by the mean over views.
     """
 
-    def apply(view: jax.Array) -> tuple[Any, Tree]:
+    def apply(view: Tree) -> tuple[Any, Tree]:
         return branch.net.apply(variables, view, train=True, mutable=['batch_stats'])
 
     outputs, statistics = [None] * len(views), []
-    for shape in dict.fromkeys(view.shape for view in views):
-        places = [place for place, view in enumerate(views) if view.shape == shape]
-        output, moved = jax.vmap(apply)(jnp.stack([views[place] for place in places]))
+    shapes = [tuple(leaf.shape for leaf in jax.tree.leaves(view)) for view in views]
+    for shape in dict.fromkeys(shapes):
+        places = [place for place, own in enumerate(shapes) if own == shape]
+        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(views[place] for place in places))
+        output, moved = jax.vmap(apply)(together)
         for row, place in enumerate(places):
             outputs[place] = jax.tree.map(lambda leaf: leaf[row], output)
         statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
