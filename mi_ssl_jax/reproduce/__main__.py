@@ -44,6 +44,10 @@ def _on_points(commands: argparse._SubParsersAction) -> None:
     proposition.add_argument('--seeds', type=int, default=6)
     proposition.add_argument('--epochs', type=int, default=50)
 
+    surrogate = commands.add_parser('surrogate', help='section 3.4: from the DV bound to Barlow Twins, step by step')
+    surrogate.add_argument('--seeds', type=int, default=3)
+    surrogate.add_argument('--epochs', type=int, default=100)
+
 
 def _on_images(commands: argparse._SubParsersAction) -> None:
     what = 'Figure 2: mutual information while all methods train on CIFAR-10'

@@ -1,0 +1,245 @@
+"""The way from the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3 changes.
+
+surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation: 'epoch'
+and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view noise 0.5), lists
+over seeds.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mi_ssl_jax.figures import curves, records, statistics, style
+from mi_ssl_jax.figures.statistics import number
+from mi_ssl_jax.figures.tables import Table, markdown
+from mi_ssl_jax.figures.tables import text as fixed_width
+
+DOT, COSINE = 'dot 0.1', 'cosine 1'  # Barlow Twins' critic on views as in training; JMI's critic
+EXACT, SECOND, THIRD, FOURTH = '#0072B2', '#D55E00', '#009E73', '#882288'
+
+
+class Measured(NamedTuple):
+    """A run's numbers. epochs: (T,). rows: its records, see above."""
+
+    epochs: np.ndarray
+    rows: list[dict[str, Any]]
+
+    def __call__(self, critic: str, what: str) -> np.ndarray:
+        """(T, seeds)."""
+        return np.array([row[critic][what] for row in self.rows], float)
+
+    def last(self, critic: str, what: str) -> float:
+        """After training, mean over seeds."""
+        return float(self(critic, what)[-1].mean())
+
+    def critics(self, kind: str) -> list[str]:
+        """The critics of a kind: 'cosine' from warm to cold, 'dot' from little view noise to much."""
+        own = [critic for critic in self.rows[0] if critic.startswith(kind)]
+        return sorted(own, key=lambda critic: float(critic.split()[1]), reverse=kind == 'cosine')
+
+
+# The steps in order: what stands there, its source, its value.
+STEPS = {
+    'log E[exp T], exact': lambda v: v(DOT, 'exact'),
+    'E[T] + Var[T] / 2 (Eq. 23)': lambda v: v(DOT, 'second_order'),
+    'bound on the difference': lambda v: v(DOT, 'bound'),
+    'E[T] + Var[T], without the half (Eq. 11)': lambda v: v(DOT, 'mean') + v(DOT, 'variance'),
+    'Var[T]': lambda v: v(DOT, 'variance'),
+    'sum over i, j of A_ij B_ij': lambda v: v(DOT, 'auto'),
+    'of it i ≠ j': lambda v: v(DOT, 'auto_off'),
+    'sum over i ≠ j of C_ij C_ji (Eq. 28)': lambda v: v(DOT, 'cross'),
+    'sum over i ≠ j of C_ij² (Eq. 13)': lambda v: v(DOT, 'squares'),
+    '−DV, exact': lambda v: v(DOT, 'exact') - v(DOT, 'joint'),
+    '−DV, second order (Eq. 24)': lambda v: v(DOT, 'second_order') - v(DOT, 'joint'),
+    'Eq. 13': lambda v: v(DOT, 'eq13'),
+    'Barlow Twins’ loss': lambda v: v(DOT, 'barlow'),
+}
+
+
+def report(path: str | Path) -> list[Path]:
+    """Draw and tabulate surrogate.json beside it: the picture and report.md."""
+    path = Path(path)
+    picture = draw(path, path.parent / 'figures' / 'surrogate.png')
+    page = path.parent / 'report.md'
+    page.write_text('\n\n'.join([
+        '# From the DV bound to Barlow Twins, measured (section 3.4, appendix A.3)', _setting(_read(path)),
+        '## Where the steps part', '\n'.join(f'- {line}' for line in findings(path)),
+        *(markdown(table).strip() for table in tables(path)),
+        f'![the steps along training](figures/{picture.name})']) + '\n')
+    return [picture, page]
+
+
+def text(path: str | Path) -> str:
+    """The tables and what they say, for a terminal."""
+    return '\n'.join([*map(fixed_width, tables(path)), *findings(path)])
+
+
+def tables(path: str | Path) -> list[Table]:
+    """The steps before and after training; Eq. 23 by temperature; auto- and cross-correlations by view noise."""
+    runs = _runs(path)
+    ends = [(name, place) for name in runs for place in (0, -1)]
+    rows = [(what, *(number(float(value(runs[name])[place].mean()), 3) for name, place in ends))
+            for what, value in STEPS.items()]
+    header = ('Barlow Twins’ critic (Eq. 12)',
+              *(f'{_label(name)} {"at the end" if place else "untrained"}' for name, place in ends))
+    note = ('T: dot product of features standardised over the batch. A, B: auto-correlations of the two views; '
+            'C: their cross-correlations. Means over seeds.')
+    return [Table('Each step on the same embeddings (nats)', header, rows, (note,)), _by_temperature(runs),
+            _by_noise(runs)]
+
+
+def _by_temperature(runs: dict[str, Measured]) -> Table:
+    rows = []
+    for name, value in runs.items():
+        for critic in value.critics('cosine'):
+            exact, second, bound, wide = (value.last(critic, what)
+                                          for what in ('exact', 'second_order', 'bound', 'range_bound'))
+            rows.append((f'{_label(name)}, temperature {critic.split()[1]}', *(
+                number(entry, 3) for entry in (exact, second, second - exact, bound, wide))))
+    header = ('Cosine critic, after training', 'exact', 'Eq. 23', 'difference', 'its bound', 'bound by range')
+    note = ('Bound: a sixth of the largest third cumulant over s in [0, 1]. By range: the same for any scores in '
+            'an interval as wide as that of these scores.')
+    return Table('Second-order expansion of the marginal term by temperature (nats)', header, rows, (note,))
+
+
+def _by_noise(runs: dict[str, Measured]) -> Table:
+    rows = []
+    for name, value in runs.items():
+        for critic in value.critics('dot'):
+            own, cross, squares = (value.last(critic, what)
+                                   for what in ('auto_off', 'cross', 'squares'))
+            rows.append((f'{_label(name)}, view noise {critic.split()[1]}', *(
+                number(entry, 4) for entry in (own, cross, squares)), number(squares / own, 2)))
+    header = ('After training', 'A_ij B_ij', 'C_ij C_ji', 'C_ij²', 'C_ij² / A_ij B_ij')
+    return Table('Sums over i ≠ j: what the variance has, what Eqs. 28 and 13 have', header, rows,
+                 ('Training has view noise 0.1, with which the two views of a point are nearly equal.',))
+
+
+def findings(path: str | Path) -> list[str]:
+    """Where the exact marginal term and what stands in for it part, in words and numbers."""
+    lines = []
+    for name, value in _runs(path).items():
+        label = _label(name)
+        error = np.abs(value(COSINE, 'second_order') - value(COSINE, 'exact'))
+        cold = value.critics('cosine')[-1]
+        coldest = abs(value.last(cold, 'second_order') - value.last(cold, 'exact'))
+        ends = {what: value.last(DOT, what)
+                for what in ('exact', 'second_order', 'variance', 'auto', 'auto_off', 'squares')}
+        noisy = value.critics('dot')[-1]
+        ratio = value.last(noisy, 'squares') / value.last(noisy, 'auto_off')
+        exact = STEPS['−DV, exact'](value)
+        follow = {what: _agreement(STEPS[what](value), exact) for what in ('Eq. 13', 'Barlow Twins’ loss')}
+        lines += [
+            f'{label}, Eq. 23 with scores in [-1, 1] (cosine, temperature 1): within {error.max():.3f} nats of '
+            f'the exact term all along; the bound is at most {value(COSINE, "bound").max():.3f}, never exceeded: '
+            f'{"yes" if _bounded(value) else "no"}. At temperature {cold.split()[1]} it is {coldest:.1f} nats off.',
+            f'{label}, Eq. 23 with Eq. 12’s critic: {ends["second_order"]:.2f} for {ends["exact"]:.2f} nats at '
+            f'the end. Dropping the half (Eq. 11) then adds {ends["variance"] / 2:.2f}.',
+            f'{label}, the variance {ends["variance"]:.3f} is the sum of auto-correlations, {ends["auto"]:.3f}, '
+            'but for the finite batch. Eq. 13 drops its part i = j, '
+            f'{ends["auto"] - ends["auto_off"]:.3f}: a constant, since features are standardised.',
+            f'{label}, cross- in place of auto-correlations: {ends["squares"]:.4f} for {ends["auto_off"]:.4f} '
+            f'while the views are nearly equal; with view noise {noisy.split()[1]} they are {100 * ratio:.0f} % '
+            'of them.',
+            f'{label}, rank correlation with the exact −DV along training: Eq. 13 {follow["Eq. 13"]:.2f}, '
+            f'Barlow Twins’ loss {follow["Barlow Twins’ loss"]:.2f}.']
+    return lines
+
+
+@style.drawing
+def draw(path: str | Path, output: str | Path) -> Path:
+    """One row a run: Eq. 23 with its bound, its error by temperature, the variance and its parts, the losses."""
+    runs = _runs(path)
+    figure = style.new(14.4, 4.2 * len(runs) + 0.6)
+    for (name, value), panels in zip(runs.items(), figure.subplots(len(runs), 4, squeeze=False)):
+        _marginal(panels[0], value)
+        _error(panels[1], value)
+        _variance(panels[2], value)
+        _losses(panels[3], value)
+        for ax, title in zip(panels, ('cosine, temperature 1', 'error of Eq. 23', 'Eq. 12, variance',
+                                      'Eq. 12, losses')):
+            ax.set_title(f'{_label(name)}: {title}')
+            ax.set(xlabel='epoch')
+            ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2,
+                      columnspacing=1.0)
+    style.heading(figure, 'From the DV bound to Barlow Twins: every step on the same embeddings',
+                  f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, shaded, '
+                  'where the exact term must lie; the difference of the two (solid) and its bound (dashed) by the '
+                  'critic’s temperature; the variance, which is a sum of auto-correlations, while Eq. 13 takes '
+                  'cross-correlations and leaves out i = j; the losses that come of it. Lines: mean over seeds. '
+                  '(Paper: section 3.4, appendix A.3)')
+    return style.save(figure, output)
+
+
+def _marginal(ax: Axes, value: Measured) -> None:
+    second, bound = (value(COSINE, what).mean(axis=1) for what in ('second_order', 'bound'))
+    ax.fill_between(value.epochs, second - bound, second + bound, color=SECOND, alpha=0.2, linewidth=0,
+                    label='bound on the rest')
+    _line(ax, value, value(COSINE, 'exact'), 'exact', EXACT)
+    _line(ax, value, value(COSINE, 'second_order'), 'Eq. 23', SECOND, style.DASHES)
+    ax.set(ylabel='marginal term (nats)')
+
+
+def _error(ax: Axes, value: Measured) -> None:
+    for critic, colour in zip(value.critics('cosine'), (EXACT, SECOND, THIRD, FOURTH)):
+        _line(ax, value, np.abs(value(critic, 'exact') - value(critic, 'second_order')),
+              f'temperature {critic.split()[1]}', colour)
+        _line(ax, value, value(critic, 'bound'), None, colour, style.DASHES)
+    ax.set(ylabel='|exact − Eq. 23| (nats)', yscale='log')
+
+
+def _variance(ax: Axes, value: Measured) -> None:
+    lines = {'Var[T]': ('variance', EXACT, '-'), 'auto-correlations': ('auto', SECOND, style.DASHES),
+             'auto, i ≠ j': ('auto_off', THIRD, '-'), 'cross, i ≠ j (Eq. 13)': ('squares', FOURTH, style.DASHES)}
+    for label, (what, colour, line) in lines.items():
+        _line(ax, value, value(DOT, what), label, colour, line)
+    ax.set(ylabel='variance of the score')
+
+
+def _losses(ax: Axes, value: Measured) -> None:
+    colours = {'−DV, exact': EXACT, '−DV, second order (Eq. 24)': SECOND, 'Eq. 13': FOURTH,
+               'Barlow Twins’ loss': THIRD}
+    for what, colour in colours.items():
+        _line(ax, value, STEPS[what](value), what, colour)
+    ax.set(ylabel='loss')
+
+
+def _line(ax: Axes, value: Measured, values: np.ndarray, label: str | None, colour: str, line: Any = '-') -> None:
+    curves.draw(ax, curves.Curve(label, colour, value.epochs, values.mean(axis=1, keepdims=True), line))
+
+
+def _bounded(value: Measured) -> bool:
+    """Whether |exact - Eq. 23| stays within its bound for the cosine critics; up to float32 rounding."""
+    return all(np.all(np.abs(value(critic, 'exact') - value(critic, 'second_order'))
+                      <= 1.001 * value(critic, 'bound') + 1e-5) for critic in value.critics('cosine'))
+
+
+def _agreement(one: np.ndarray, other: np.ndarray) -> float:
+    """Rank correlation along training, mean over seeds."""
+    a, b = (statistics.ranks(values) for values in (one, other))
+    return float(np.mean([np.corrcoef(a[:, seed], b[:, seed])[0, 1] for seed in range(a.shape[1])]))
+
+
+def _runs(path: str | Path) -> dict[str, Measured]:
+    return {name: Measured(np.array([row['epoch'] for row in rows], float), rows)
+            for name, rows in _read(path)['runs'].items()}
+
+
+def _label(name: str) -> str:
+    return records.METHODS[name].label
+
+
+def _setting(found: dict[str, Any]) -> str:
+    return (f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; embeddings '
+            f'of {found["points"]} held-out points, all pairs.')
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path} cannot be read ({error}): '
+                         'run python -m mi_ssl_jax.reproduce surrogate') from None
