@@ -61,7 +61,16 @@ def base() -> ConfigDict:
 
     config.checkpoint = ConfigDict()
     config.checkpoint.minutes = 5.0  # between two checkpoints; there is always one at the end
-    config.checkpoint.keep = 2
+    config.checkpoint.epochs = 0  # save also every so many epochs; 0 = by the clock alone
+    config.checkpoint.keep = 2  # the last ones; the best evaluation is kept beside them
+    config.checkpoint.best = 'mi'  # by held-out cos-DV ('mi'), by the online probe ('online_top1'), or 'none'
+
+    config.collapse = ConfigDict()
+    config.collapse.stop = 0  # end the run (status 4) after so many collapsed evaluations in a row; 0 = warn alone
+
+    config.rollback = ConfigDict()
+    config.rollback.times = 0  # after a loss that is not finite, go back to the last checkpoint at most so often
+    config.rollback.factor = 0.5  # ... and go on with the learning rate times this
     return config
 
 

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import probe, run
-from mi_ssl_jax.evals import collapse
+from mi_ssl_jax import health, probe, run
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
@@ -36,8 +35,4 @@ def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
     """One line a collapsed branch, from the run's own figures."""
     lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
     history = [line['collapse'] for line in lines if 'collapse' in line]
-    found = []
-    for branch, figures in history[-1].items():
-        sentence = collapse.sentence(figures, dimension=ready.width, history=[past[branch] for past in history[1:]])
-        found += [f'{branch}: {sentence}'] if sentence else []
-    return found
+    return [f'{branch}: {sentence}' for branch, sentence in health.findings(history, ready.width).items()]

@@ -15,11 +15,12 @@ from mi_ssl_jax import cli, config_flags
 
 _CONFIG = ml_flags.DEFINE_config_file('config', None, 'A file in configs/.')
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; default runs/<config>, with overrides runs/<config>-<hash>.")
+_FORCE = flags.DEFINE_bool('force', False, 'Go on from a checkpoint of another configuration, where its arrays fit.')
 _LIST = flags.DEFINE_bool('list', False, 'Print the methods and end.')
 
 
 def main() -> int:
-    """Exit status: 0 done, 3 a loss that is not finite, 128 + n stopped by signal n with a checkpoint."""
+    """Exit status: 0 done, 3 a loss that is not finite; the others come from cli.guard."""
     argv = sys.argv
     config_flags.parse(flags.FLAGS, argv, usage=__doc__)
     if _LIST.value:
@@ -28,17 +29,16 @@ def main() -> int:
         return 0
     if _CONFIG.value is None:
         raise ValueError('no configuration: give --config=configs/NAME.py')
-    from mi_ssl_jax import finish, run
+    from mi_ssl_jax import finish, run, signals
     from mi_ssl_jax.train import loop
     workdir = Path(_WORKDIR.value or default_workdir(argv))
     try:
-        finish.finish(run.run(_CONFIG.value, workdir), workdir)
+        ready = run.run(_CONFIG.value, workdir, force=_FORCE.value)
+        with signals.watched(lambda: 'after training, which is saved; the same command does the rest', at_once=True):
+            finish.finish(ready, workdir)
     except loop.Diverged as error:
         print(f'error: {error}', file=sys.stderr)
         return cli.DIVERGED
-    except run.Interrupted as stop:
-        print(stop, file=sys.stderr)
-        return 128 + stop.signal
     return 0
 
 

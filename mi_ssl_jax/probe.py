@@ -121,10 +121,10 @@ def text(result: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def write(ready: experiments.Setup, population: Tree, workdir: Path) -> dict[str, Any]:
-    """Probe, and keep the result as probe.json."""
+def write(ready: experiments.Setup, population: Tree, workdir: Path, name: str = 'probe.json') -> dict[str, Any]:
+    """Probe, and keep the result as a file of the run's folder."""
     result = {'settings': settings(ready), **probe(ready, population)}
-    rundir.write_json(workdir / 'probe.json', result)
+    rundir.write_json(workdir / name, result)
     return result
 
 
@@ -137,10 +137,13 @@ def main() -> None:
     """Probe a finished run again, from its checkpoint."""
     parser = cli.Parser(prog='python -m mi_ssl_jax.probe', description=__doc__.splitlines()[0])
     parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
-    workdir = parser.parse_args().workdir
+    parser.add_argument('--best', action='store_true', help="probe the best checkpoint, into probe_best.json")
+    values = parser.parse_args()
+    workdir = values.workdir
     ready = experiments.setup(rundir.read_config(workdir))
-    population, _ = run.restore(ready, workdir)
-    print(text(write(ready, population, workdir)))
+    population, progress = run.restore(ready, workdir, best=values.best)
+    print(f"checkpoint of epoch {progress['epoch']:g}")
+    print(text(write(ready, population, workdir, 'probe_best.json' if values.best else 'probe.json')))
 
 
 if __name__ == '__main__':

@@ -1,136 +1,129 @@
-"""One run in its folder: train or resume, write what was measured, save, and finish with probes, pictures and a report."""
+"""One run in its folder: train it or resume it, go back when it diverges, give back what was trained."""
 
 import contextlib
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from mi_ssl_jax import cli, parallel, record, rundir, signals, sources
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, rundir, sources
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Store
-from mi_ssl_jax.train.metrics import Writer
-from mi_ssl_jax.train.state import State
+
+Tree = Any
+Say = Callable[[str], None]
 
 
-class Interrupted(Exception):
-    """A signal asked the run to stop; it did so at a chunk's end, with a checkpoint. signal: its number."""
+class Start(NamedTuple):
+    """Where training goes on. progress: see record.START. lr_factor: of the configured learning rate, after roll-backs."""
 
-    def __init__(self, number: int):
-        super().__init__(f'stopped by {signal.Signals(number).name} with a checkpoint; the same command resumes')
-        self.signal = number
+    population: Tree
+    progress: Mapping[str, Any]
+    lr_factor: float
 
 
-def run(config: ConfigDict, workdir: Path, *, say: Callable[[str], None] = print) -> experiments.Setup:
+def run(config: ConfigDict, workdir: Path, *, force: bool = False, say: Say = tqdm.write) -> experiments.Setup:
     """Train `config` in `workdir` to its last epoch, from where the folder stands. Returns the setup, for probes.
 
-    ValueError: a configuration that cannot work, or a folder of another configuration or in use. train.loop.Diverged: a
-    loss that is not finite; the last good checkpoint stays. Interrupted: SIGINT or SIGTERM.
+    force: go on from a checkpoint of another configuration, where its arrays fit. ValueError: a configuration that cannot
+    work, or a folder of another configuration or in use. train.loop.Diverged: a loss that is not finite; the last good
+    checkpoint stays. signals.Interrupted: SIGINT or SIGTERM. cli.Stopped: a collapse to stop at, a full disk.
     """
     with rundir.claim(workdir):
-        rundir.check_same(config, workdir)
-        ready = experiments.setup(config)
-        rundir.write_json(workdir / 'config.json', rundir.resolved(config))
-        rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
-        store = Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
-        with contextlib.closing(store):
+        with signals.watched(lambda: 'before training began', at_once=True):
+            record.check(config)
+            rundir.check_same(config, workdir, force=force, say=say)
+            ready = experiments.setup(config)
+        with contextlib.closing(Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)) as store:
             _train(ready, workdir, store, say)
     return ready
 
 
-def restore(ready: experiments.Setup, workdir: Path, *, say: Callable[[str], None] = print):
-    """(population, progress) of a run's newest good checkpoint. ValueError when there is none."""
+def restore(ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write) -> tuple[Tree, dict]:
+    """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when there is none."""
     with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
-        found = store.restore(experiments.abstract(ready))
+        found = store.restore(experiments.abstract(ready), best=best)
     if found is None:
-        raise ValueError(f'{workdir} holds no checkpoint: train it first with python -m mi_ssl_jax.main')
+        raise ValueError(f"{workdir} holds no {'best ' * best}checkpoint: train it first with python -m mi_ssl_jax.main")
     return experiments.from_stacked(found[1], ready.layout), found[2]
 
 
-def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Callable[[str], None]) -> None:
+def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> None:
+    config = ready.config
+    with signals.watched(lambda: f'{store.standing()}; the same command goes on from there') as asked:
+        while True:
+            start = _start(ready, workdir, store)
+            if start.progress['epoch'] >= config.epochs:
+                say(f"{workdir} is finished ({start.progress['epoch']:g} epochs); set more epochs to go on")
+                return
+            if start.progress['chunk']:
+                say(f"resuming {workdir} at epoch {start.progress['epoch']:g}")
+            rundir.keep_config(config, workdir)
+            rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
+            try:
+                return _go_on(ready, workdir, store, start, asked, say)
+            except loop.Diverged as error:
+                _roll_back(error, config, workdir, store, say)
+
+
+def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
+    """The newest good checkpoint or the initial state, with the learning rate that is due there."""
+    layout = ready.layout
+    number, state, saved = store.restore(experiments.abstract(ready)) or \
+        (0, experiments.stacked(experiments.initial(ready), layout), {})
+    progress = {**record.START, **saved}
+    if progress['pace'] not in (None, loop.pace(ready.experiment, ready.config.log_every)):
+        raise ValueError(f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every must stay as '
+                         'they were, with --force too; train in another workdir')
+    # Roll-backs to a checkpoint that was lost since are made again when training comes there.
+    rollbacks = [entry for entry in _rollbacks(workdir) if entry['chunk'] <= number]
+    factor = rollbacks[-1]['lr_factor'] if rollbacks else 1.0
+    if len(rollbacks) < len(_rollbacks(workdir)):
+        rundir.write_json(workdir / 'rollbacks.json', rollbacks)
+    hyper = {name: np.float32([own[name] * (factor if name == 'lr' else 1) for own in ready.experiment.hyper])
+             for name in state.hyper}
+    return Start(experiments.from_stacked(state._replace(hyper=hyper), layout), progress, factor)
+
+
+def _go_on(ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say) -> None:
     config, layout = ready.config, ready.layout
-    found = store.restore(experiments.abstract(ready))
-    if found is None:
-        population, progress = experiments.initial(ready), {'chunk': 0, 'epoch': 0, 'bytes': 0}
-    else:
-        population, progress = experiments.from_stacked(found[1], layout), found[2]
-        if progress['epoch'] >= config.epochs:
-            say(f"{workdir} is finished ({progress['epoch']:g} epochs); set more epochs to go on")
-            return
-        say(f"resuming {workdir} at epoch {progress['epoch']:g}")
-    writer = Writer(workdir, size=progress['bytes'])
-    steps = parallel.members(parallel.per_seed(lambda state: state.steps, population, layout), layout)[0]
+    steps = parallel.members(parallel.per_seed(lambda state: state.steps, start.population, layout), layout)[0]
     position = sources.taken(ready.experiment, steps)
-    with contextlib.closing(writer), sources.feeding(ready.source, ready.experiment, config, position) as feed:
-        chunks = loop.train(ready.experiment, population, feed, log_every=config.log_every,
+    extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
+    recorder = record.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
+    with contextlib.closing(recorder), sources.feeding(ready.source, ready.experiment, config, position) as feed:
+        chunks = loop.train(ready.experiment, start.population, feed, log_every=config.log_every,
                             evaluate_every=config.mi.every, evaluate=experiments.measure(ready),
-                            evaluate_steps=config.mi.every_steps, done=progress['chunk'])
-        with _signals() as asked, _bar(config, progress['epoch']) as bar:
-            _record(ready, chunks, writer, store, asked, bar)
-
-
-def _record(ready: experiments.Setup, chunks: Iterator[loop.Progress], writer: Writer, store: Store, asked: list[int],
-            bar: tqdm) -> None:
-    """Write, show and save while training goes on. asked: signals that came."""
-    config, saved = ready.config, time.monotonic()
-    for now in chunks:
-        writer.write(now.line, step=sum(now.line.get('step', {}).values()))
-        _show(bar, now)
-        due = time.monotonic() - saved > 60 * config.checkpoint.minutes
-        if due or asked or now.epoch == config.epochs:
-            progress = {'chunk': now.chunk, 'epoch': now.epoch, 'bytes': writer.size}
-            store.save(now.chunk, _finite(experiments.stacked(now.population, ready.layout), now), progress)
-            saved = time.monotonic()
-        if asked and now.epoch < config.epochs:
+                            evaluate_steps=config.mi.every_steps, done=start.progress['chunk'])
+        try:
+            recorder.record(chunks, asked)
+        except OSError as error:
+            if error.errno not in cli.NO_ROOM:
+                raise
             store.wait()
-            raise Interrupted(asked[0])
+            raise cli.Stopped(f'error: {cli.no_room(error)}; {store.standing()}; free some space, and the same command '
+                              'goes on from there', cli.UNWRITABLE) from error
 
 
-def _finite(state: State, now: loop.Progress) -> State:
-    """The state, if all of it is finite: the last update of a chunk may break what its losses do not show yet."""
-    for name, tree in state.variables.items():
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)):
-            raise loop.Diverged(f"the parameters of '{name}' are not finite after epoch {now.epoch:g}: lower lr")
-    return state
+def _roll_back(error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say) -> None:
+    """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning rate, before it does;
+    raises `error` when it may not."""
+    done = _rollbacks(workdir)
+    if len(done) >= config.rollback.times:
+        raise error
+    store.wait()
+    back = {name: (store.newest or record.START)[name] for name in ('chunk', 'epoch')}
+    factor = (done[-1]['lr_factor'] if done else 1.0) * config.rollback.factor
+    rundir.write_json(workdir / 'rollbacks.json', [*done, {**back, 'lr_factor': factor, 'reason': str(error)}])
+    say(f"{error}; back to epoch {back['epoch']:g} with {factor:g} times the learning rate "
+        f'(roll-back {len(done) + 1} of {config.rollback.times})')
 
 
-def _bar(config: ConfigDict, start: float) -> tqdm:
-    return tqdm(total=config.epochs, initial=start, unit='epoch', disable=None, dynamic_ncols=True,
-                desc=f'{config.method.name} {config.data.name}', bar_format='{desc} {percentage:3.0f}%|{bar:20}| '
-                '{n:.1f}/{total} epochs, {remaining} left{postfix}')
-
-
-def _show(bar: tqdm, now: loop.Progress) -> None:
-    shown = {f'loss {phase}': f'{np.mean(value):.4f}' for phase, value in now.line.get('loss', {}).items()}
-    if now.evaluated:
-        shown['MI'] = f"{np.mean(now.line['mi']['cos_dv']):.4f} nats"
-    bar.set_postfix(shown, refresh=False)
-    bar.update(now.epoch - bar.n)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one ends the process at once."""
-    asked = []
-
-    def handle(number, frame):
-        if asked:
-            os._exit(128 + number)
-        asked.append(number)
-
-    try:
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: who runs us there handles signals
-        before = {}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _rollbacks(workdir: Path) -> list[dict]:
+    path = workdir / 'rollbacks.json'
+    return json.loads(path.read_text()) if path.exists() else []

@@ -3,12 +3,14 @@
 import contextlib
 import fcntl
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -18,8 +20,8 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.train.metrics import plain
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
-FREE = ('epochs', 'checkpoint', 'data.dir', 'data.workers', 'probe.at_end', 'probe.labels', 'probe.knn_neighbours',
-        'probe.knn_temperature')
+FREE = ('epochs', 'checkpoint', 'collapse', 'rollback', 'devices', 'data.dir', 'data.workers', 'probe.at_end',
+        'probe.labels', 'probe.knn_neighbours', 'probe.knn_temperature')
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
 
 
@@ -39,21 +41,34 @@ def claim(workdir: Path) -> Iterator[None]:
         yield
 
 
-def check_same(config: ConfigDict, workdir: Path) -> None:
-    """ValueError, with the fields that differ, when the folder holds a run of another configuration."""
+def check_same(config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]) -> None:
+    """ValueError, with the fields that differ, when the folder holds a run of another configuration; or told, with force."""
     if not (workdir / 'config.json').exists():
         return
     here, there = _flat(resolved(config)), _flat(resolved(read_config(workdir)))
     names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
                    and not any(name == free or name.startswith(f'{free}.') for free in FREE))
-    if names:
-        listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
-        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir')
+    if not names:
+        return
+    listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
+    if not force:
+        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir, or '
+                         'go on with this one by --force')
+    say(f'going on in {workdir} with another configuration: {listed}')
+
+
+def keep_config(config: ConfigDict, workdir: Path) -> None:
+    """Write config.json; one of another content that was there stays as config-0.json, config-1.json, ..."""
+    path, value = workdir / 'config.json', resolved(config)
+    if path.exists() and json.loads(path.read_text()) != value:
+        number = next(number for number in itertools.count() if not (workdir / f'config-{number}.json').exists())
+        shutil.copyfile(path, workdir / f'config-{number}.json')
+    write_json(path, value)
 
 
 def resolved(config: ConfigDict) -> dict:
-    """The configuration as plain JSON values."""
-    return json.loads(config.to_json())
+    """The configuration as config.json holds it."""
+    return plain(json.loads(config.to_json()))
 
 
 def _flat(tree: dict, prefix: str = '') -> dict:

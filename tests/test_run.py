@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-from mi_ssl_jax import experiment, run, rundir
+from mi_ssl_jax import experiment, run, rundir, signals
 from mi_ssl_jax.train import loop
 
 
@@ -55,7 +55,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch, name, st
     run.run(config, tmp_path / 'whole')
     with monkeypatch.context() as patch:
         stop_after(stop, patch)
-        with pytest.raises(run.Interrupted, match='SIGTERM with a checkpoint'):
+        with pytest.raises(signals.Interrupted, match='SIGTERM with a checkpoint'):
             run.run(config, tmp_path / 'parts')
     run.run(config, tmp_path / 'parts')
     whole, parts = files(tmp_path / 'whole'), files(tmp_path / 'parts')
@@ -68,7 +68,7 @@ def test_lines_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path,
     config = small('jmi')
     with monkeypatch.context() as patch:
         stop_after(3, patch)
-        with pytest.raises(run.Interrupted):
+        with pytest.raises(signals.Interrupted):
             run.run(config, tmp_path)
     with open(tmp_path / 'metrics.jsonl', 'a') as file:
         file.write('{"epoch": 99, "half a li')
@@ -126,7 +126,7 @@ def test_evaluations_by_steps_come_at_the_first_log_point_after_them_and_change_
     run.run(by_epochs, tmp_path / 'epochs')
     with monkeypatch.context() as patch:
         stop_after(8, patch)
-        with pytest.raises(run.Interrupted):
+        with pytest.raises(signals.Interrupted):
             run.run(by_steps, tmp_path / 'steps')
     run.run(by_steps, tmp_path / 'steps')
     (epochs, one), (steps, other) = (files(tmp_path / name) for name in ('epochs', 'steps'))
@@ -151,7 +151,7 @@ def test_damaged_checkpoint_is_set_aside_and_the_one_before_used(tmp_path, damag
     config = small('jmi', checkpoint={'minutes': 0.0})
     run.run(config, tmp_path)
     before = (tmp_path / 'metrics.jsonl').read_bytes()
-    newest = sorted((tmp_path / 'checkpoints').iterdir())[-1]
+    newest = sorted((tmp_path / 'checkpoints').glob('[0-9]*'))[-1]
     victim = max((path for path in newest.rglob('*') if path.is_file()), key=lambda path: path.stat().st_size)
     if damage == 'flip':
         content = bytearray(victim.read_bytes())
@@ -201,7 +201,7 @@ def test_digits_run_in_a_host_loop_and_resume(tmp_path, monkeypatch):
     run.run(config, tmp_path / 'whole')
     with monkeypatch.context() as patch:
         stop_after(3, patch)
-        with pytest.raises(run.Interrupted):
+        with pytest.raises(signals.Interrupted):
             run.run(config, tmp_path / 'parts')
     run.run(config, tmp_path / 'parts')
     assert json.loads((tmp_path / 'whole' / 'environment.json').read_text())['mode'] == 'loop'

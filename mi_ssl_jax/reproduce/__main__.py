@@ -89,16 +89,12 @@ def _run(command: str, options: dict) -> int | None:
     if command in COLLECTED:
         from mi_ssl_jax.reproduce import collected
         return getattr(collected, command)(**options)
-    from mi_ssl_jax import run
     from mi_ssl_jax.train import loop
     try:
         return importlib.import_module(f'mi_ssl_jax.reproduce.{command}').reproduce(**options)
     except loop.Diverged as error:
         print(f'error: {error}', file=sys.stderr)
         return cli.DIVERGED
-    except run.Interrupted as stop:
-        print(stop, file=sys.stderr)
-        return 128 + stop.signal
 
 
 if __name__ == '__main__':

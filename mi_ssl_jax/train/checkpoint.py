@@ -1,7 +1,8 @@
 """Checkpoints by Orbax, each with a manifest of SHA-256 sums, so that damage is found and never restored.
 
 checkpoints/00000042/state/  the arrays; progress.json  where training stood; manifest.json  the sums, written last:
-a folder without it is an unfinished save.
+a folder without it is an unfinished save. checkpoints/best-00000040/  the same of the best evaluation so far; it stays as
+long as a checkpoint names it, so that going back to an older checkpoint finds the best of that time.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,21 +22,33 @@ Tree = Any
 MANIFEST = 'manifest.json'
 
 
+class Checkpoint(NamedTuple):
+    """number: grows from checkpoint to checkpoint. arrays: name -> array, on the host. progress: JSON values; its entry
+    'best' is the number of the best checkpoint so far under 'number', or None.
+    """
+
+    number: int
+    arrays: Mapping[str, np.ndarray]
+    progress: Mapping[str, Any]
+
+
 class Store:
-    """The checkpoints of one run, saved in the background, the last `keep` kept."""
+    """The checkpoints of one run, saved in the background, the last `keep` and the best kept."""
 
     def __init__(self, folder: Path, *, keep: int, report: Callable[[str], None]):
         """report: told, in one line, of a damaged checkpoint and of a save that failed."""
         self._folder, self._keep, self._report = folder.absolute(), keep, report
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
         self._pending: Future | None = None
+        self.newest: Mapping[str, Any] | None = None  # progress of the newest good checkpoint, once one was seen
 
-    def save(self, number: int, tree: Tree, progress: Mapping[str, Any]) -> None:
-        """Save a tree of arrays under a number. Copies to the host at once, so the caller may donate it; writes later."""
+    def save(self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None) -> None:
+        """Save a tree of arrays under a number. Copies to the host at once, so the caller may donate it; writes later.
+
+        best: what progress['best'] names, when it is not on disk yet.
+        """
         self.wait()
-        # An array that lives on a CPU device comes back as a view of its buffer, which the next step overwrites.
-        arrays = {name: np.array(leaf) for name, leaf in _flat(jax.device_get(tree)).items()}
-        self._pending = self._thread.submit(self._write, number, arrays, dict(progress))
+        self._pending = self._thread.submit(self._write, Checkpoint(number, on_host(tree), dict(progress)), best)
 
     def wait(self) -> None:
         """Until the last save is on disk, or reported as failed."""
@@ -43,45 +56,109 @@ class Store:
             self._pending.result()
             self._pending = None
 
-    def restore(self, like: Tree) -> tuple[int, Tree, dict[str, Any]] | None:
-        """(number, tree, progress) of the newest undamaged checkpoint; None if there is none.
+    def restore(self, like: Tree, *, best: bool = False) -> tuple[int, Tree, dict[str, Any]] | None:
+        """(number, tree, progress) of the newest undamaged checkpoint, or of the best that it names; None without any.
 
         like: a tree of arrays or shapes with the structure saved. Damaged checkpoints are renamed, not deleted.
-        ValueError if the saved tree has another structure, or arrays of another shape or type.
+        ValueError if the saved tree has another structure, or arrays of another shape or type, or the best is damaged.
         """
         self.wait()
+        path = self._newest_good()
+        if path is None:
+            return None
+        self.newest = json.loads((path / 'progress.json').read_text())
+        if not best:
+            return int(path.name), _restore(path / 'state', like), self.newest
+        if not self.newest.get('best'):
+            return None
+        path = self._folder / _best_name(self.newest['best']['number'])
+        fault = _fault(path)
+        if fault is not None:
+            raise ValueError(f'the best checkpoint, {path}, is {fault}')
+        return self.newest['best']['number'], _restore(path / 'state', like), json.loads((path / 'progress.json').read_text())
+
+    def _newest_good(self) -> Path | None:
+        """Its folder; those behind it that are damaged or unfinished are set aside and reported."""
         for path in sorted(self._folder.glob('[0-9]*'), reverse=True):
             if not path.name.isdigit():
                 continue
             fault = _fault(path)
             if fault is None:
-                progress = json.loads((path / 'progress.json').read_text())
-                return int(path.name), _restore(path / 'state', like), progress
+                return path
             aside = _aside(path, 'unfinished' if fault == 'unfinished' else 'damaged')
-            self._report(f'checkpoint {path.name} is {fault}; set aside as {aside.name}, using the one before it')
+            left = any(other.name.isdigit() for other in self._folder.iterdir())
+            self._report(f'checkpoint {path.name} is {fault}; set aside as {aside.name}, '
+                         + ('using the one before it' if left else 'there is none before it'))
         return None
+
+    def standing(self) -> str:
+        """What training would go on from, in words."""
+        return f"the last checkpoint is of epoch {self.newest['epoch']:g}" if self.newest else 'no checkpoint was due yet'
 
     def close(self) -> None:
         """Wait for the last save and stop the thread."""
         self.wait()
         self._thread.shutdown()
 
-    def _write(self, number: int, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
-        path = self._folder / f'{number:08d}'
+    def _write(self, checkpoint: Checkpoint, best: Checkpoint | None) -> None:
         try:
-            shutil.rmtree(path, ignore_errors=True)
-            path.mkdir(parents=True)
-            with ocp.StandardCheckpointer() as saver:
-                saver.save(path / 'state', arrays)
-            _durable(path / 'progress.json', json.dumps(progress))
-            _durable(path / MANIFEST, json.dumps(_sums(path), indent=1))
+            if best is not None:
+                _write(self._folder / _best_name(best.number), best)
+            _write(self._folder / f'{checkpoint.number:08d}', checkpoint)
         except Exception as error:  # a failed save must not end the training it is there to protect
-            shutil.rmtree(path, ignore_errors=True)
-            self._report(f'checkpoint {number} could not be saved ({error}); the previous one stays, training goes on')
+            size = sum(leaf.nbytes for own in (checkpoint, best) if own for leaf in own.arrays.values())
+            free = shutil.disk_usage(_existing(self._folder)).free
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            self._report(f'checkpoint {checkpoint.number} could not be saved ({reason}): it needs {size / 1e6:.1f} MB, and '
+                         f'{self._folder} has {free / 1e6:.1f} MB free; the previous one stays, training goes on')
             return
+        self.newest = checkpoint.progress
+        self._prune()
+
+    def _prune(self) -> None:
+        """Remove what is older than the last `keep`, and best checkpoints that none of those names."""
         finished = sorted(p for p in self._folder.glob('[0-9]*') if p.name.isdigit() and (p / MANIFEST).exists())
         for old in finished[:-self._keep]:
             shutil.rmtree(old, ignore_errors=True)
+        try:
+            named = [json.loads((path / 'progress.json').read_text())['best'] for path in finished[-self._keep:]]
+        except (OSError, ValueError, KeyError):  # a damaged one: then none is known to be superfluous
+            return
+        wanted = {_best_name(best['number']) for best in named if best}
+        for path in self._folder.glob('best-*'):
+            if path.name not in wanted:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _best_name(number: int) -> str:
+    return f'best-{number:08d}'
+
+
+def on_host(tree: Tree) -> dict[str, np.ndarray]:
+    """Name -> array, copied to the host.
+
+    Copied also from a CPU device, whose arrays come back as views of a buffer that the next step overwrites.
+    """
+    return {name: np.array(leaf) for name, leaf in _flat(jax.device_get(tree)).items()}
+
+
+def _write(path: Path, checkpoint: Checkpoint) -> None:
+    """A checkpoint's folder, whole or, when that fails, not at all."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        with ocp.StandardCheckpointer() as saver:
+            saver.save(path / 'state', dict(checkpoint.arrays))
+        _durable(path / 'progress.json', json.dumps(checkpoint.progress))
+        _durable(path / MANIFEST, json.dumps(_sums(path), indent=1))
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def _existing(path: Path) -> Path:
+    """The path itself or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _flat(tree: Tree) -> dict[str, Any]:
@@ -114,9 +191,9 @@ def _fault(path: Path) -> str | None:
     if not (path / MANIFEST).exists():
         return 'unfinished'
     try:
-        wanted = json.loads((path / MANIFEST).read_text())
+        wanted = dict(json.loads((path / MANIFEST).read_text()))
         found = _sums(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         return f'damaged ({error})'
     for name in sorted(set(wanted) | set(found)):
         if wanted.get(name) != found.get(name):
@@ -129,8 +206,14 @@ def _aside(path: Path, why: str) -> Path:
     for number in range(1000):
         target = path.with_name(f'{why}-{path.name}-{number}')
         if not target.exists():
-            return path.rename(target)
-    raise ValueError(f'too many checkpoints set aside in {path.parent}: remove some')
+            path.rename(target)
+            break
+    else:
+        raise ValueError(f'too many checkpoints set aside in {path.parent}: remove some')
+    for older in path.parent.glob('unfinished-*'):  # half-written arrays; the last are enough to look at
+        if older != target and not (older / 'progress.json').exists():
+            shutil.rmtree(older, ignore_errors=True)
+    return target
 
 
 def _durable(path: Path, text: str) -> None:

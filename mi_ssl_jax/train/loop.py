@@ -79,6 +79,12 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             yield Progress(number, line['epoch'], line, population, evaluated)
 
 
+def pace(experiment: Experiment, log_every: int) -> dict[str, int]:
+    """What a chunk's number means: steps of a phase in an epoch, steps before the phases change, chunks of an epoch."""
+    chunks = len(list(trainer(experiment).plan(experiment, log_every)))
+    return {'steps': experiment.steps_per_pass, 'period': experiment.period, 'chunks': chunks}
+
+
 def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
     """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of an epoch."""
     before = epoch * sum(lengths) + sum(lengths[:index])

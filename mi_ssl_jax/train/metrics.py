@@ -1,14 +1,18 @@
 """What a run writes: metrics.jsonl, timing.jsonl, TensorBoard events."""
 
+import itertools
 import json
 import os
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.summary import Writer as TensorBoard
+from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 DIGITS = 7  # float32's own precision: more would be noise in the file
 
@@ -24,39 +28,117 @@ def plain(value: Any) -> Any:
     return float(f'{float(value):.{DIGITS}g}') if np.isfinite(value) else None
 
 
+class Lines:
+    """A file that grows by whole lines only, each on disk before the next."""
+
+    def __init__(self, path: Path, *, size: int):
+        """size: bytes to keep; what lies behind them is dropped. ValueError when the file is shorter than that."""
+        there = path.stat().st_size if path.exists() else 0
+        if there < size:
+            raise ValueError(f'{path} has {there} bytes, but had {size} when the checkpoint was saved: put the file back, '
+                             'or train in another workdir')
+        self.size, self._path = size, path
+        self._file = open(path, 'ab', buffering=0)
+        self._file.truncate(size)
+
+    def add(self, text: str) -> None:
+        """Append a line. OSError, with the file's name, when it cannot be written; then nothing of it stays."""
+        data = f'{text}\n'.encode()
+        try:
+            _write_all(self._file, data)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self.size)
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        self.size += len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class Writer:
     """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an uninterrupted one's."""
 
-    def __init__(self, workdir: Path, *, size: int):
-        """size: bytes of metrics.jsonl that belong to the checkpoint resumed from; what came after is dropped."""
-        self._metrics = open(workdir / 'metrics.jsonl', 'ab')
-        self._metrics.truncate(size)
-        self._timing = open(workdir / 'timing.jsonl', 'a')
-        self._events = TensorBoard(str(workdir / 'tb'))
-        self._start = time.monotonic()
+    def __init__(self, workdir: Path, *, size: int, timing_size: int, report: Callable[[str], None]):
+        """size, timing_size: bytes of metrics.jsonl and timing.jsonl that belong to the checkpoint resumed from; what came
+        after is dropped. report: told when TensorBoard's events can no longer be written, which ends nothing else.
+        """
+        timing = workdir / 'timing.jsonl'
+        self._metrics = Lines(workdir / 'metrics.jsonl', size=size)
+        self._timing = Lines(timing, size=min(timing_size, timing.stat().st_size if timing.exists() else 0))
+        self._report, self._start = report, time.monotonic()
+        self._events = None
+        try:
+            self._events = _open_events(workdir / 'tb')
+        except OSError as error:
+            self._without_events(error)
 
     @property
-    def size(self) -> int:
-        """Bytes of metrics.jsonl so far."""
-        return self._metrics.tell()
+    def sizes(self) -> dict[str, int]:
+        """Bytes of metrics.jsonl ('bytes') and of timing.jsonl ('timing') so far."""
+        return {'bytes': self._metrics.size, 'timing': self._timing.size}
 
     def write(self, line: Mapping[str, Any], *, step: int) -> None:
-        """One log point; complete on disk when this returns. step: TensorBoard's horizontal axis."""
+        """One log point; complete on disk when this returns. step: TensorBoard's horizontal axis.
+
+        OSError, with the file's name, when metrics.jsonl or timing.jsonl cannot be written.
+        """
         line = plain(line)
-        self._metrics.write(json.dumps(line, allow_nan=False).encode() + b'\n')
-        self._metrics.flush()
-        os.fsync(self._metrics.fileno())
+        self._metrics.add(json.dumps(line, allow_nan=False))
         clock = {'epoch': line['epoch'], 'seconds': round(time.monotonic() - self._start, 3)}
-        self._timing.write(json.dumps(clock) + '\n')
-        self._timing.flush()
-        for tag, value in _scalars(line):
-            self._events.add_scalar(tag, value, step)
+        self._timing.add(json.dumps(clock))
+        if self._events is None:
+            return
+        values = [scalar_pb(tag, value).value[0] for tag, value in _scalars(line)]
+        event = event_pb2.Event(wall_time=time.time(), step=step)
+        event.summary.value.extend(values)
+        try:
+            RecordWriter(self._events).write(event.SerializeToString())
+        except OSError as error:
+            self._without_events(error)
+
+    def _without_events(self, error: OSError) -> None:
+        self._report(f'TensorBoard events cannot be written ({error.strerror}): going on without; metrics.jsonl has it all')
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     def close(self) -> None:
-        """Flush and close all files."""
-        self._metrics.close()
-        self._timing.close()
-        self._events.close()
+        """Close all files."""
+        for file in (self._metrics, self._timing, self._events):
+            if file is not None:
+                file.close()
+
+
+class _Whole:
+    """A file whose write() writes everything or raises OSError."""
+
+    def __init__(self, path: Path):
+        self._file = open(path, 'ab', buffering=0)
+
+    def write(self, data: bytes) -> None:
+        _write_all(self._file, data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _open_events(folder: Path) -> _Whole:
+    """A new event file, with the header that TensorBoard looks for."""
+    folder.mkdir(exist_ok=True)
+    stem = f'events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}'
+    number = next(number for number in itertools.count() if not (folder / f'{stem}.{number}').exists())
+    file = _Whole(folder / f'{stem}.{number}')
+    RecordWriter(file).write(event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
+    return file
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    """A raw file may take a part of what it is given, on a disk that fills up."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest):]
 
 
 def _scalars(line: Mapping[str, Any], prefix: str = ''):
