@@ -1,6 +1,7 @@
-"""What the commands share: how they end, and JAX's persistent compilation cache."""
+"""What the commands share: how they end, JAX's persistent compilation cache, and memory that is kept."""
 
 import argparse
+import ctypes
 import errno
 import os
 import shutil
@@ -32,6 +33,7 @@ def guard(command: Callable[[], int | None]) -> int:
     Ctrl-C 130."""
     sys.path.insert(0, os.getcwd())  # configs/ and the user's own modules are imported from where the command runs
     use_compilation_cache()
+    keep_freed_memory()
     try:
         return command() or 0
     except ValueError as error:
@@ -66,3 +68,19 @@ def use_compilation_cache() -> None:
     os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.abspath('.cache/jax'))
     os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
     os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep freed memory for the next step instead of handing it back to the system.
+
+    XLA on a CPU allocates every large buffer of a step anew; each page of it is then made and zeroed again by the
+    system. Measured on 2 cores, forward and gradient of conv4 on 512 images: 0.24 s a step instead of 0.43 to 0.51,
+    3 thousand page faults instead of 101 thousand, about the same peak memory. Nothing changes where the C library
+    is not glibc, or where the user tunes it by its own MALLOC_ variables.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None or any(name.startswith('MALLOC_') for name in os.environ):
+        return
+    trim_threshold, mmap_max, arena_max = -1, -4, -8  # their numbers in malloc.h
+    for option, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, 2**31 - 1)):
+        mallopt(option, value)
