@@ -94,6 +94,9 @@ def test_metrics_hold_terms_mutual_information_collapse_and_centres(tmp_path):
     assert lines[0]['epoch'] == 0 and lines[0]['mi']['cos_dv'] == [None, None]  # I(0) = -infinity (section 4.2)
     last = lines[-1]
     assert set(last['mi']) == {'cos_dv', 'infonce', 'jsd'} and len(last['mi']['jsd']) == 2
+    assert not any('mi_interval' in line for line in lines[:-1])  # of the end of training alone
+    for name, interval in last['mi_interval'].items():
+        assert all(np.array(interval['low']) < last['mi'][name]) and all(last['mi'][name] < np.array(interval['high']))
     assert set(last['collapse']['online']) == {'std', 'effective_rank', 'nn_gap'}
     assert np.shape(last['centres']['online']) == (2, 2, 5, 3)
     assert set(last['loss']) == {'e'} and 'marginal' not in last  # SimSiam has no marginal term

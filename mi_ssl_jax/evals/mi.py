@@ -18,6 +18,7 @@ NAMES = ('cos_dv', 'infonce', 'jsd')
 BLOCK_SIZE = 512
 # |S| <= 50 keeps e^S and any sum of it inside float32, so no shift by the maximum (a second pass) is needed.
 LOWEST_TEMPERATURE = 0.02
+FEWEST = 10  # examples of a bootstrap
 
 
 class Interval(NamedTuple):
@@ -65,8 +66,8 @@ def bootstrap(za: chex.Array, zb: chex.Array, *, key: chex.PRNGKey, resamples: i
         ValueError: as `estimates`, fewer than 10 examples, no resamples, or a confidence outside (0, 1).
     """
     _check(za, zb, temperature, block_size)
-    if len(za) < 10 or resamples < 1 or not 0 < confidence < 1:
-        raise ValueError('a bootstrap needs at least 10 examples, 1 resample and a confidence in (0, 1), '
+    if len(za) < FEWEST or resamples < 1 or not 0 < confidence < 1:
+        raise ValueError(f'a bootstrap needs at least {FEWEST} examples, 1 resample and a confidence in (0, 1), '
                          f'got {len(za)}, {resamples} and {confidence}')
     n = len(za)
     drawn = jax.random.randint(key, (resamples, n), 0, n)

@@ -73,17 +73,18 @@ def information(run: records.Run) -> str:
         if len(epochs) == 0:
             return 'Measured before training only.'
         rows.append((records.ESTIMATORS[estimator], _over(values[0], 3), _over(values[-1], 3),
-                     number(values.max(), 3), number(statistics.spearman(epochs, values).mean(), 3)))
+                     _half_width(run, estimator), number(values.max(), 3),
+                     number(statistics.spearman(epochs, values).mean(), 3)))
     true = records.paper()['true_mi']['nats']
     known = (f' The true mutual information of the two views is {true} nats, which no valid bound exceeds '
              'but for sampling error.')
     note = ('Between the embeddings of two views of held-out examples, with frozen encoders and a cosine '
             f'critic at temperature {run.config["mi"]["temperature"]:g}. First: at the first evaluation '
-            f'after training began (epoch {epochs[0]:g}); last: at epoch {epochs[-1]:g}; maximum over epochs '
-            'and seeds. Spearman: rank correlation with the epoch, 1 when the estimate never falls. cos-DV '
+            f'after training began (epoch {epochs[0]:g}); last: at epoch {epochs[-1]:g}; interval: half the '
+            'width of its 95 % bootstrap interval over examples, mean over seeds; maximum over epochs and seeds. Spearman: rank correlation with the epoch, 1 when the estimate never falls. cos-DV '
             'and InfoNCE are lower bounds in nats; JSD is -1.386 for independent views and below 0 '
             f'always.{known if records.on_gaussian(run) else ""}')
-    header = ('estimator', 'first', 'last', 'maximum', 'Spearman')
+    header = ('estimator', 'first', 'last', 'interval', 'maximum', 'Spearman')
     return tables.markdown(Table('Estimates', header, rows, (note,)))
 
 
@@ -120,6 +121,14 @@ def pictures(workdir: Path) -> list[str]:
     found = [name for name in CAPTIONS if (workdir / 'figures' / name).exists()]
     shown = [f'![{name}](figures/{name})\n\n{CAPTIONS[name]}' for name in found]
     return ['## Pictures', *shown] if shown else []
+
+
+def _half_width(run: records.Run, estimator: str) -> str:
+    """Of the last interval, which stands at the end of training only."""
+    if not records.keys(run, 'mi_interval'):
+        return '–'
+    low, high = (records.series(run, 'mi_interval', estimator, end)[1][-1] for end in ('low', 'high'))
+    return f'± {number(np.mean(high - low) / 2, 3)}'
 
 
 def _table1(run: records.Run) -> tuple[str, ...]:

@@ -52,9 +52,9 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
     epoch_plan = list(compiled.plan(experiment, log_every))
     lengths = [sum(steps for _, steps in chunk) for chunk in epoch_plan]
 
-    def measured(start: bool = False) -> dict:
+    def measured(**when: bool) -> dict:
         variables = parallel.per_seed(lambda state: state.variables, population, layout)
-        return evaluate(variables, parallel.per_seed(lambda state: state.lagged, population, layout), start)
+        return evaluate(variables, parallel.per_seed(lambda state: state.lagged, population, layout), **when)
 
     if done == 0:
         yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
@@ -71,12 +71,12 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             check_finite(line, experiment.method.remedy)
             due = (_passes_a_multiple(evaluate_steps, epoch, lengths, index) if evaluate_steps
                    else last and (epoch + 1) % evaluate_every == 0)
-            evaluated = due or last and epoch + 1 == experiment.passes
-            if evaluated:
-                line.update(measured())
+            end = last and epoch + 1 == experiment.passes
+            if due or end:
+                line.update(measured(end=end))
             if last:
                 population = parallel.per_seed(lambda state: states.keep_lagged(state, method), population, layout)
-            yield Progress(number, line['epoch'], line, population, evaluated)
+            yield Progress(number, line['epoch'], line, population, due or end)
 
 
 def pace(experiment: Experiment, log_every: int) -> dict[str, int]:

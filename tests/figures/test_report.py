@@ -25,7 +25,7 @@ def test_the_report_of_a_run(tmp_path):
     assert '4 of 4 epochs, batch size 2500, sgd, learning rate 0.5' in text and 'temperature = 1.0' in text
     values = records.series(records.read(workdir), 'mi', 'cos_dv')[1]
     last = f'{values[-1].mean():.3f} ± {values[-1].std(ddof=1):.3f}'
-    assert f'| {last} | {values[1:].max():.3f} | 1.000 |' in text and '1.6503 nats' in text
+    assert f'| {last} | – | {values[1:].max():.3f} | 1.000 |' in text and '1.6503 nats' in text
     gap = records.final_gaps(records.read(workdir), 'xi').mean
     assert f'{gap.mean():.1f} ± {gap.std(ddof=1):.1f} |' in text
     assert '| SDMI g | 73.77 |' in text
