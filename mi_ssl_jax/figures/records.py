@@ -31,6 +31,18 @@ METHODS = {
     'barlow': Look('Barlow Twins', '#882288', 'jmi'),
     'vicreg': Look('VICReg', '#000000', 'jmi'),
 }
+# Methods beyond the paper's tables, which share no panel with all of those above.
+BEYOND = {
+    'mocov1': Look('MoCo v1', '#DD77AA', 'sdmi'),
+    'mocov2': Look('MoCo v2', '#AA4499', 'sdmi'),
+    'dino': Look('DINO', '#117733', 'sdmi'),
+    'swav': Look('SwAV', '#332288', 'jmi'),
+    'wmse': Look('W-MSE', '#88CCEE', 'jmi'),
+    'mec': Look('MEC', '#999933', 'jmi'),
+    'mmi': Look('MMI', '#CC6677', 'jmi'),
+    'tico': Look('TiCo', '#661100', 'jmi'),
+    'bgrl': Look('BGRL', '#44AA99', 'jmi'),
+}
 OTHER = '#555555'
 
 
@@ -150,9 +162,9 @@ def conditions(runs: Mapping[str, Run]) -> str:
 
 
 def look(run: Run) -> Look:
-    """How the run's method appears; a method outside the paper's eight under its own name, in grey."""
+    """How the run's method appears; a user's own under its own name, in grey."""
     name = run.config['method']['name']
-    return METHODS.get(name, Look(name, OTHER, None))
+    return (METHODS | BEYOND).get(name, Look(name, OTHER, None))
 
 
 def on_gaussian(run: Run) -> bool:
