@@ -11,11 +11,14 @@ def base() -> ConfigDict:
     config.batch_size = 256  # examples a step, over all devices
     config.epochs = 100  # passes over the data; for SDMI an epoch is one E pass and one M pass
     config.warmup_epochs = 0  # linear warm-up of the learning rate, then cosine to 0
-    config.lr = 0.05  # absolute: not scaled with the batch
+    config.lr = 0.05  # of the batch as it is, or, with lr_scaling, of a batch of 256
+    config.lr_scaling = 'none'  # 'linear': times batch_size / 256; 'sqrt': times the root of that
     config.weight_decay = 0.0
     config.period = 0  # steps of a phase before the next takes over; 0 = a whole pass (Algorithm 1)
     config.log_every = 50  # steps between two lines of metrics.jsonl, from each of which a run can resume
     config.devices = 0  # 0 = all local devices
+    config.accumulate = 1  # pieces in which a device encodes its share of the batch: less memory, one more encoding
+    config.check_replicas = False  # make sure, at every line of the log, that all devices hold the same state
     config.mode = 'auto'  # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
 
     config.method = ConfigDict({'name': ''})  # the method's own arguments beside it
@@ -43,6 +46,7 @@ def base() -> ConfigDict:
     config.net.projector = ()  # widths, hidden layers first; () = none
     config.net.predictor = ()  # hidden widths, for methods that have a predictor
     config.net.dtype = 'float32'  # compute dtype, or 'bfloat16'; parameters and statistics are float32
+    config.net.batch_norm = 'global'  # statistics of the batch over all devices, or of each device's part: 'device'
     config.net.options = ConfigDict()  # network name -> its own arguments
 
     config.mi = ConfigDict()

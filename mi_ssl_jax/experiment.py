@@ -19,6 +19,7 @@ from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment, State
 
 Tree = Any
+BASE_BATCH = 256  # the batch whose learning rate `lr` is under lr_scaling (Goyal et al. 2017, arXiv 1706.02677)
 
 
 class Setup(NamedTuple):
@@ -44,9 +45,7 @@ def setup(config: ConfigDict) -> Setup:
     _check_numbers(config, source)
     pipeline = views.load(config.views.name, **config.views.options)
     layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
-    if config.batch_size % len(layout.devices):
-        why = f': {source.name} is one graph, which devices cannot share; set devices=1' if source.rows > 1 else ''
-        raise ValueError(f'batch_size={config.batch_size} does not divide among {len(layout.devices)} devices{why}')
+    _check_shares(config, source, len(layout.devices))
     view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
     parts = _parts(config, layout, view)
     arguments = method_arguments(config)
@@ -62,11 +61,12 @@ def setup(config: ConfigDict) -> Setup:
                           momentum=config.optimizer.momentum, schedule=schedule, steps_per_epoch=steps,
                           total_steps=config.epochs * steps, groups=phase.groups, rules=phase.rules)
 
-    hyper = {'lr': config.lr, 'weight_decay': config.weight_decay}
+    hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
     if 'temperature' in arguments:
         hyper['temperature'] = arguments['temperature']
     experiment = Experiment(build, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
-                            config.epochs, config.period or steps, len(source.class_names) * config.probe.online)
+                            config.epochs, config.period or steps, len(source.class_names) * config.probe.online,
+                            config.accumulate, config.net.batch_norm == 'device', config.check_replicas)
     for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
@@ -80,6 +80,14 @@ def method_arguments(config: ConfigDict) -> dict[str, Any]:
     """The method's own arguments; 'none' stands for None, which the command line cannot say."""
     own = {name: value for name, value in config.method.items() if name != 'name'}
     return {name: None if value == 'none' else value for name, value in own.items()}
+
+
+def learning_rate(config: ConfigDict) -> float:
+    """The largest learning rate of the schedule: `lr`, scaled with the batch where the configuration says so."""
+    powers = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
+    if config.lr_scaling not in powers:
+        raise ValueError(f"lr_scaling='{config.lr_scaling}': use 'none', 'linear' or 'sqrt'")
+    return config.lr * (config.batch_size / BASE_BATCH) ** powers[config.lr_scaling]
 
 
 def initial(ready: Setup) -> Tree:
@@ -121,10 +129,11 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts
         raise ValueError(f"net.dtype='{config.net.dtype}': use 'float32' or 'bfloat16'")
     dtype = jnp.dtype(config.net.dtype)
     options = config.net.options.get(config.net.name, {})
-    backbone = nets.load(config.net.name, dtype=dtype, axis_name=layout.axis, **options)
+    axis = None if config.net.batch_norm == 'device' else layout.axis
+    backbone = nets.load(config.net.name, dtype=dtype, axis_name=axis, **options)
     projector = tuple(config.net.projector)
     width = projector[-1] if projector else _width(backbone, view)
-    return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, layout.axis)
+    return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, axis)
 
 
 def _width(backbone, view: Tree) -> int:
@@ -153,9 +162,26 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
     return parallel.choose_mode(one_step, _batch_of(experiment.batch_size, source.example))
 
 
+def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> None:
+    """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm more than one
+    example."""
+    if config.net.batch_norm not in ('global', 'device'):
+        raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
+    if config.batch_size % devices:
+        why = f': {source.name} is one graph, which devices cannot share; set devices=1' if source.rows > 1 else ''
+        raise ValueError(f'batch_size={config.batch_size} does not divide among {devices} devices{why}')
+    share = config.batch_size // devices
+    if share % config.accumulate:
+        raise ValueError(f'accumulate={config.accumulate} does not divide the {share} examples that each of {devices} '
+                         f'devices has of batch_size={config.batch_size}: choose a divisor of {share}')
+    normalised = share // config.accumulate * source.rows * (1 if config.net.batch_norm == 'device' else devices)
+    if normalised < 2:
+        raise ValueError('batch norm would see one example at a time: raise batch_size, or lower accumulate or devices')
+
+
 def _check_numbers(config: ConfigDict, source: sources.Source) -> None:
     least = {'seeds': 1, 'epochs': 1, 'batch_size': 2 if source.rows == 1 else 1, 'log_every': 1, 'period': 0,
-             'devices': 0, 'warmup_epochs': 0, 'lr': 0.0, 'weight_decay': 0.0}
+             'devices': 0, 'accumulate': 1, 'warmup_epochs': 0, 'lr': 0.0, 'weight_decay': 0.0}
     for name, bound in least.items():
         if not config[name] >= bound:
             why = ': a batch of one has no marginal pairs and no batch statistics' if name == 'batch_size' else ''

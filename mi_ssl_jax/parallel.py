@@ -123,6 +123,29 @@ def place_batch(batch: Tree, layout: Layout) -> Tree:
     return (placed,) if layout.mode == 'loop' else placed
 
 
+def check_replicas(tree: Tree, layout: Layout) -> None:
+    """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the tree."""
+    if layout.axis is None:
+        return
+    gaps = jax.device_get(_compiled_gaps(layout.devices)(tree))
+    found = [(jax.tree_util.keystr(path), gap) for path, gap in jax.tree_util.tree_leaves_with_path(gaps) if gap != 0]
+    if found:
+        listed = ', '.join(f'{name} (by up to {gap:.3g})' for name, gap in found[:3])
+        raise AssertionError(f'the devices hold different states: {listed}; {len(found)} arrays differ')
+
+
+@functools.cache
+def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree], Tree]:
+    """-> gaps(tree): of each array the largest difference between two devices' copies."""
+
+    def gap(x: Array) -> Array:
+        return jnp.max(jax.lax.pmax(x, AXIS) - jax.lax.pmin(x, AXIS), initial=0)
+
+    everywhere = PartitionSpec()
+    return jax.jit(jax.shard_map(lambda tree: jax.tree.map(gap, tree), mesh=Mesh(devices, (AXIS,)),
+                                 in_specs=everywhere, out_specs=everywhere, check_vma=False))
+
+
 def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
     """Apply a function that only takes trees apart or puts them together to every seed's tree."""
     if layout.mode == 'loop':

@@ -13,8 +13,7 @@ import pytest
 from flax import linen as nn
 
 from mi_ssl_jax import methods, parallel
-from mi_ssl_jax.train import state, step
-from tests import goldens, tiny
+from tests import devices, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -25,74 +24,29 @@ def quick_compilation():
         yield
 
 
-def disagreement(actual, expected):
-    """Largest difference of an entry, in units of its array's norm (and of at least 1e-3: some are zero)."""
-    return max(float(np.max(np.abs(np.float64(a) - b), initial=0) / max(np.linalg.norm(b), 1e-3))
-               for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True))
-
-
-# One device or two --------------------------------------------------------------------------------
+# One device or several ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
 def on_one_device():
     """Method -> its states after each pass on one device, in float64."""
-    @functools.cache
-    def train(name):
-        layout = tiny.one_device()
-        with goldens.x64():
-            experiment = tiny.experiment(name, layout, dtype=jnp.float64)
-            population = parallel.population([tiny.start(name)], layout)
-            calls = tiny.train(experiment, tiny.compile_passes(experiment), population, length=tiny.STEPS)
-        return [call.after[0] for call in calls]
-
-    return train
-
-
-def two_logical_devices(name, make=step.make):
-    """The method's states after each pass; each device is a row of a vmap with the devices' axis.
-
-    out_axes=None: vmap refuses whatever is not the same on every device.
-    """
-    layout = parallel.Layout(parallel.choose_devices(1) * 2, seeds=1, mode='loop')
-    options = dict(axis_name=parallel.AXIS, in_axes=(None, None, None, 0), out_axes=None)
-    rows = []
-    with goldens.x64():
-        experiment = tiny.experiment(name, layout, dtype=jnp.float64)
-        method, member = experiment.method, jax.tree.map(jnp.asarray, tiny.start(name))
-        steps = {phase.name: jax.jit(jax.vmap(make(experiment, phase.name), **options))
-                 for phase in method.phases}
-        for number in range(tiny.PASSES):
-            order, = tiny.compiled_order(tiny.one_device())((member.key,), number)
-            shares = order.reshape(tiny.STEPS, 2, -1).swapaxes(0, 1)
-            for phase in method.phases:
-                for _ in range(tiny.STEPS):
-                    trained, _ = steps[phase.name](*state.split(member, method, phase), tiny.DATA, shares)
-                    member = state.merge(member, phase, trained)
-                rows.append(tiny.snapshot(member))
-    return rows
+    return functools.cache(devices.one_device)
 
 
 @pytest.mark.parametrize('name', methods.structures())
-def test_two_devices_equal_one(name, on_one_device):
+def test_eight_devices_equal_one(name, on_one_device):
     """Parameters, batch statistics, optimiser state and the method's own, after every pass."""
-    for two, one in zip(two_logical_devices(name), on_one_device(name), strict=True):
-        assert jax.tree.structure(two) == jax.tree.structure(one)
-        assert disagreement(two, one) <= 1e-5
-
-
-def without_metrics(experiment, phase):
-    """A step whose metrics do not give it away."""
-    whole = step.make(experiment, phase)
-    return lambda *arguments: (whole(*arguments)[0], {})
+    for eight, one in zip(devices.logical_devices(name, 8), on_one_device(name), strict=True):
+        assert jax.tree.structure(eight) == jax.tree.structure(one)
+        assert devices.disagreement(eight, one) <= 1e-5
 
 
 def test_a_loss_of_each_device_alone_is_caught(on_one_device, monkeypatch):
     monkeypatch.setattr(parallel, 'gather', lambda tree, axis: tree)
     with pytest.raises(ValueError, match='out_axes'):
-        two_logical_devices('jmi')
-    wrong = two_logical_devices('jmi', make=without_metrics)
-    assert disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
+        devices.logical_devices('jmi', 8)
+    wrong = devices.logical_devices('jmi', 8, make=devices.without_metrics)
+    assert devices.disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
 
 
 def test_a_sum_of_gradients_in_place_of_their_mean_is_caught(on_one_device, monkeypatch):
@@ -100,23 +54,35 @@ def test_a_sum_of_gradients_in_place_of_their_mean_is_caught(on_one_device, monk
         return tree if axis is None else jax.lax.psum(tree, axis)
 
     monkeypatch.setattr(parallel, 'mean', total)
-    wrong = two_logical_devices('jmi')
-    assert disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
+    wrong = devices.logical_devices('jmi', 8)
+    assert devices.disagreement(wrong[0], on_one_device('jmi')[0]) > 1e-3
 
 
-@pytest.mark.parametrize('name, mode', [('sdmi', 'loop'), ('byol', 'scan')])
-def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_path):
-    path = tmp_path / 'state.npz'
+def process_of_two_devices(path, mode, names):
+    """Method -> the leaves of its last state, trained by pmap on two devices made of the CPU."""
     environment = os.environ | {
         'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_X64': '1', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
         'XLA_FLAGS': '--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false',
         'PYTHONPATH': str(ROOT)}
-    command = [sys.executable, '-m', 'tests.two_devices', name, mode, str(path)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, '-m', 'tests.two_devices', str(path), mode, *names]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
-    with np.load(path) as arrays:
-        two = [arrays[key] for key in arrays.files]
-    assert disagreement(two, jax.tree.leaves(on_one_device(name)[-1])) <= 1e-5
+    for name in names:
+        with np.load(path / f'{name}.npz') as arrays:
+            yield name, [arrays[key] for key in arrays.files]
+
+
+@pytest.mark.parametrize('name, mode', [('sdmi', 'loop'), ('byol', 'scan')])
+def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_path):
+    for _, two in process_of_two_devices(tmp_path, mode, [name]):
+        assert devices.disagreement(two, jax.tree.leaves(on_one_device(name)[-1])) <= 1e-5
+
+
+@pytest.mark.slow
+def test_two_devices_equal_one_for_every_method(on_one_device, tmp_path):
+    worst = {name: devices.disagreement(two, jax.tree.leaves(on_one_device(name)[-1]))
+             for name, two in process_of_two_devices(tmp_path, 'loop', methods.structures())}
+    assert set(worst) == set(methods.structures()) and max(worst.values()) <= 1e-5, worst
 
 
 def test_collectives_on_logical_devices():

@@ -46,11 +46,11 @@ def method(name: str, **changes) -> api.Method:
 
 
 def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
-               hyper: tuple[dict[str, float], ...] = HYPER) -> state.Experiment:
+               hyper: tuple[dict[str, float], ...] = HYPER, local_statistics: bool = False) -> state.Experiment:
     """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is handed the
     hyperparameters that it takes."""
     name, changes = methods.structures().get(name, (name, {}))
-    networks = parts(dtype=dtype, axis_name=layout.axis)
+    networks = parts(dtype=dtype, axis_name=None if local_statistics else layout.axis)
     schedule = optim.warmup_cosine(warmup_steps=0, total_steps=STEPS * PASSES)
 
     def build(hyper):
@@ -64,7 +64,8 @@ def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
 
     return state.Experiment(
         build, optimiser, views.load('noise'), layout, hyper[:layout.seeds],
-        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS, classes=CLASSES)
+        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS, classes=CLASSES,
+        local_statistics=local_statistics)
 
 
 def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:

@@ -1,9 +1,11 @@
-"""Trains a tiny method on two devices made of this CPU, and saves where it arrives: METHOD MODE FILE.npz.
+"""Trains tiny methods on two devices made of this CPU, and saves where they arrive: FOLDER MODE METHOD...
 
 Run with JAX_ENABLE_X64=1 and XLA_FLAGS=--xla_force_host_platform_device_count=2.
 """
 
+import pathlib
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,12 +35,24 @@ def check_batch(layout: parallel.Layout) -> None:
     assert placed.shape == ((2, 1, 3, 2) if layout.mode == 'scan' else (2, 3, 2))
 
 
-def main(name: str, mode: str, path: str) -> None:
+def check_broken_replicas(population: Any, layout: parallel.Layout) -> None:
+    """Equal copies pass; one number that differs on the second device is named."""
+    parallel.check_replicas(population, layout)
+    copies = [jax.device_put(jnp.full(3, 1.0 + number), device) for number, device in enumerate(layout.devices)]
+    wrong = jax.make_array_from_single_device_arrays((3,), parallel.place(jnp.zeros(3), layout).sharding, copies)
+    try:
+        parallel.check_replicas({'state': population, 'aux': {'centre': wrong}}, layout)
+    except AssertionError as error:
+        assert "['aux']['centre'] (by up to 1); 1 arrays differ" in str(error), error
+    else:
+        raise RuntimeError('devices that differ were not noticed')
+
+
+def train(name: str, mode: str, path: pathlib.Path) -> None:
+    """Saves the leaves of the method's last state."""
     layout = parallel.Layout(parallel.choose_devices(2), seeds=1, mode=mode)
     experiment = tiny.experiment(name, layout, dtype=jnp.float64)
     population = parallel.population([tiny.start(name)], layout)
-    check_order(layout)
-    check_batch(layout)
     # Every call is awaited: devices that share cores and run ahead of each other end in a deadlock.
     length = 1 if mode == 'loop' else tiny.STEPS
     calls = tiny.train(experiment, tiny.compile_passes(experiment), population, length=length)
@@ -47,7 +61,16 @@ def main(name: str, mode: str, path: str) -> None:
     assert compiled.count(True) == phases, f'compiled anew: {compiled}'
     assert all(call.donated and call.kept for call in calls)
     assert all(call.shared for call in calls), 'the devices do not agree'
-    np.savez(path, *jax.tree.leaves(calls[-1].after[0]))
+    np.savez(path / f'{name}.npz', *jax.tree.leaves(calls[-1].after[0]))
+
+
+def main(path: str, mode: str, *names: str) -> None:
+    layout = parallel.Layout(parallel.choose_devices(2), seeds=1, mode=mode)
+    check_order(layout)
+    check_batch(layout)
+    check_broken_replicas(parallel.population([tiny.start(names[0])], layout), layout)
+    for name in names:
+        train(name, mode, pathlib.Path(path))
 
 
 if __name__ == '__main__':

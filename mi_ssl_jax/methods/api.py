@@ -68,6 +68,8 @@ class Branch(NamedTuple):
     net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all). follows: the branch it
     follows instead of being trained by gradient. momentum: EMA coefficient of progress; None with `follows` means a copy.
     independent: a follower that starts from its own random weights (BYOL's reference code) instead of a copy.
+    shuffled: its examples are encoded in another order than the other branches', so that batch statistics of a part of
+    the batch, a device's or a piece's, do not tell which examples belong together (MoCo's keys).
     """
 
     net: nn.Module
@@ -75,6 +77,7 @@ class Branch(NamedTuple):
     follows: str | None = None
     momentum: Schedule | None = None
     independent: bool = False
+    shuffled: bool = False
 
 
 class Group(NamedTuple):

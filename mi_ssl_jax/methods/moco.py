@@ -63,13 +63,13 @@ def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queu
     """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the reverse.
 
     queue_size: past keys to contrast with, a multiple of the batch size; random at first. Keys enter the
-    queue after the loss. Batch norm's statistics are global in both encoders; the reference code takes them for
-    each device apart and shuffles the keys instead.
+    queue after the loss. Where batch norm's statistics are of parts of the batch (each device's, as in the
+    reference code: net.batch_norm='device'), the keys are shuffled before they are encoded.
     """
     if version == 1:
         parts = parts._replace(projector=parts.projector[-1:])
     encoder = parts.encoder(projector=QUEUE_PROJECTOR)
-    target = api.Branch(encoder, views=(1,), follows='online',
+    target = api.Branch(encoder, views=(1,), follows='online', shuffled=True,
                         momentum=api.momentum(momentum, momentum_schedule))
 
     def loss(views, aux, info):

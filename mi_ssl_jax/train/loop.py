@@ -69,6 +69,8 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             last = index == len(epoch_plan) - 1
             line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
             check_finite(line, experiment.method.remedy)
+            if experiment.check_replicas:
+                parallel.check_replicas(population, layout)
             due = (_passes_a_multiple(evaluate_steps, epoch, lengths, index) if evaluate_steps
                    else last and (epoch + 1) % evaluate_every == 0)
             end = last and epoch + 1 == experiment.passes

@@ -9,7 +9,7 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import online
+from mi_ssl_jax.train import online, pieces, shuffle
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment, Frozen, Trained
 
@@ -24,34 +24,39 @@ def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, 
     """
     axis = experiment.layout.axis
     number = [phase.name for phase in experiment.method.phases].index(phase_name)
+    mixed = shuffled_branches(experiment)
 
     def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
         method = experiment.build(frozen.hyper)
         phase = states.phase_of(method, phase_name)
         key = jax.random.fold_in(jax.random.fold_in(frozen.key, states.STEPS + number), trained.step)
-        views_key, loss_key = jax.random.split(key)
+        views_key, loss_key, shuffle_key = jax.random.split(key, 3)
         batch = fetch(data, order, trained.step, experiment.steps_per_pass)
-        views = make_views(experiment, views_key, batch['x'])
+        views = branch_views(method, make_views(experiment, views_key, batch['x']))
+        views |= {name: shuffle.shuffled(views[name], shuffle_key, axis) for name in mixed}
         info = api.Info(trained.step, trained.step / experiment.steps_per_pass,
                         trained.step / (experiment.steps_per_pass * experiment.passes), loss_key)
 
-        def objective(params: Tree) -> tuple[jax.Array, tuple]:
+        def encode(params: Tree, views: dict[str, tuple[Tree, ...]]) -> pieces.Encoded:
             variables = {**frozen.variables, **trained.variables}
             variables[phase.trains] = {**variables[phase.trains], 'params': params}
-            outputs, statistics, features = encode_all(method, phase, variables, views, axis)
-            loss = phase.loss(outputs, trained.aux, info)
-            return loss.value, (loss, statistics, features)
+            return encode_all(method, phase, variables, views)
+
+        def objective(outputs: dict[str, api.Views]) -> tuple[jax.Array, api.Loss]:
+            loss = phase.loss(whole_batch(outputs, mixed, shuffle_key, axis), trained.aux, info)
+            return loss.value, loss
 
         params = trained.variables[phase.trains]['params']
-        (value, (loss, statistics, features)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        loss, encoded, gradient = pieces.gradient(encode, objective, params, views, count=experiment.accumulate)
         gradient = parallel.mean(gradient, axis)
+        statistics = parallel.mean(encoded.statistics, axis if experiment.local_statistics else None)
         updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(gradient, trained.optimiser, params)
         variables = follow(method, phase, trained.variables, optax.apply_updates(params, updates), statistics,
                            (trained.step + 1) / (experiment.steps_per_pass * experiment.passes))
-        metrics = {'loss': value, **{name: term for name, term in loss.terms.items() if term is not None}}
+        metrics = {'loss': loss.value, **{name: term for name, term in loss.terms.items() if term is not None}}
         probe = trained.probe
         if experiment.classes:
-            probe, metrics['online_top1'] = online.step(probe, features, batch['y'], axis)
+            probe, metrics['online_top1'] = online.step(probe, encoded.features, batch['y'], axis)
         return Trained(variables, optimiser, loss.aux, trained.step + 1, probe), metrics
 
     return step
@@ -69,23 +74,48 @@ def make_views(experiment: Experiment, key: jax.Array, examples: Tree) -> tuple[
     return jax.vmap(experiment.views)(keys, examples)
 
 
-def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree], views: tuple[Tree, ...],
-               axis: str | None) -> tuple[dict[str, api.Views], dict[str, Tree], jax.Array]:
-    """Every branch on its views, over the global batch, and the branches' new running statistics.
-
-    Branches that the phase does not train come under a stop-gradient. Last: the trained branch's backbone features of
-    its first view, of this device's examples.
-    """
-    outputs, statistics, features = {}, {}, {}
+def branch_views(method: api.Method, views: tuple[Tree, ...]) -> dict[str, tuple[Tree, ...]]:
+    """The views that each branch encodes. ValueError: one that the pipeline does not make."""
+    own = {}
     for name, branch in method.branches.items():
         if branch.views is not None and max(branch.views) >= len(views):
             raise ValueError(f"branch '{name}' encodes view {max(branch.views) + 1} of {len(views)}: "
                              'choose a pipeline (views.name) that makes more views')
-        own = views if branch.views is None else tuple(views[view] for view in branch.views)
-        seen, statistics[name], features[name] = encode(branch, variables[name], own)
-        seen = api.Views(*parallel.gather((seen.z, seen.p), axis), seen.shared)
+        own[name] = views if branch.views is None else tuple(views[view] for view in branch.views)
+    return own
+
+
+def shuffled_branches(experiment: Experiment) -> list[str]:
+    """Branches whose examples change places before they are encoded: where batch statistics are of parts of the batch.
+
+    With statistics of the whole batch their order makes no difference.
+    """
+    parts = experiment.accumulate > 1 or experiment.local_statistics and experiment.layout.axis is not None
+    return [name for name, branch in experiment.method.branches.items() if parts and branch.shuffled]
+
+
+def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree],
+               views: dict[str, tuple[Tree, ...]]) -> pieces.Encoded:
+    """Every branch on its views, of this device's examples.
+
+    Branches that the phase does not train come under a stop-gradient. Features: of the trained branch's first view.
+    """
+    outputs, statistics, features = {}, {}, {}
+    for name, branch in method.branches.items():
+        seen, statistics[name], features[name] = encode(branch, variables[name], views[name])
         outputs[name] = seen if name == phase.trains else jax.lax.stop_gradient(seen)
-    return outputs, statistics, features[phase.trains]
+    return pieces.Encoded(outputs, statistics, features[phase.trains])
+
+
+def whole_batch(outputs: dict[str, api.Views], shuffled: list[str], key: jax.Array,
+                axis: str | None) -> dict[str, api.Views]:
+    """The branches' outputs over the global batch, all in its order."""
+    found = {}
+    for name, seen in outputs.items():
+        rows = parallel.gather((seen.z, seen.p), axis)
+        rows = shuffle.restored(rows, key) if name in shuffled else rows
+        found[name] = api.Views(*rows, seen.shared)
+    return found
 
 
 def encode(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) -> tuple[api.Views, Tree, jax.Array]:

@@ -103,14 +103,14 @@ def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
     variables = variables_of(method)
 
     def total(variables):
-        outputs, _, _ = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+        outputs, _, _ = step.encode_all(method, method.phases[0], variables, step.branch_views(method, VIEWS))
         assert [len(outputs[name].z) for name in ('online', 'target')] == [3, 2]
         assert outputs['online'].out is outputs['online'].p and outputs['target'].out is outputs['target'].z
         weights = jnp.arange(12.0).reshape(4, 3)
         return sum(jnp.sum(weights * z) for name in outputs for z in outputs[name].out)
 
     gradient = jax.jit(jax.grad(total))(variables)
-    outputs, _, features = step.encode_all(method, method.phases[0], variables, VIEWS, None)
+    outputs, _, features = step.encode_all(method, method.phases[0], variables, step.branch_views(method, VIEWS))
     alone, _, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
     assert_close(outputs['target'].z, alone.z)
     assert_close(features, VIEWS[0].mean(axis=1))
