@@ -1,4 +1,4 @@
-"""The arguments of every method on images: the paper's, or its source's where the paper says nothing."""
+"""The arguments of every method: the paper's, or its source's where the paper says nothing."""
 
 from configs import common
 
@@ -15,6 +15,7 @@ def arguments(name: str) -> dict:
         'sdmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0, 'predictor': False},
         'simsiam': {**bound, 'objective': 'cosine', 'predictor': True},
         'byol': _EMA,
+        'bgrl': {'momentum': 0.99, 'momentum_schedule': 'cosine'},
         'mocov1': _QUEUE,
         'mocov2': _QUEUE,
         'mocov3': {**bound, **_EMA, 'objective': 'infonce', 'predictor': True},

@@ -5,6 +5,7 @@ Images come in as uint8 (H, W, C), views leave as normalised float32.
 
     views.load('noise', sigma=0.1)                  points; two views
     views.load('digits', rotation=20.0)             8x8 grey images; two views
+    views.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
     views.load('simclr', data='cifar10')            RGB images; the method's views for that data set
     views.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
     views.load('my_package.my_module:my_views')     the user's own
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from mi_ssl_jax.augment import pipelines, recipes, small
+from mi_ssl_jax.augment import graph, pipelines, recipes, small
 
 Pipeline = Callable[[Array, Array], tuple[Array, ...]]
 Evaluation = Callable[[Array], Array]
@@ -29,7 +30,8 @@ class _Entry(NamedTuple):
     evaluation: Callable[..., Array]
 
 
-_SMALL = {'noise': _Entry(small.noise, small.point), 'digits': _Entry(small.digits, small.digit)}
+_SMALL = {'noise': _Entry(small.noise, small.point), 'digits': _Entry(small.digits, small.digit),
+          'graph': _Entry(graph.graph, graph.whole)}
 
 
 def names() -> list[str]:
@@ -43,7 +45,7 @@ def load(name: str, **options: Any) -> Pipeline:
     Args:
       name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of views`
         as 'my_package.my_module:my_views'.
-      **options: for 'noise' and 'digits' their keyword arguments (see `small`). For the methods' image
+      **options: for 'noise', 'digits' and 'graph' their keyword arguments (see `small`, `graph`). For the methods' image
         pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views; local_views, the
         number of small views of dino and swav; and any field of `pipelines.View` but size, for all views.
 

@@ -1,11 +1,13 @@
 """Data sets by name: `load('gaussian', data_dir)` holds one in memory, `stream` reads it while it is used."""
 
 import importlib
+import inspect
 
 from mi_ssl_jax.data import prepared, resident, streamed
 from mi_ssl_jax.data.source import Resident, Split, few_labels, subset
 
-_GENERATED = ('gaussian', 'digits')  # modules of this package: they prepare themselves at first use
+GENERATED = ('gaussian', 'digits', 'sbm', 'karate')  # modules of this package: they prepare themselves at first use
+_MODULES = (*GENERATED, 'graph_npz')
 _IMAGES = {  # name -> the version that is read, what its prepare command still needs
     'cifar10': ('3.', ''),
     'cifar100': ('3.', ''),
@@ -18,22 +20,30 @@ _IMAGES = {  # name -> the version that is read, what its prepare command still 
 
 def names() -> list[str]:
     """The data sets this package knows. Other sets of labelled images that TFDS prepared can be named too."""
-    return sorted([*_GENERATED, *_IMAGES])
+    return sorted([*_MODULES, *_IMAGES])
 
 
-def load(name: str, data_dir: str | None, *, short_side: int | None = None) -> Resident:
+def load(name: str, data_dir: str | None, *, short_side: int | None = None, **options) -> Resident:
     """The data set `name` from the TFDS folder `data_dir` (None: TFDS_DATA_DIR, else ~/tensorflow_datasets).
 
     short_side: of the square that images of different sizes become, in pixels; None for all other sets.
-    Raises ValueError for an unknown name, for data that are not prepared, damaged, or larger than the memory.
+    options: of generated data, the keyword arguments of their module's `load`.
+    Raises ValueError for an unknown name or option, for data that are not prepared, damaged, or larger than the memory.
     """
-    if name in _GENERATED:
-        return importlib.import_module(f'mi_ssl_jax.data.{name}').load(data_dir)
+    own = importlib.import_module(f'mi_ssl_jax.data.{name}').load if name in _MODULES else None
+    known = inspect.getfullargspec(own).kwonlyargs if own else []
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f'{name} does not take {", ".join(unknown)}; data.options of it: {", ".join(known) or "none"}')
+    if own:
+        return own(data_dir, **options)
     return resident.load(find(name, data_dir), short_side=short_side)
 
 
 def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
     """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as `load`."""
+    if name in _MODULES:
+        raise ValueError(f'{name} is held in memory: set data.streamed=False')
     return streamed.Stream(find(name, data_dir), canvas)
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import cifar, folders, plan, records
+from mi_ssl_jax.data import cifar, folders, graph_npz, plan, records
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,9 +40,12 @@ def _prepare(given: argparse.Namespace) -> None:
         raise ValueError(f'unknown data set {given.name!r}: known are {", ".join(data.names())}')
     if given.classes and given.name != 'imagenet100':
         raise ValueError(f'--classes is for imagenet100, not for {given.name}')
-    if given.name in ('gaussian', 'digits'):
+    if given.name == 'graph_npz':
+        print(graph_npz.prepare(given.source, given.data_dir))
+        return
+    if given.name in data.GENERATED:
         data.load(given.name, given.data_dir)
-        print(f'{given.name} is prepared in {records.root(given.data_dir) / given.name}')
+        print(f'{given.name} is prepared in {records.root(given.data_dir)}')
         return
     try:
         existing = data.find(given.name, given.data_dir)

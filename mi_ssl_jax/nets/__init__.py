@@ -1,4 +1,4 @@
-"""Backbones by name. Every backbone maps `(x (N, ...), train: bool)` to features (N, F).
+"""Backbones by name. Every backbone maps `(x (N, ...), train: bool)` to features (N, F); of graphs, a row a node.
 
 `train=True` normalises by the batch's statistics and updates the running ones (collection 'batch_stats');
 `train=False` uses the running ones. Parameters are float32, computation runs in `dtype`.
@@ -10,12 +10,13 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mi_ssl_jax.nets import conv, mlp, resnet
+from mi_ssl_jax.nets import conv, gcn, mlp, resnet
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,
     'conv4': conv.conv4,
     'digits_conv': conv.digits_conv,
+    'gcn': gcn.GCN,
     'resnet18': resnet.resnet18,
     'resnet50': resnet.resnet50,
 }

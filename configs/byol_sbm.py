@@ -1,0 +1,10 @@
+"""BYOL on a stochastic block model: the method as on images; encoder and views are the graph's.
+
+python -m mi_ssl_jax.main --config=configs/byol_sbm.py
+"""
+
+from configs import graphs
+
+
+def get_config():
+    return graphs.base('byol', momentum=0.99, momentum_schedule='cosine')

@@ -1,0 +1,10 @@
+"""SDMI on a stochastic block model: the method as on images; encoder and views are the graph's.
+
+python -m mi_ssl_jax.main --config=configs/sdmi_sbm.py
+"""
+
+from configs import graphs
+
+
+def get_config():
+    return graphs.base('sdmi')
