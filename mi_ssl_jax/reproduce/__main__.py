@@ -21,6 +21,7 @@ def main() -> int | None:
                         description="The paper's tables and figures by command.")
     commands = parser.add_subparsers(dest='command', required=True)
     _on_points(commands)
+    _on_known_truth(commands)
     _on_images(commands)
     for name, command in commands.choices.items():
         command.add_argument('--workdir', type=Path, help=f'default: runs/reproduce_{name}')
@@ -49,6 +50,17 @@ def _on_points(commands: argparse._SubParsersAction) -> None:
     surrogate.add_argument('--epochs', type=int, default=100)
 
 
+def _on_known_truth(commands: argparse._SubParsersAction) -> None:
+    what = 'estimators of mutual information against the truth: bounds x critics x tasks'
+    benchmark = commands.add_parser('mi_benchmark', help=what, description=what)
+    for name, default in (('tasks', 'sixteen; gaussian_mi on all'), ('bounds', 'all'),
+                          ('critics', "each bound's first; InfoNCE with all")):
+        benchmark.add_argument(f'--{name}', type=lambda words: tuple(words.split(',')),
+                               help=f'comma-separated (default: {default})')
+    benchmark.add_argument('--samples', type=int, default=10_000, help='of each fit (default: 10000)')
+    benchmark.add_argument('--fits', type=int, default=5, help='each on fresh samples (default: 5)')
+
+
 def _on_images(commands: argparse._SubParsersAction) -> None:
     what = 'Figure 2: mutual information while all methods train on CIFAR-10'
     cifar10 = commands.add_parser('cifar10', help=what, description=what)
@@ -70,7 +82,8 @@ def _add_methods(command: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: cli.Parser, options: dict) -> None:
-    for name, least in (('seeds', 1), ('epochs', 1), ('batch_size', 2), ('mi_every_steps', 0)):
+    for name, least in (('seeds', 1), ('epochs', 1), ('batch_size', 2), ('mi_every_steps', 0),
+                        ('samples', 1), ('fits', 2)):
         value = options.get(name)
         numbers = value if isinstance(value, list) else [value]
         if value is not None and min(numbers) < least:

@@ -42,6 +42,13 @@ def test_lower_bounds_come_near_from_below(bound):
     assert found.kind == 'lower' and not found.at_ceiling and len(found.fits) == 2
 
 
+def test_each_fit_has_its_own_samples():
+    draws = [np.stack(own) for own in zip(*(samples(truth, seed=seed) for seed, truth in enumerate((0.0, 1.5))))]
+    for bound in ('infonce', 'gaussian_mi'):
+        none, much = estimate.estimate_each(*draws, bound=bound, key=KEY, steps=200).fits
+        assert abs(none) < 0.05 and 1.2 < much < 1.55
+
+
 def test_club_lies_above():
     found = estimate_mi(X, Y, bound='club', **SMALL)
     assert found.upper and found.mi > TRUTH

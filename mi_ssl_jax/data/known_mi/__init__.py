@@ -18,7 +18,8 @@ def _table() -> dict[str, Callable[[], Task]]:
     f = families
     tasks = {f'gaussian_3x3_{mi:g}nats': lambda mi=mi: f.gaussian(f.of_information(3, mi)) for mi in TARGETS}
     tasks |= {f'independent_{d}x{d}': lambda d=d: f.gaussian(np.eye(2 * d)) for d in (1, 5)}
-    tasks |= {f'gaussian_sparse_{d}x{d}': lambda d=d: f.gaussian(f.sparse(d, 0.8, pairs=2)) for d in (1, 2, 5, 25)}
+    tasks |= {f'gaussian_sparse_{d}x{d}': lambda d=d: f.gaussian(f.sparse(d, 0.8, pairs=2))
+              for d in (1, 2, 5, 25)}
     tasks |= {f'gaussian_dense_{d}x{d}': lambda d=d: f.gaussian(f.dense(d, 0.5)) for d in (2, 5, 25)}
     tasks |= {f'generalised_{d}x{d}_beta{beta:g}': lambda d=d, beta=beta: f.generalised(
         f.sparse(d, 0.8, pairs=2), beta=beta) for d in (1, 5) for beta in BETAS}

@@ -17,9 +17,9 @@ Map = Callable[[jax.Array], jax.Array]  # (n, d) -> (n, d), invertible
 
 
 class Task(NamedTuple):
-    """sample(key, n) -> (x (n, dx), y (n, dy)) float32, independent pairs. mi: true, nats. error: of mi itself.
+    """sample(key, n) -> (x (n, dx), y (n, dy)) float32, independent pairs. mi: true, nats.
 
-    error: 0 for a closed form, else the quadrature's or the standard error of the Monte Carlo estimate.
+    error: of mi, 0 for a closed form, else that of the quadrature or of the Monte Carlo mean.
     """
 
     dx: int
@@ -62,9 +62,9 @@ def student(covariance: np.ndarray, *, dof: float) -> Task:
 
 
 def generalised(covariance: np.ndarray, *, beta: float) -> Task:
-    """Generalised Gaussian ~ exp(-(c z^T C^-1 z)^beta / 2), c such that C is its covariance; beta = 1: normal.
+    """Generalised Gaussian ~ exp(-(c z^T C^-1 z)^beta / 2), c such that C is its covariance.
 
-    Heavier tails below 1; towards the uniform law on an ellipsoid as beta grows.
+    Normal for beta = 1, heavier tails below 1; towards the uniform law on an ellipsoid as beta grows.
     """
     size = len(covariance)
     variance = np.exp(np.log(2) / beta + special.gammaln((size + 2) / (2 * beta))
@@ -109,7 +109,8 @@ def mixture(parts: truth.Mixture) -> Task:
         first, second = jax.random.split(key)
         label = jax.random.categorical(first, log_weights, shape=(n,))
         noise = jax.random.normal(second, (n, 2 * half))
-        return _halves(means[label] + jnp.einsum('nij,nj->ni', factors[label], noise, precision='highest'), half)
+        noise = jnp.einsum('nij,nj->ni', factors[label], noise, precision='highest')
+        return _halves(means[label] + noise, half)
 
     value = truth.mixture_quadrature(parts) if half == 1 else truth.mixture_monte_carlo(parts, half)
     return Task(half, half, sample, *value)

@@ -1,7 +1,8 @@
 """True mutual information in nats, in float64: closed forms, and quadrature or Monte Carlo with its error.
 
-An elliptical distribution in D = dx + dy dimensions has the mutual information of the Gaussian with its scale
-matrix plus a constant of its radial law, dx and dy alone: `student` in closed form, `elliptical` by quadrature.
+An elliptical distribution in D = dx + dy dimensions has the mutual information of the Gaussian with its
+scale matrix plus a constant of its radial law, dx and dy alone: `student` in closed form, `elliptical` by
+quadrature.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class Mixture(NamedTuple):
 
 
 def gaussian(covariance: np.ndarray, dx: int) -> Value:
-    """1/2 log det C_xx det C_yy / det C of (x, y) with this covariance or scale matrix (D, D), x the first dx."""
+    """1/2 log det C_xx det C_yy / det C for the covariance or scale matrix C (D, D), x the first dx."""
     x, y, both = (np.linalg.slogdet(block)[1]
                   for block in (covariance[:dx, :dx], covariance[dx:, dx:], covariance))
     return Value(float(0.5 * (x + y - both)), 0.0)
@@ -60,9 +61,9 @@ def elliptical(log_density: Callable[[np.ndarray], np.ndarray], dx: int, dy: int
                step: float) -> Value:
     """I(x; y) of a spherical density in dx + dy dimensions, from its logarithm at a log radius, unnormalised.
 
-    highest: log radius beyond which the density is negligible; step: of the trapezoidal rule. Entropies of the marginals over radii, the
-    marginal densities by a second integral over the radius of what is left out. The integrands are analytic
-    in the log radius, where the trapezoidal rule converges faster than any power of the step.
+    highest: log radius beyond which the density is negligible; step: of the trapezoidal rule. Entropies of
+    the marginals over radii, the marginal densities by a second integral over the radius of what is left out.
+    The integrands are analytic in the log radius, where the rule converges faster than any power of the step.
     """
     values = []
     for grid in (np.arange(LOWEST, highest, step), np.arange(LOWEST, highest, 2 * step)):
@@ -111,7 +112,8 @@ def mixture_monte_carlo(mixture: Mixture, dx: int) -> Value:
     label = random.choice(len(mixture.weights), size=SAMPLES, p=mixture.weights)
     noise = random.standard_normal((SAMPLES, mixture.means.shape[1]))
     factors = np.linalg.cholesky(mixture.covariances)
-    log_ratio, _ = _log_ratio(mixture, mixture.means[label] + np.einsum('nij,nj->ni', factors[label], noise), dx)
+    z = mixture.means[label] + np.einsum('nij,nj->ni', factors[label], noise)
+    log_ratio, _ = _log_ratio(mixture, z, dx)
     return Value(float(log_ratio.mean()), float(log_ratio.std(ddof=1) / np.sqrt(SAMPLES)))
 
 
@@ -123,7 +125,8 @@ def _log_ratio(mixture: Mixture, z: np.ndarray, dx: int) -> tuple[np.ndarray, np
     return joint - x - y, joint
 
 
-def _log_density(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _log_density(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray,
+                 z: np.ndarray) -> np.ndarray:
     logs = []
     for weight, mean, covariance in zip(weights, means, covariances):
         factor = np.linalg.cholesky(2 * np.pi * covariance)

@@ -1,0 +1,151 @@
+"""Estimators of mutual information against the truth: bounds x critics x tasks, fresh samples for every fit.
+
+By default every bound with its first critic, and InfoNCE with all critics, on `TASKS`: Gaussians of 0 to 4
+nats in 3 + 3 and 5 + 5 dimensions, sparse and dense ones up to 25 + 25, generalised Gaussians, Student-t,
+uniform noise, mixtures and transforms; `gaussian_mi`, which costs nothing, on every task there is.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import chex
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from mi_ssl_jax import rundir
+from mi_ssl_jax.data import known_mi
+from mi_ssl_jax.evals import estimate
+from mi_ssl_jax.figures import mi_benchmark as figures
+from mi_ssl_jax.train.metrics import plain
+
+TASKS = (
+    *(f'gaussian_3x3_{mi:g}nats' for mi in known_mi.TARGETS), 'independent_5x5', 'gaussian_sparse_5x5',
+    'gaussian_dense_25x25', 'generalised_5x5_beta0.5', 'generalised_5x5_beta8', 'student_2x2_dof2',
+    'student_2x2_dof2_asinh', 'uniform_noise_1x1_width0.1', 'mixture_cross_1x1', 'mixture_clusters_2x2',
+    'gaussian_sparse_1x1_half_cube', 'gaussian_sparse_2x2_spiral')
+EVERY_CRITIC = 'infonce'  # the bound that the critics are compared with by default
+
+
+class Cell(NamedTuple):
+    """One estimator on one task. critic: None where it has none. samples: of each fit's own draw."""
+
+    task: str
+    bound: str
+    critic: str | None
+    samples: int
+    fits: int
+
+
+def reproduce(*, workdir: Path, tasks: Sequence[str] | None, bounds: Sequence[str] | None,
+              critics: Sequence[str] | None, samples: int, fits: int) -> int | None:
+    """Measure what cells.jsonl lacks, then tabulate, draw and judge.
+
+    tasks, bounds, critics: None for the defaults.
+    """
+    wanted = list(cells(tasks, bounds, critics, samples=samples, fits=fits))
+    if not wanted:
+        raise ValueError(f'none of these bounds is learned with {", ".join(critics)}: choose others of '
+                         '--bounds, --critics')
+    with rundir.claim(workdir):
+        path = workdir / 'cells.jsonl'
+        done = read(path)
+        missing = [cell for cell in wanted if cell not in done]
+        print(f'{len(wanted)} cells, {len(wanted) - len(missing)} of them found in {path}')
+        try:
+            with tqdm(missing, unit='cell', disable=None, dynamic_ncols=True) as bar:
+                for cell in bar:
+                    bar.set_description(f'{cell.task} {cell.bound} {cell.critic or ""}'.strip())
+                    done[cell] = measure(cell)
+                    append(path, done[cell])
+        except KeyboardInterrupt:
+            print(f'\nstopped; the same command goes on from {path}')
+            return 130
+        rows = [done[cell] for cell in wanted]
+        written = figures.report(rows, workdir)
+    print(figures.text(rows))
+    for file in (path, *written):
+        print(f'wrote {file}')
+    return None
+
+
+def cells(tasks: Sequence[str] | None, bounds: Sequence[str] | None, critics: Sequence[str] | None, *,
+          samples: int, fits: int) -> Iterator[Cell]:
+    """All cells of a request, task by task. ValueError for a name that is not known."""
+    for given, known, what in ((tasks, known_mi.NAMES, 'task'), (bounds, estimate.bounds(), 'bound'),
+                               (critics, _critics(), 'critic')):
+        unknown = [name for name in given or () if name not in known]
+        if unknown:
+            raise ValueError(f"no {what} '{unknown[0]}'; there are {', '.join(known)}")
+    for task in tasks or known_mi.NAMES:
+        for bound in bounds or estimate.bounds():
+            own = estimate.critics_of(bound)
+            if not own:
+                yield Cell(task, bound, None, samples, fits)
+            elif tasks or task in TASKS:
+                default = own if bound == EVERY_CRITIC else own[:1]
+                yield from (Cell(task, bound, critic, samples, fits) for critic in own
+                            if critic in (critics or default))
+
+
+def _critics() -> list[str]:
+    return sorted({critic for bound in estimate.bounds() for critic in estimate.critics_of(bound)})
+
+
+def measure(cell: Cell) -> dict:
+    """The cell's row of cells.jsonl: the cell, the task's truth and its error, one value a fit; nats.
+
+    Seven digits; None for what is not finite.
+    """
+    task = known_mi.load(cell.task)
+    x, y = draws(cell)
+    found = estimate.estimate_each(x, y, bound=cell.bound, critic=cell.critic,
+                                   key=_key(f'{cell.bound} {cell.critic} {cell.task}'))
+    return plain(cell._asdict() | {'dims': [task.dx, task.dy], 'truth': task.mi, 'truth_error': task.error,
+                                   'kind': found.kind, 'ceiling': found.ceiling, 'values': list(found.fits)})
+
+
+def draws(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """x (fits, samples, dx), y (fits, samples, dy): the same for all estimators of a task."""
+    sample = jax.jit(known_mi.load(cell.task).sample, static_argnums=1)
+    pairs = [sample(key, cell.samples) for key in jax.random.split(_key(cell.task), cell.fits)]
+    return tuple(np.stack(own) for own in zip(*pairs))
+
+
+def _key(words: str) -> chex.PRNGKey:
+    return jax.random.PRNGKey(zlib.crc32(words.encode()))
+
+
+def read(path: Path) -> dict[Cell, dict]:
+    """The finished cells; what follows the last whole line, a write that was cut off, is removed.
+
+    Raises:
+        ValueError: a whole line that is no cell.
+    """
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content[:content.rfind(b'\n') + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    found = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            row = json.loads(line)
+            found[Cell(*(row[name] for name in Cell._fields))] = row
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f'line {number} of {path} is damaged: remove that line, its cell is measured '
+                             'again') from None
+    return found
+
+
+def append(path: Path, row: dict) -> None:
+    """One line, on disk when this returns."""
+    with open(path, 'ab') as file:
+        file.write(json.dumps(row, allow_nan=False).encode() + b'\n')
+        file.flush()
+        os.fsync(file.fileno())
