@@ -28,22 +28,35 @@ def peak(device: jax.Device, dtype: str) -> float | None:
     return PEAKS.get(device.device_kind, {}).get(dtype)
 
 
-class Compilation(NamedTuple):
-    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the cache).
+class Memory(NamedTuple):
+    """Bytes of one program on one device, by the compiler. arguments: state and data."""
 
-    Bytes on one device: arguments (state and data), temporaries.
-    """
-
-    trace: Times
-    cold: Times
-    warm: Times
     arguments: int
     temporaries: int
 
     @property
-    def memory(self) -> int:
-        """Bytes in use at most: the results lie where the state lay, which is given away."""
+    def total(self) -> int:
+        """In use at most: the results lie where the state lay, which is given away."""
         return self.arguments + self.temporaries
+
+
+class Compilation(NamedTuple):
+    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the cache)."""
+
+    trace: Times
+    cold: Times
+    warm: Times
+    memory: Memory
+
+
+def memory(trainer: Trainer, phase: str, steps: int) -> Memory:
+    """Of one phase's pass of `steps` steps; a host loop's program is one step."""
+    return _memory(_compile(trainer, phase, steps)[2])
+
+
+def _memory(compiled: jax.stages.Compiled) -> Memory:
+    found = compiled.memory_analysis()
+    return Memory(found.argument_size_in_bytes, found.temp_size_in_bytes)
 
 
 def compilation(make: Any, phase: str, steps: int) -> Compilation:
@@ -55,8 +68,7 @@ def compilation(make: Any, phase: str, steps: int) -> Compilation:
     with empty_cache():
         trace, cold, compiled = _compile(make(), phase, steps)
         _, warm, _ = _compile(make(), phase, steps)
-    memory = compiled.memory_analysis()
-    return Compilation(trace, cold, warm, memory.argument_size_in_bytes, memory.temp_size_in_bytes)
+    return Compilation(trace, cold, warm, _memory(compiled))
 
 
 def flops(trainer: Trainer, phase: str) -> float:

@@ -94,8 +94,8 @@ def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[
         *(seconds('tracing', phase, own.trace) for phase, own in compiled),
         *(seconds('compilation, cold', phase, own.cold) for phase, own in compiled),
         *(seconds('compilation, from the cache', phase, own.warm) for phase, own in compiled),
-        *(Row('device memory', phase, own.memory / MB, 'MB') for phase, own in compiled),
-        *(Row('of it temporaries', phase, own.temporaries / MB, 'MB') for phase, own in compiled),
+        *(Row('device memory', phase, own.memory.total / MB, 'MB') for phase, own in compiled),
+        *(Row('of it temporaries', phase, own.memory.temporaries / MB, 'MB') for phase, own in compiled),
         *(Row('model FLOPs a step', phase, flops / 1e9, 'GFLOP') for phase, flops in bench.flops.items()),
     ]
     layout = bench.ready.layout
@@ -122,7 +122,7 @@ def _comparison(benches: Mapping[str, Bench], times: Mapping[tuple, timing.Times
     mine = ' + '.join(phase.upper() for phase in own.phases)
     one = timing.scaled(whole[second], 1 / len(other.phases))
     same = timing.scaled(one, len(own.phases))
-    memory = [max(compiled.memory for compiled in bench.compiled.values()) for bench in (own, other)]
+    memory = [max(compiled.memory.total for compiled in bench.compiled.values()) for bench in (own, other)]
     sdmi, others = PAPER_GB
     paper = [Row(f'the same in the paper, {sdmi} GB / {others} GB', '', sdmi / others, 'times')]
     return [*ratios(f'{first} {mine} / one step of {second}', whole[first], one, 'times'),

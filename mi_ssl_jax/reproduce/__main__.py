@@ -8,6 +8,7 @@ from pathlib import Path
 from mi_ssl_jax import cli
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
+MMI_PARTS = ('methods', 'projector', 'momentum', 'order', 'costs')
 COLLECTED = {  # commands that put finished runs together
     'table1': 'Table 1: linear-probe accuracies of finished runs, beside the paper',
     'figure4': 'Figure 4: SDMI without its marginal term, SimSiam without its predictor, from finished runs',
@@ -71,6 +72,12 @@ def _on_images(commands: argparse._SubParsersAction) -> None:
     cifar10.add_argument('--mi_every_steps', type=int, help='steps between two evaluations of mutual '
                          'information, 0 = by epochs (default: 50 up to 5 epochs, else 0)')
     _add_methods(cifar10)
+
+    mmi = commands.add_parser('mmi', help='explicit MMI (arXiv 2409.04747): projector, momentum, order, costs')
+    mmi.add_argument('--data', choices=('digits', 'cifar10'), default='digits')
+    mmi.add_argument('--only', default=','.join(MMI_PARTS), help=f'comma-separated (default: {",".join(MMI_PARTS)})')
+    mmi.add_argument('--epochs', type=int, help='default: 40 on digits, 3 on CIFAR-10')
+    mmi.add_argument('--seeds', type=int, help='default: 3 on digits, 1 on CIFAR-10')
     for name, what in COLLECTED.items():
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument('runs', type=Path, nargs='+', metavar='RUN',
@@ -88,16 +95,18 @@ def _check(parser: cli.Parser, options: dict) -> None:
         numbers = value if isinstance(value, list) else [value]
         if value is not None and min(numbers) < least:
             parser.error(f'--{name} must be at least {least}')
-    if 'methods' in options:
-        options['methods'] = tuple(options['methods'].split(','))
-        unknown = sorted(set(options['methods']) - set(METHODS))
-        if unknown:
-            parser.error(f"no method '{unknown[0]}' in this experiment; it has {', '.join(METHODS)}")
+    for option, known in (('methods', METHODS), ('only', MMI_PARTS)):
+        if option in options:
+            options[option] = tuple(options[option].split(','))
+            unknown = sorted(set(options[option]) - set(known))
+            if unknown:
+                what = 'method' if option == 'methods' else 'part'
+                parser.error(f"no {what} '{unknown[0]}' in this experiment; it has {', '.join(known)}")
 
 
 def _run(command: str, options: dict) -> int | None:
     if options['workdir'] is None:
-        ending = '_minibatch' if options.get('minibatch') else ''
+        ending = '_minibatch' if options.get('minibatch') else f'_{options["data"]}' if 'data' in options else ''
         options['workdir'] = Path(f'runs/reproduce_{command}{ending}')
     if command in COLLECTED:
         from mi_ssl_jax.reproduce import collected

@@ -1,0 +1,51 @@
+"""Memory and time of a training step of MMI, Barlow Twins, VICReg and SimCLR by batch size."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import rundir, sources
+from mi_ssl_jax.benchmarks import costs, machine, programs, timing
+
+METHODS = ('mmi', 'barlow', 'vicreg', 'simclr')
+BATCHES = (128, 256, 512, 1024)
+STEPS, ROUNDS = 5, 5
+
+
+def measure(workdir: Path, configuration: Callable[[str], ConfigDict]) -> None:
+    """One file a batch size, all methods in alternation; a file that is there is kept. configuration: of a method."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    for batch in BATCHES:
+        path = workdir / f'batch-{batch}.json'
+        if not path.exists():
+            rundir.write_json(path, {'batch': batch, **at(batch, configuration)})
+            print(f'wrote {path}')
+
+
+def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
+    """{'machine', 'methods': {method: costs.Memory and timing.Times as dicts}}: bytes, seconds a step."""
+    made, memory, load = {}, {}, os.getloadavg()[0]
+    with contextlib.ExitStack() as stack:
+        for name in METHODS:
+            config = configuration(name)
+            config.batch_size = batch
+            ready = experiments.setup(config)
+            feed = stack.enter_context(sources.feeding(ready.source, ready.experiment, config, 0))
+            trainer = programs.Trainer(ready.experiment, experiments.initial(ready), feed)
+            phase, = (phase.name for phase in ready.method.phases)
+            made[name] = trainer.program(phase, STEPS)
+            memory[name] = costs.memory(trainer, phase, STEPS)
+        times = timing.alternate(made, steps=STEPS, rounds=ROUNDS)
+    return {'machine': machine.describe(load), 'methods': {
+        name: {**memory[name]._asdict(), **times[name]._asdict()} for name in METHODS}}
+
+
+def found(workdir: Path) -> list[dict]:
+    """What has been measured, smallest batch first."""
+    files = (workdir / f'batch-{batch}.json' for batch in BATCHES)
+    return [json.loads(path.read_text()) for path in files if path.exists()]
