@@ -21,6 +21,8 @@ def base() -> ConfigDict:
     config.check_replicas = False  # make sure, at every line of the log, that all devices hold the same state
     config.mode = 'auto'  # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
 
+    config.wandb = ''  # project of Weights & Biases to log to as well; '' = none
+
     config.method = ConfigDict({'name': ''})  # the method's own arguments beside it
 
     config.optimizer = ConfigDict()

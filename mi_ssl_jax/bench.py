@@ -5,6 +5,7 @@ and model FLOPs. With --versus a second configuration is timed in alternation wi
 against a SimCLR step); with --augmentation the configuration's views are held against Pillow's, on one core.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -33,7 +34,7 @@ def main() -> None:
     if values.augmentation:  # before any library starts its threads
         os.environ['JAX_PLATFORMS'] = 'cpu'
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _traced(values.trace):
         result = measure(_configs(values, Path(folder)), steps=values.steps, rounds=values.rounds,
                          augmentation=values.augmentation)
     print(text(result))
@@ -74,6 +75,8 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_integer('steps', 20, 'Steps a round.', lower_bound=1, flag_values=values)
     flags.DEFINE_integer('rounds', 5, 'Rounds, each program once.', lower_bound=1, flag_values=values)
     flags.DEFINE_string('json', None, 'Write the results here too.', flag_values=values)
+    flags.DEFINE_string('trace', None, "Write a profiler trace of the measurement here, for TensorBoard's profile "
+                        'plugin or Perfetto.', flag_values=values)
     flags.DEFINE_bool('synthetic', False, 'Made-up images in place of the data set.', flag_values=values)
     flags.DEFINE_bool('augmentation', False, "The views against Pillow's, on one core.", flag_values=values)
     config_flags.parse(values, argv, usage=__doc__, files=('config', 'versus'))
@@ -84,6 +87,13 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     if values.json and not Path(values.json).absolute().parent.is_dir():
         raise ValueError(f'--json={values.json}: there is no folder {Path(values.json).parent}')
     return values
+
+
+def _traced(folder: str | None) -> contextlib.AbstractContextManager:
+    if folder is None:
+        return contextlib.nullcontext()
+    import jax
+    return jax.profiler.trace(folder, create_perfetto_trace=True)
 
 
 def _configs(values: flags.FlagValues, folder: Path) -> dict[str, ConfigDict]:

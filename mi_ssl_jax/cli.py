@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-BAD_INPUT, DIVERGED, COLLAPSED, UNWRITABLE = 2, 3, 4, 5
+BAD_INPUT, DIVERGED, COLLAPSED, UNWRITABLE, NO_MEMORY = 2, 3, 4, 5, 6
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 def guard(command: Callable[[], int | None]) -> int:
     """Run a command; what ends it early becomes one line and an exit status: ValueError 2, Stopped its own, a full disk 5,
-    Ctrl-C 130."""
+    a full device 6, Ctrl-C 130."""
     sys.path.insert(0, os.getcwd())  # configs/ and the user's own modules are imported from where the command runs
     use_compilation_cache()
     keep_freed_memory()
@@ -44,6 +44,10 @@ def guard(command: Callable[[], int | None]) -> int:
         if error.errno not in NO_ROOM:
             raise
         return _end(f'error: {no_room(error)}', UNWRITABLE)
+    except RuntimeError as error:  # XLA's, when a device has no memory left
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+        return _end(f'error: {no_memory(error)}', NO_MEMORY)
     except KeyboardInterrupt:
         return _end('interrupted', 130)
 
@@ -53,6 +57,13 @@ def no_room(error: OSError) -> str:
     path = os.path.abspath(error.filename or '.')
     free = shutil.disk_usage(os.path.dirname(path)).free
     return f'cannot write {path}: {error.strerror} ({free / 1e6:.1f} MB free)'
+
+
+def no_memory(error: RuntimeError) -> str:
+    """A full device in words, with the fields that need less of it."""
+    said = str(error).splitlines()[0]
+    return (f"out of device memory: lower batch_size, set method.block_size (losses with N x N critics) or "
+            f"mi.batch_size (if it was the evaluation), or use net.dtype='bfloat16'; the last checkpoint stays ({said})")
 
 
 def _end(line: str, status: int) -> int:

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from mi_ssl_jax import cli, data, parallel, run, rundir, sources
+from mi_ssl_jax import cli, data, parallel, run, rundir, sources, trained
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.data.source import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 
@@ -71,12 +69,10 @@ def _known(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) -> Frozen:
     """Frozen backbone features of the un-augmented training and held-out examples."""
-    plain = jax.vmap(views.evaluation(ready.config.views.name, **ready.config.views.options))
-    net, size = ready.method.branches[branch].net, ready.config.mi.batch_size
-    apply = jax.jit(lambda x: net.apply(variables, plain(x), train=False).features)
+    encode, size = trained.encoder(ready, branch), ready.config.mi.batch_size
     found = []
     for split in ('train', 'test'):
-        batches = [(features.encode(apply, batch.x, batch_size=size), batch.y)
+        batches = [(features.encode(lambda x: encode(variables, x).features, batch.x, batch_size=size), batch.y)
                    for batch in sources.batches(ready.source, split, size)]
         found += _known(*(np.concatenate(column) for column in zip(*batches, strict=True)))
     return Frozen(*found)

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, health, signals
+from mi_ssl_jax import cli, health, signals, tracking
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Checkpoint, Store, on_host
@@ -37,6 +37,7 @@ class Recorder:
         self._fresh: Checkpoint | None = None  # the best, until the next checkpoint takes it to the disk
         self._fixed = {'pace': loop.pace(ready.experiment, ready.config.log_every), 'config': ready.config.to_json()}
         self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say)
+        self._tracker = tracking.Tracker(ready.config, workdir)
         self._history, self._told = _history(workdir / 'metrics.jsonl'), {}
 
     def record(self, chunks: Iterator[loop.Progress], asked: list[int]) -> None:
@@ -48,7 +49,8 @@ class Recorder:
         config, saved = self._ready.config, time.monotonic()
         with _bar(config, self._start) as bar:
             for now in chunks:
-                self._writer.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
+                for log in (self._writer, self._tracker):
+                    log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
                 _show(bar, now)
                 collapsed = self._evaluated(now) if now.evaluated else None
                 stop = asked or collapsed or now.epoch == config.epochs
@@ -59,8 +61,9 @@ class Recorder:
                     self._stop(now, asked, collapsed)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, and end what was tracked elsewhere."""
         self._writer.close()
+        self._tracker.close()
 
     def _evaluated(self, now: loop.Progress) -> str | None:
         """Tell of a collapse, once a kind; keep the best. Returns why the run should stop, if it should."""
@@ -106,7 +109,8 @@ class Recorder:
 
 
 def check(config: ConfigDict) -> None:
-    """ValueError for settings of saving and stopping that cannot work."""
+    """ValueError for settings of saving, stopping and tracking that cannot work."""
+    tracking.check(config)
     if config.checkpoint.best not in BEST:
         raise ValueError(f"checkpoint.best='{config.checkpoint.best}': use one of {', '.join(BEST)}")
     if config.checkpoint.best == 'online_top1' and not config.probe.online:

@@ -21,7 +21,7 @@ from mi_ssl_jax.train.metrics import plain
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
 FREE = ('epochs', 'checkpoint', 'collapse', 'rollback', 'devices', 'check_replicas', 'data.dir', 'data.workers',
-        'probe.at_end', 'probe.labels', 'probe.knn_neighbours', 'probe.knn_temperature')
+        'probe.at_end', 'probe.labels', 'probe.knn_neighbours', 'probe.knn_temperature', 'wandb')
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mi_ssl_jax import cli
+
 # Ten rounds of taking and giving back 64 MB in a fresh process; prints the page faults of the last nine.
 ROUNDS = '''
 import ctypes, resource, sys
@@ -38,3 +40,20 @@ def test_freed_memory_is_kept_unless_the_user_tunes_the_c_library():
     plain = faults(keep=False)
     assert faults(keep=True) < plain / 10
     assert faults(keep=True, MALLOC_ARENA_MAX='8') > plain / 2
+
+
+def test_a_full_device_is_one_line_that_names_what_needs_less(capsys):
+    def command():
+        raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 68719476736 bytes.\nand more lines')
+
+    assert cli.guard(command) == cli.NO_MEMORY
+    line = capsys.readouterr().err
+    assert line.count('\n') == 1 and 'batch_size' in line and 'block_size' in line and '68719476736' in line
+
+
+def test_other_errors_of_the_program_stay_visible():
+    def command():
+        raise RuntimeError('a bug')
+
+    with pytest.raises(RuntimeError, match='a bug'):
+        cli.guard(command)

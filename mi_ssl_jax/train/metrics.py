@@ -90,7 +90,7 @@ class Writer:
         self._timing.add(json.dumps(clock))
         if self._events is None:
             return
-        values = [scalar_pb(tag, value).value[0] for tag, value in _scalars(line)]
+        values = [scalar_pb(tag, value).value[0] for tag, value in scalars(line)]
         event = event_pb2.Event(wall_time=time.time(), step=step)
         event.summary.value.extend(values)
         try:
@@ -141,10 +141,10 @@ def _write_all(file: Any, data: bytes) -> None:
         rest = rest[file.write(rest):]
 
 
-def _scalars(line: Mapping[str, Any], prefix: str = ''):
+def scalars(line: Mapping[str, Any], prefix: str = ''):
     """(tag, mean over seeds) of every per-seed list of numbers in a line."""
     for key, value in line.items():
         if isinstance(value, Mapping):
-            yield from _scalars(value, f'{prefix}{key}/')
+            yield from scalars(value, f'{prefix}{key}/')
         elif isinstance(value, list) and value and all(isinstance(entry, float | int) for entry in value):
             yield f'{prefix}{key}', float(np.mean(value))

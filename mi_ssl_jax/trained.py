@@ -1,0 +1,53 @@
+"""A finished run's encoder, for use elsewhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import parallel, run, rundir
+from mi_ssl_jax.augment import views
+from mi_ssl_jax.nets.heads import Output
+
+Tree = Any
+
+
+def load_encoder(workdir: str | Path, *, branch: str | None = None, seed: int = 0,
+                 best: bool = False) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
+    """(apply, variables) of an encoder that a run has trained.
+
+    apply(variables, x) takes examples as the data set holds them (images: (N, H, W, 3) uint8), normalises them without
+    augmentation and gives nets.heads.Output: features (N, F), z (N, D). It is compiled once for each shape.
+
+    Args:
+        branch: which encoder (SDMI: 'theta' is f, 'xi' is g); None for the first that is trained.
+        seed: which of the run's seeds, counted from 0.
+        best: of the best evaluation instead of the end.
+
+    Raises:
+        ValueError: no run there, no checkpoint, or no such branch or seed.
+    """
+    workdir = Path(workdir)
+    ready = experiments.setup(rundir.read_config(workdir))
+    name = check(ready, branch=branch, seed=seed)
+    population, _ = run.restore(ready, workdir, best=best)
+    return encoder(ready, name), parallel.members(population, ready.layout)[seed].variables[name]
+
+
+def check(ready: experiments.Setup, *, branch: str | None, seed: int) -> str:
+    """The branch's name. ValueError for a branch or a seed that the run does not have."""
+    if not 0 <= seed < ready.layout.seeds:
+        raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
+    name = branch or ready.method.phases[0].trains
+    if name not in ready.method.branches:
+        raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
+    return name
+
+
+def encoder(ready: experiments.Setup, branch: str) -> Callable[[Tree, jax.Array], Output]:
+    """The branch on un-augmented examples, with its running batch statistics; compiled."""
+    net = ready.method.branches[branch].net
+    plain = jax.vmap(views.evaluation(ready.config.views.name, **ready.config.views.options))
+    return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))
