@@ -3,6 +3,7 @@
 The whole training step as training runs it, its views, its network and its input alone; compilation, memory
 and model FLOPs. With --versus a second configuration is timed in alternation with the first (an SDMI round
 against a SimCLR step); with --augmentation the configuration's views are held against Pillow's, on one core.
+With --scaling nothing is timed: bytes that devices exchange, and what the loss costs, as devices are added.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder, _traced(values.trace):
         result = measure(_configs(values, Path(folder)), steps=values.steps, rounds=values.rounds,
-                         augmentation=values.augmentation)
+                         augmentation=values.augmentation, scaling=values.scaling)
     print(text(result))
     if values.json:
         from mi_ssl_jax import rundir
@@ -44,15 +45,18 @@ def main() -> None:
 
 
 def measure(
-    configs: dict[str, ConfigDict], *, steps: int, rounds: int, augmentation: bool = False,
+    configs: dict[str, ConfigDict], *, steps: int, rounds: int, augmentation: bool = False, scaling: bool = False,
 ) -> dict[str, Any]:
-    """{'rows', 'settings', 'machine', 'method'}; see benchmarks.steps and benchmarks.augmentation."""
+    """{'rows', 'settings', 'machine', 'method'}; see benchmarks.steps, .augmentation and .scaling."""
     from mi_ssl_jax.benchmarks import augmentation as pipelines
     from mi_ssl_jax.benchmarks import machine
+    from mi_ssl_jax.benchmarks import scaling as paper
     from mi_ssl_jax.benchmarks import steps as whole
     load = os.getloadavg()[0]
-    part = pipelines if augmentation else whole
-    rows, settings = part.measure(configs, steps=steps, rounds=rounds)
+    if scaling:
+        rows, settings = paper.measure(configs)
+    else:
+        rows, settings = (pipelines if augmentation else whole).measure(configs, steps=steps, rounds=rounds)
     return {'rows': rows, 'settings': settings, 'machine': machine.describe(load), 'method': METHOD}
 
 
@@ -79,9 +83,12 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
                         'plugin or Perfetto.', flag_values=values)
     flags.DEFINE_bool('synthetic', False, 'Made-up images in place of the data set.', flag_values=values)
     flags.DEFINE_bool('augmentation', False, "The views against Pillow's, on one core.", flag_values=values)
+    flags.DEFINE_bool('scaling', False, 'Exchanged bytes and the cost of the loss; nothing is timed.', flag_values=values)
     config_flags.parse(values, argv, usage=__doc__, files=('config', 'versus'))
     if values.config is None:
         raise ValueError('no configuration: give --config=configs/NAME.py')
+    if values.augmentation and values.scaling:
+        raise ValueError('--augmentation and --scaling are two measurements: give one of them')
     if values.versus is not None and values.augmentation:
         raise ValueError('--augmentation measures one configuration: leave --versus out')
     if values.json and not Path(values.json).absolute().parent.is_dir():

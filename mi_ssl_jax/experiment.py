@@ -41,10 +41,14 @@ class Setup(NamedTuple):
 
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot work."""
-    source = sources.load(config)
+    return build(config, sources.load(config), parallel.choose_devices(config.devices or None))
+
+
+def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device, ...]) -> Setup:
+    """The experiment on these data and devices. Errors: see setup."""
     _check_numbers(config, source)
     pipeline = views.load(config.views.name, **config.views.options)
-    layout = parallel.Layout(parallel.choose_devices(config.devices or None), config.seeds, 'scan')
+    layout = parallel.Layout(devices, config.seeds, 'scan')
     _check_shares(config, source, len(layout.devices))
     view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
     parts = _parts(config, layout, view)
@@ -52,7 +56,7 @@ def setup(config: ConfigDict) -> Setup:
     steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
 
-    def build(hyper: Mapping[str, Any], parts: api.Parts = parts) -> api.Method:
+    def method(hyper: Mapping[str, Any], parts: api.Parts = parts) -> api.Method:
         own = {name: hyper[name] for name in ('temperature',) if name in arguments}
         return methods.load(config.method.name, parts, **{**arguments, **own})
 
@@ -64,14 +68,14 @@ def setup(config: ConfigDict) -> Setup:
     hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
     if 'temperature' in arguments:
         hyper['temperature'] = arguments['temperature']
-    experiment = Experiment(build, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
+    experiment = Experiment(method, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
                             config.epochs, config.period or steps, len(source.class_names) * config.probe.online,
                             config.accumulate, config.net.batch_norm == 'device', config.check_replicas)
     for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
     alone = layout._replace(devices=layout.devices[:1])
-    single = functools.partial(build, parts=_parts(config, alone, view))
+    single = functools.partial(method, parts=_parts(config, alone, view))
     mode = _mode(config.mode, experiment._replace(build=single, layout=alone), source)
     return Setup(config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
@@ -137,12 +141,13 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts
 
 
 def _width(backbone, view: Tree) -> int:
-    x = _batch_of(2, view)
+    x = batch_of(2, view)
     features, _ = jax.eval_shape(lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x)
     return features.shape[-1]
 
 
-def _batch_of(size: int, example: Tree) -> Tree:
+def batch_of(size: int, example: Tree) -> Tree:
+    """The shapes of `size` examples."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), example)
 
 
@@ -159,7 +164,7 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
         return step.make(experiment, phase.name)(*states.split(state, experiment.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so here.
-    return parallel.choose_mode(one_step, _batch_of(experiment.batch_size, source.example))
+    return parallel.choose_mode(one_step, batch_of(experiment.batch_size, source.example))
 
 
 def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> None:

@@ -81,6 +81,12 @@ def positions(count: int, axis: str | None) -> Array:
     return local if axis is None else local + count * jax.lax.axis_index(axis)
 
 
+def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
+    """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not exist."""
+    axes = [] if layout.axis is None else [(AXIS, len(layout.devices))]
+    return jax.make_jaxpr(step, axis_env=axes)(*arguments).jaxpr
+
+
 # Populations ----------------------------------------------------------------------------------------------------
 
 

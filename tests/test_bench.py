@@ -278,6 +278,7 @@ BAD = {
                         '--versus.batchsize=3'], "did you mean 'batch_size'?"),
     'steps': (['--config=configs/jmi_gaussian.py', '--steps=0'], 'steps'),
     'folder of json': (['--config=configs/jmi_gaussian.py', '--json=/nowhere/x.json'], 'no folder /nowhere'),
+    'two measurements': (['--config=configs/jmi_gaussian.py', '--scaling', '--augmentation'], 'give one of them'),
     'nothing to make up': (['--config=configs/jmi_gaussian.py', '--synthetic'], 'leave it out'),
 }
 

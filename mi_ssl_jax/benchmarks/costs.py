@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ PEAKS = {
     'NVIDIA A100-SXM4-40GB': {'bfloat16': 312e12, 'float32': 156e12},
     'NVIDIA A100-SXM4-80GB': {'bfloat16': 312e12, 'float32': 156e12},
 }
+
+
+COLLECTIVES = 'all_gather', 'reduce_scatter', 'psum'
 
 
 def peak(device: jax.Device, dtype: str) -> float | None:
@@ -103,6 +107,26 @@ def _count_one(equation: Any) -> float:
     if name == 'scan':
         return parameters['length'] * sum(inner)
     return (parameters['mesh'].size if name == 'shard_map' else 1) * sum(inner)
+
+
+def sent(jaxpr: Any) -> Counter:
+    """Collective -> bytes that a step's all_gathers give, its reduce_scatters take and its psums sum.
+
+    A result that nothing reads is not sent: BYOL's loss sees the predictions alone. Loops count as often as they run.
+    """
+    found, read = Counter(), {id(variable) for variable in jaxpr.outvars}
+    for equation in reversed(jaxpr.eqns):
+        if not any(id(variable) in read for variable in equation.outvars):
+            continue
+        read |= {id(variable) for variable in equation.invars}
+        name = equation.primitive.name
+        if name in COLLECTIVES:
+            held = equation.outvars if name == 'all_gather' else equation.invars
+            found[name] += sum(own.aval.size * own.aval.dtype.itemsize for own in held)
+        times = equation.params['length'] if name == 'scan' else 1
+        for inner in _jaxprs(equation.params):
+            found.update({key: times * size for key, size in sent(inner).items()})
+    return found
 
 
 def _jaxprs(parameters: dict[str, Any]) -> Iterator[Any]:
