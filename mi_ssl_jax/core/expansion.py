@@ -1,7 +1,7 @@
 """The DV bound's marginal term log E[e^T], taken apart as in the paper's way to Barlow Twins (appendix A.3).
 
-K(s) = log E[e^{sT}] over marginal pairs has K(1) = E[T] + Var[T] / 2 + R with |R| <= max |K'''(s)| / 6 (Eqs. 22,
-23). The variance of a dot product is then replaced by correlations (Eqs. 25 to 28).
+K(s) = log E[e^{sT}] over marginal pairs has K(1) = E[T] + Var[T] / 2 + R with |R| <= max |K'''(s)| / 6 (Eqs.
+22, 23). The variance of a dot product is then replaced by correlations (Eqs. 25 to 28).
 """
 
 import math
@@ -16,7 +16,7 @@ from mi_ssl_jax.core.pairs import Pairs
 
 
 class Expansion(NamedTuple):
-    """K(1) of the scores T of marginal pairs, and what its second-order expansion is made of; () each, in nats.
+    """K(1) of the scores T of marginal pairs and what its second-order expansion is made of; () each, nats.
 
     exact: log E[e^T]. mean, variance: of T. third: the largest |K'''(s)| on a grid over [0, 1]. width: of the
     interval that holds all scores.
@@ -40,12 +40,12 @@ class Expansion(NamedTuple):
 
     @property
     def range_bound(self) -> jax.Array:
-        """The same for any scores in an interval of this width: no third cumulant exceeds width^3 / (6 sqrt 3)."""
+        """The same for any scores in such an interval: a third cumulant is at most width^3 / (6 sqrt 3)."""
         return self.width ** 3 / (36 * math.sqrt(3))
 
 
 def expand(pairs: Pairs, *, tilts: int) -> Expansion:
-    """The marginal term of `pairs` and its expansion. tilts: how many s, evenly over [0, 1], K''' is taken at.
+    """The marginal term of `pairs` and its expansion. tilts: at how many s, evenly over [0, 1], to take K'''.
 
     K'''(s) is the third central moment of T under weights proportional to e^{sT}.
 
@@ -74,8 +74,9 @@ def expand(pairs: Pairs, *, tilts: int) -> Expansion:
 class VarianceParts(NamedTuple):
     """The variance of z_A . z_B over independent pairs, and what the paper puts in its place; () each.
 
-    auto: sum_ij A_ij B_ij of the views' own correlations A, B: the variance itself. auto_off: its part i != j.
-    cross: sum_{i != j} C_ij C_ji of the cross-correlations (Eq. 28). squares: sum_{i != j} C_ij^2 (Eq. 13).
+    auto: sum_ij A_ij B_ij of the views' own correlations A, B: the variance itself. auto_off: its part with
+    i != j. cross: sum_{i != j} C_ij C_ji of the cross-correlations (Eq. 28). squares: sum_{i != j} C_ij^2
+    (Eq. 13).
     """
 
     auto: chex.Array
@@ -87,8 +88,8 @@ class VarianceParts(NamedTuple):
 def variance_parts(za: chex.Array, zb: chex.Array) -> VarianceParts:
     """Of embeddings (N, D) whose features have mean 0 over the batch.
 
-    With independent pairs Cov(X_i, X_j) of X_i = z_i^A z_i^B is A_ij B_ij, auto-correlations; Eq. 28 has C_ij C_ji,
-    cross-correlations of joint pairs, there, and Eq. 13 leaves out i = j.
+    With independent pairs Cov(X_i, X_j) of X_i = z_i^A z_i^B is A_ij B_ij, auto-correlations; Eq. 28 has C_ij
+    C_ji, cross-correlations of joint pairs, there, and Eq. 13 leaves out i = j.
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])

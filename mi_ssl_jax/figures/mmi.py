@@ -24,8 +24,9 @@ DOT, MEAN = '#0072B2', '#D55E00'
 
 
 class Outcome(NamedTuple):
-    """An ended run. diverged: what happened, '' if nothing did. accuracy, few, untrained: top-1 in percent of
-    linear probes (seeds,): all labels, ten a class, and all labels before training; empty where there are none.
+    """An ended run. diverged: what happened, '' if nothing did. accuracy, few, untrained: top-1 in percent
+    of linear probes (seeds,): all labels, ten a class, and all labels before training; empty where there
+    are none.
     """
 
     run: records.Run
@@ -70,10 +71,10 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
               'effective rank', 'H(Z)', 'H(Z′)', 'H(Z, Z′)', 'sum (nats)', 'largest rise (%)')
     read_ = [outcome.run for outcome in outcomes.values()]
     notes += [f'{records.conditions(dict(zip(outcomes, read_)))} Linear probe on frozen backbone features, '
-              f'held-out; mean ± SD over {records.seeds(read_)}. H: entropies in the trainable form, over the '
-              'last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is what is maximised, mutual '
-              'information only where the series has converged. Largest rise: of the loss between log points in '
-              'the second half of training, in percent of its range.']
+              f'held-out; mean ± SD over {records.seeds(read_)}. H: entropies in the trainable form, over '
+              'the last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is what is maximised, mutual '
+              'information only where the series has converged. Largest rise: of the loss between log points '
+              'in the second half of training, in percent of its range.']
     return Table(TITLES[part], header, rows, tuple(notes))
 
 
@@ -81,8 +82,8 @@ def paper() -> str:
     """What the paper itself reaches, and what it says nothing about."""
     found = records.paper()['mmi']
     return (f'The paper: {found["imagenet100"]} % on ImageNet-100 ({found["source"]}). Its public text has no '
-            'number for what is trained here. Heavy-tailed, multimodal and generalised Gaussian data: `python -m '
-            'mi_ssl_jax.reproduce mi_benchmark`.')
+            'number for what is trained here. Heavy-tailed, multimodal and generalised Gaussian data: '
+            '`python -m mi_ssl_jax.reproduce mi_benchmark`.')
 
 
 @style.drawing
@@ -145,7 +146,7 @@ def _entropies(run: records.Run) -> tuple[str, ...]:
 
 
 def _rise(run: records.Run) -> str:
-    """The loss's largest rise between log points in the second half, in percent of its range; mean over seeds."""
+    """The loss's largest rise between two log points in the second half, % of its range; mean over seeds."""
     phases = records.keys(run, 'loss')
     losses = records.series(run, 'loss', phases[0])[1] if phases else np.zeros((0, 1))
     late = np.diff(losses[len(losses) // 2:], axis=0)

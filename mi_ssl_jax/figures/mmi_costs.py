@@ -1,6 +1,6 @@
 """Memory and time of a training step by method and batch size, as a table and a picture.
 
-rows: [{'batch', 'machine', 'methods': {method: {'arguments', 'temporaries' (bytes), 'wall', 'cpu' (seconds)}}}].
+rows: [{'batch', 'machine', 'methods': {method: {'arguments', 'temporaries' (bytes), 'wall', 'cpu' (s)}}}].
 """
 
 from pathlib import Path
@@ -30,8 +30,9 @@ def table(rows: list[dict[str, Any]]) -> Table:
     header = ('Training step', 'memory (MB)', 'of it temporaries', 'wall (ms)', 'range', 'CPU (ms)',
               'wall / Barlow Twins')
     where = rows[0]['machine']
-    notes = ('Memory: by the compiler, of one device, data set and state included. Times: rounds in which the '
-             'methods take turns; median, least and greatest; the ratio is the median over rounds. Measured on '
+    notes = ('Memory: by the compiler, of one device, data set and state included. Times: rounds in which '
+             'the methods take turns; median, least and greatest; the ratio is the median over rounds. '
+             'Measured on '
              f'{where["processor"]}, {where["cores"]} cores, {where["devices"]}; load of the machine '
              + ', '.join(row['machine']['load'] for row in rows) + '.',)
     return Table('Memory and time of a training step', header, cells, notes)
@@ -57,6 +58,6 @@ def draw(rows: list[dict[str, Any]], output: str | Path) -> Path:
         ax.set_xticks(batches, list(map(str, batches)))
     panels[0].legend(loc='upper left')
     style.heading(figure, 'What a training step costs',
-                  'Memory by the compiler’s account. Times: median over rounds in which the methods take turns; '
-                  'bands: least to greatest.')
+                  'Memory by the compiler’s account. Times: median over rounds in which the methods take '
+                  'turns; bands: least to greatest.')
     return style.save(figure, output)

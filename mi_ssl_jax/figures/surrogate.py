@@ -1,4 +1,4 @@
-"""The way from the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3 changes.
+"""From the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3 changes.
 
 surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation: 'epoch'
 and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view noise 0.5), lists
@@ -78,15 +78,15 @@ def text(path: str | Path) -> str:
 
 
 def tables(path: str | Path) -> list[Table]:
-    """The steps before and after training; Eq. 23 by temperature; auto- and cross-correlations by view noise."""
+    """The steps before and after training; Eq. 23 by temperature; correlations by view noise."""
     runs = _runs(path)
     ends = [(name, place) for name in runs for place in (0, -1)]
     rows = [(what, *(number(float(value(runs[name])[place].mean()), 3) for name, place in ends))
             for what, value in STEPS.items()]
     header = ('Barlow Twins’ critic (Eq. 12)',
               *(f'{_label(name)} {"at the end" if place else "untrained"}' for name, place in ends))
-    note = ('T: dot product of features standardised over the batch. A, B: auto-correlations of the two views; '
-            'C: their cross-correlations. Means over seeds.')
+    note = ('T: dot product of features standardised over the batch. A, B: auto-correlations of the two '
+            'views; C: their cross-correlations. Means over seeds.')
     return [Table('Each step on the same embeddings (nats)', header, rows, (note,)), _by_temperature(runs),
             _by_noise(runs)]
 
@@ -100,8 +100,8 @@ def _by_temperature(runs: dict[str, Measured]) -> Table:
             rows.append((f'{_label(name)}, temperature {critic.split()[1]}', *(
                 number(entry, 3) for entry in (exact, second, second - exact, bound, wide))))
     header = ('Cosine critic, after training', 'exact', 'Eq. 23', 'difference', 'its bound', 'bound by range')
-    note = ('Bound: a sixth of the largest third cumulant over s in [0, 1]. By range: the same for any scores in '
-            'an interval as wide as that of these scores.')
+    note = ('Bound: a sixth of the largest third cumulant over s in [0, 1]. By range: the same for any '
+            'scores in an interval as wide as that of these scores.')
     return Table('Second-order expansion of the marginal term by temperature (nats)', header, rows, (note,))
 
 
@@ -120,38 +120,45 @@ def _by_noise(runs: dict[str, Measured]) -> Table:
 
 def findings(path: str | Path) -> list[str]:
     """Where the exact marginal term and what stands in for it part, in words and numbers."""
-    lines = []
-    for name, value in _runs(path).items():
-        label = _label(name)
-        error = np.abs(value(COSINE, 'second_order') - value(COSINE, 'exact'))
-        cold = value.critics('cosine')[-1]
-        coldest = abs(value.last(cold, 'second_order') - value.last(cold, 'exact'))
-        ends = {what: value.last(DOT, what)
-                for what in ('exact', 'second_order', 'variance', 'auto', 'auto_off', 'squares')}
-        noisy = value.critics('dot')[-1]
-        ratio = value.last(noisy, 'squares') / value.last(noisy, 'auto_off')
-        exact = STEPS['−DV, exact'](value)
-        follow = {what: _agreement(STEPS[what](value), exact) for what in ('Eq. 13', 'Barlow Twins’ loss')}
-        lines += [
-            f'{label}, Eq. 23 with scores in [-1, 1] (cosine, temperature 1): within {error.max():.3f} nats of '
-            f'the exact term all along; the bound is at most {value(COSINE, "bound").max():.3f}, never exceeded: '
-            f'{"yes" if _bounded(value) else "no"}. At temperature {cold.split()[1]} it is {coldest:.1f} nats off.',
-            f'{label}, Eq. 23 with Eq. 12’s critic: {ends["second_order"]:.2f} for {ends["exact"]:.2f} nats at '
-            f'the end. Dropping the half (Eq. 11) then adds {ends["variance"] / 2:.2f}.',
-            f'{label}, the variance {ends["variance"]:.3f} is the sum of auto-correlations, {ends["auto"]:.3f}, '
-            'but for the finite batch. Eq. 13 drops its part i = j, '
-            f'{ends["auto"] - ends["auto_off"]:.3f}: a constant, since features are standardised.',
-            f'{label}, cross- in place of auto-correlations: {ends["squares"]:.4f} for {ends["auto_off"]:.4f} '
-            f'while the views are nearly equal; with view noise {noisy.split()[1]} they are {100 * ratio:.0f} % '
-            'of them.',
-            f'{label}, rank correlation with the exact −DV along training: Eq. 13 {follow["Eq. 13"]:.2f}, '
-            f'Barlow Twins’ loss {follow["Barlow Twins’ loss"]:.2f}.']
-    return lines
+    return [f'{_label(name)}, {line}' for name, value in _runs(path).items()
+            for line in (*_on_the_expansion(value), *_on_the_variance(value), _on_the_losses(value))]
+
+
+def _on_the_expansion(value: Measured) -> list[str]:
+    error = np.abs(value(COSINE, 'second_order') - value(COSINE, 'exact')).max()
+    bound, held = value(COSINE, 'bound').max(), 'yes' if _bounded(value) else 'no'
+    cold = value.critics('cosine')[-1]
+    off = abs(value.last(cold, 'second_order') - value.last(cold, 'exact'))
+    return [
+        f'Eq. 23 with scores in [-1, 1] (cosine, temperature 1): within {error:.3f} nats of the exact term all '
+        f'along; the bound is at most {bound:.3f}, never exceeded: {held}. At temperature {cold.split()[1]} it '
+        f'is {off:.1f} nats off.',
+        f'Eq. 23 with Eq. 12’s critic: {value.last(DOT, "second_order"):.2f} for {value.last(DOT, "exact"):.2f} '
+        f'nats at the end. Dropping the half (Eq. 11) then adds {value.last(DOT, "variance") / 2:.2f}.']
+
+
+def _on_the_variance(value: Measured) -> list[str]:
+    own, off, squares = (value.last(DOT, what) for what in ('auto', 'auto_off', 'squares'))
+    noisy = value.critics('dot')[-1]
+    ratio = value.last(noisy, 'squares') / value.last(noisy, 'auto_off')
+    return [
+        f'the variance {value.last(DOT, "variance"):.3f} is the sum of auto-correlations, {own:.3f}, but for the '
+        f'finite batch. Eq. 13 drops its part i = j, {own - off:.3f}: a constant, since features are '
+        'standardised.',
+        f'cross- in place of auto-correlations: {squares:.4f} for {off:.4f} while the views are nearly equal; '
+        f'with view noise {noisy.split()[1]} they are {100 * ratio:.0f} % of them.']
+
+
+def _on_the_losses(value: Measured) -> str:
+    exact = STEPS['−DV, exact'](value)
+    follow = {what: _agreement(STEPS[what](value), exact) for what in ('Eq. 13', 'Barlow Twins’ loss')}
+    words = ', '.join(f'{what} {correlation:.2f}' for what, correlation in follow.items())
+    return f'rank correlation with the exact −DV along training: {words}.'
 
 
 @style.drawing
 def draw(path: str | Path, output: str | Path) -> Path:
-    """One row a run: Eq. 23 with its bound, its error by temperature, the variance and its parts, the losses."""
+    """One row a run: Eq. 23 with its bound, its error by temperature, the variance, the losses."""
     runs = _runs(path)
     figure = style.new(14.4, 4.2 * len(runs) + 0.6)
     for (name, value), panels in zip(runs.items(), figure.subplots(len(runs), 4, squeeze=False)):
@@ -166,11 +173,11 @@ def draw(path: str | Path, output: str | Path) -> Path:
             ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2,
                       columnspacing=1.0)
     style.heading(figure, 'From the DV bound to Barlow Twins: every step on the same embeddings',
-                  f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, shaded, '
-                  'where the exact term must lie; the difference of the two (solid) and its bound (dashed) by the '
-                  'critic’s temperature; the variance, which is a sum of auto-correlations, while Eq. 13 takes '
-                  'cross-correlations and leaves out i = j; the losses that come of it. Lines: mean over seeds. '
-                  '(Paper: section 3.4, appendix A.3)')
+                  f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, '
+                  'shaded, where the exact term must lie; the difference of the two (solid) and its bound '
+                  '(dashed) by the critic’s temperature; the variance, which is a sum of auto-correlations, '
+                  'while Eq. 13 takes cross-correlations and leaves out i = j; the losses that come of it. '
+                  'Lines: mean over seeds. (Paper: section 3.4, appendix A.3)')
     return style.save(figure, output)
 
 
@@ -193,7 +200,8 @@ def _error(ax: Axes, value: Measured) -> None:
 
 def _variance(ax: Axes, value: Measured) -> None:
     lines = {'Var[T]': ('variance', EXACT, '-'), 'auto-correlations': ('auto', SECOND, style.DASHES),
-             'auto, i ≠ j': ('auto_off', THIRD, '-'), 'cross, i ≠ j (Eq. 13)': ('squares', FOURTH, style.DASHES)}
+             'auto, i ≠ j': ('auto_off', THIRD, '-'),
+             'cross, i ≠ j (Eq. 13)': ('squares', FOURTH, style.DASHES)}
     for label, (what, colour, line) in lines.items():
         _line(ax, value, value(DOT, what), label, colour, line)
     ax.set(ylabel='variance of the score')
@@ -207,7 +215,8 @@ def _losses(ax: Axes, value: Measured) -> None:
     ax.set(ylabel='loss')
 
 
-def _line(ax: Axes, value: Measured, values: np.ndarray, label: str | None, colour: str, line: Any = '-') -> None:
+def _line(ax: Axes, value: Measured, values: np.ndarray, label: str | None, colour: str,
+          line: Any = '-') -> None:
     curves.draw(ax, curves.Curve(label, colour, value.epochs, values.mean(axis=1, keepdims=True), line))
 
 
@@ -233,8 +242,8 @@ def _label(name: str) -> str:
 
 
 def _setting(found: dict[str, Any]) -> str:
-    return (f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; embeddings '
-            f'of {found["points"]} held-out points, all pairs.')
+    return (f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; '
+            f'embeddings of {found["points"]} held-out points, all pairs.')
 
 
 def _read(path: str | Path) -> dict[str, Any]:

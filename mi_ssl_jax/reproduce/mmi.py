@@ -1,8 +1,8 @@
 """Explicit MMI (arXiv 2409.04747): the first experiments and next checks that its public digest lists, small.
 
 Against Barlow Twins and SimSiam; the projector's dimension; with and without momentum encoder; the Taylor
-order, with accuracy and stability; memory and time of a step. Heavy tails and generalised Gaussians: `reproduce
-mi_benchmark`.
+order, with accuracy and stability; memory and time of a step. Heavy tails and generalised Gaussians:
+`reproduce mi_benchmark`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,14 +45,16 @@ def parts(data: str) -> dict[str, tuple[Variant, ...]]:
     """Part -> its runs; a run that several parts name is trained once."""
     harder = f', learning rate × {HARDER:g}'
     return {
-        'methods': (MMI, Variant('barlow', 'Barlow Twins', 'barlow'), Variant('simsiam', 'SimSiam', 'simsiam')),
+        'methods': (MMI, Variant('barlow', 'Barlow Twins', 'barlow'),
+                    Variant('simsiam', 'SimSiam', 'simsiam')),
         'projector': (MMI._replace(label=f'dimension {WIDTHS[data][0]}'), *(
             Variant(f'dimension-{width}', f'dimension {width}', width=width) for width in WIDTHS[data][1:])),
-        'momentum': (MMI._replace(label='off'), Variant('momentum', 'on', arguments={'momentum_encoder': True})),
+        'momentum': (MMI._replace(label='off'),
+                     Variant('momentum', 'on', arguments={'momentum_encoder': True})),
         'order': (
             *(_of_order(order) for order in ORDERS),
-            *(_of_order(order)._replace(folder=f'order-{order}-harder', label=f'order {order}{harder}', lr=HARDER)
-              for order in ORDERS),
+            *(_of_order(order)._replace(folder=f'order-{order}-harder', label=f'order {order}{harder}',
+                                        lr=HARDER) for order in ORDERS),
             Variant('no-rescaling', 'order 4 without rescaling', arguments={'rescale': False})),
         'costs': (),
     }
@@ -64,7 +66,8 @@ def _of_order(order: int) -> Variant:
     return Variant(f'order-{order}', f'order {order}', arguments={'order': order})
 
 
-def reproduce(*, workdir: Path, data: str, only: Sequence[str], epochs: int | None, seeds: int | None) -> None:
+def reproduce(*, workdir: Path, data: str, only: Sequence[str], epochs: int | None,
+              seeds: int | None) -> None:
     """Train what is not there yet, then tabulate, draw and report all parts that are there.
 
     only: the parts to train; the others are reported where they are finished. epochs, seeds: None for EPOCHS,
@@ -78,7 +81,8 @@ def reproduce(*, workdir: Path, data: str, only: Sequence[str], epochs: int | No
     if 'costs' in only:
         mmi_costs.measure(workdir / 'costs', lambda name: configuration(
             Variant(name, name, name), data, epochs=epochs, seeds=1))
-    found = {part: {variant.label: workdir / variant.folder for variant in own} for part, own in known.items()}
+    found = {part: {variant.label: workdir / variant.folder for variant in own}
+             for part, own in known.items()}
     shown = {part: own for part, own in found.items() if own and all(map(done, own.values()))}
     report(workdir, data, shown)
 
@@ -90,8 +94,8 @@ def configuration(variant: Variant, data: str, *, epochs: int, seeds: int) -> Co
         config.epochs, config.seeds = epochs, seeds
         config.warmup_epochs = min(config.warmup_epochs, epochs - 1)
     else:
-        config = cifar10.configuration(variant.method, net='conv4', epochs=epochs, seeds=seeds, batch_size=None,
-                                       mi_every_steps=0)
+        config = cifar10.configuration(variant.method, net='conv4', epochs=epochs, seeds=seeds,
+                                       batch_size=None, mi_every_steps=0)
         config.mi.examples = 2000
         # One width for all methods: the paper's Table 5 has others for some.
         config.net.projector = (*config.net.projector[:-1], WIDTHS[data][0])
@@ -103,8 +107,9 @@ def configuration(variant: Variant, data: str, *, epochs: int, seeds: int) -> Co
 
 
 def train(config: ConfigDict, workdir: Path) -> None:
-    """Train and probe, or notice that it is done. A loss that is not finite is a result: diverged.txt says what
-    happened, and the run is not repeated."""
+    """Train and probe, or notice that it is done. A loss that is not finite is a result: diverged.txt says
+    what happened, and the run is not repeated.
+    """
     note = workdir / figures.DIVERGED
     if note.exists():
         rundir.check_same(config, workdir)

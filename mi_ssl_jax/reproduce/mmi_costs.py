@@ -18,7 +18,9 @@ STEPS, ROUNDS = 5, 5
 
 
 def measure(workdir: Path, configuration: Callable[[str], ConfigDict]) -> None:
-    """One file a batch size, all methods in alternation; a file that is there is kept. configuration: of a method."""
+    """One file a batch size, all methods in alternation; a file that is there is kept. configuration: of a
+    method.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
     for batch in BATCHES:
         path = workdir / f'batch-{batch}.json'

@@ -1,4 +1,5 @@
-"""From the DV bound to Barlow Twins, measured: every step of section 3.4 and appendix A.3 on the same embeddings.
+"""From the DV bound to Barlow Twins, measured: every step of section 3.4 and appendix A.3 on the same
+embeddings.
 
 A Barlow Twins and a JMI run on the Gaussian mixture; at each evaluation the held-out embeddings of two views
 give the exact marginal term, its second-order value (Eq. 23) with the bound on the remainder, Eq. 13 and
@@ -29,7 +30,7 @@ POINTS = 500  # held-out; every expansion goes over all their pairs once for eac
 TILTS = 21
 EVALUATIONS = 25
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1)  # of the cosine critic: the smaller, the wider its scores
-NOISES = (0.1, 0.5, 1.0)  # of the held-out views: training's, and two with which the views of a point differ more
+NOISES = (0.1, 0.5, 1.0)  # of the held-out views: training's, and two that make views of a point differ more
 REDUNDANCY_WEIGHT = 0.005  # as the Barlow Twins run trains
 
 
@@ -57,7 +58,9 @@ def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
 
 
 def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
-    """-> evaluate(variables, lagged, start) for the training loop: {'measured': numbers with an axis of seeds}."""
+    """-> evaluate(variables, lagged, start) for the training loop: {'measured': numbers with an axis of
+    seeds}.
+    """
     x = jnp.asarray(sources.watched(ready.source, ready.config).x)
     pipelines = {sigma: views.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
@@ -89,8 +92,9 @@ def with_cosine(za: jax.Array, zb: jax.Array) -> dict[str, dict[str, jax.Array]]
 
 
 def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
-    """The marginal term of Eq. 12's critic on embeddings (N, D) that are standardised over the batch, as Barlow
-    Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss."""
+    """The marginal term of Eq. 12's critic on embeddings (N, D) that are standardised over the batch, as
+    Barlow Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss.
+    """
     a, b = (linalg.standardise(z, eps=surrogates.STANDARDISE_EPS) for z in (za, zb))
     loss = barlow.barlow_loss(za, zb, redundancy_weight=REDUNDANCY_WEIGHT)
     return {**_expanded(critics.dot(a, b, temperature=1.0)), **expansion.variance_parts(a, b)._asdict(),
@@ -100,5 +104,5 @@ def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
 def _expanded(scores: jax.Array) -> dict[str, jax.Array]:
     made = pairs.in_batch(scores)
     own = expansion.expand(made, tilts=TILTS)
-    return {'joint': jnp.mean(made.joint), 'exact': own.exact, 'second_order': own.second_order, 'mean': own.mean,
-            'variance': own.variance, 'bound': own.bound, 'range_bound': own.range_bound}
+    return {'joint': jnp.mean(made.joint), 'exact': own.exact, 'second_order': own.second_order,
+            'mean': own.mean, 'variance': own.variance, 'bound': own.bound, 'range_bound': own.range_bound}

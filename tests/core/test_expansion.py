@@ -1,4 +1,6 @@
-"""The second-order expansion of the DV marginal term: float64 oracles, its bound, and the variance's parts."""
+"""The second-order expansion of the DV marginal term: float64 oracles, its bound, and the variance's
+parts.
+"""
 
 import functools
 import math
@@ -47,9 +49,11 @@ class ExpansionTest(chex.TestCase):
     @parameterized.named_parameters(*((str(scale), scale) for scale in (0.1, 1.0, 5.0, 30.0)))
     def test_the_remainder_is_within_its_bounds(self, scale):
         for seed in range(5):
-            found = expand(np.float32(scale * np.random.default_rng(seed).exponential(size=(8, 8))), tilts=101)
+            scores = scale * np.random.default_rng(seed).exponential(size=(8, 8))
+            found = expand(np.float32(scores), tilts=101)
             remainder = abs(found.exact - found.second_order)
-            assert remainder <= found.bound * (1 + 1e-3) + 1e-6 and found.bound <= found.range_bound * (1 + 1e-5)
+            assert remainder <= found.bound * (1 + 1e-3) + 1e-6
+            assert found.bound <= found.range_bound * (1 + 1e-5)
 
     @chex.variants(with_jit=True)
     def test_gradient_equals_differences(self):

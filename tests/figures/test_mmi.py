@@ -18,12 +18,13 @@ def write(folder, name, accuracy, *, losses=(5.0, 3.0, 2.0, 2.5, 1.0), diverged=
     seeds = len(accuracy)
     phase = 'e' if name == 'simsiam' else 'joint'
     collapse = {'theta': {'std': [0.1] * seeds, 'effective_rank': [50.0] * seeds}}
-    lines = [{'epoch': epoch, 'loss': {phase: [loss] * seeds}, 'mi': {'cos_dv': [0.125] * seeds},
-              **({key: {phase: [value] * seeds} for key, value in ENTROPIES.items()} if name == 'mmi' else {}),
+    entropies = {key: {phase: [value] * seeds} for key, value in ENTROPIES.items()} if name == 'mmi' else {}
+    lines = [{'epoch': epoch, 'loss': {phase: [loss] * seeds}, 'mi': {'cos_dv': [0.125] * seeds}, **entropies,
               'collapse': collapse} for epoch, loss in enumerate(losses, 1)]
     (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
-    rows = [probed.row(encoder, values, labels=labels) for labels in ('all', '10 a class') for encoder, values in (
-        ('raw inputs', [96.9]), ('untrained encoder (theta)', [94.0] * seeds), ('theta', accuracy))]
+    tops = {'raw inputs': [96.9], 'untrained encoder (theta)': [94.0] * seeds, 'theta': accuracy}
+    rows = [probed.row(encoder, values, labels=labels) for labels in ('all', '10 a class')
+            for encoder, values in tops.items()]
     (folder / 'probe.json').write_text(json.dumps({'settings': {'epochs': len(losses)}, 'rows': rows}))
     if diverged:
         (folder / 'probe.json').unlink()
@@ -85,8 +86,8 @@ def cost(batch):
                 'cpu': [0.02 * scale, 0.03 * scale]}
 
     machine = {'processor': 'a CPU', 'cores': 2, 'devices': '1 x cpu', 'load': '0.10 to 0.90'}
-    return {'batch': batch, 'machine': machine,
-            'methods': {name: own(scale) for name, scale in zip(('mmi', 'barlow', 'vicreg', 'simclr'), (3, 1, 1, 2))}}
+    scales = {'mmi': 3, 'barlow': 1, 'vicreg': 1, 'simclr': 2}
+    return {'batch': batch, 'machine': machine, 'methods': {name: own(scale) for name, scale in scales.items()}}
 
 
 def test_costs_beside_barlow_twins(drawn, tmp_path):

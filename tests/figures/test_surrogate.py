@@ -16,8 +16,8 @@ def record(epoch, rng):
     """A record whose numbers tell where they come from."""
     made = {'epoch': epoch}
     for critic in ('cosine 0.1', 'cosine 1', 'dot 0.1', 'dot 1'):
-        names = ('joint', 'exact', 'second_order', 'mean', 'variance', 'bound', 'range_bound', 'auto', 'auto_off',
-                 'cross', 'squares', 'eq13', 'barlow')
+        names = ('joint', 'exact', 'second_order', 'mean', 'variance', 'bound', 'range_bound', 'auto',
+                 'auto_off', 'cross', 'squares', 'eq13', 'barlow')
         made[critic] = {name: list(rng.uniform(0.1, 1.0, 2)) for name in names}
         exact = np.array(made[critic]['exact'])
         made[critic].update(bound=[0.5, 0.5], second_order=list(exact + 0.25))
@@ -49,7 +49,8 @@ def test_tables_hold_the_means_over_seeds(path):
     assert found['Var[T]'] == ('3.100',) * 4 and found['sum over i ≠ j of C_ij² (Eq. 13)'] == ('0.200',) * 4
     loss, exact = (np.array(found[name], float) for name in ('−DV, second order (Eq. 24)', '−DV, exact'))
     np.testing.assert_allclose(loss - exact, 0.25, atol=2e-3)
-    assert [row[0] for row in temperature.rows[:2]] == ['Barlow Twins, temperature 1', 'Barlow Twins, temperature 0.1']
+    assert [row[0] for row in temperature.rows[:2]] == [
+        'Barlow Twins, temperature 1', 'Barlow Twins, temperature 0.1']
     assert {row[3] for row in temperature.rows} == {'0.250'}
     assert noise.rows[-1] == ('JMI, view noise 1', '0.4000', noise.rows[-1][2], '0.1000', '0.25')
 
@@ -60,7 +61,8 @@ def test_findings_notice_a_remainder_beyond_its_bound(path):
     found['runs']['jmi'][1]['cosine 0.1']['bound'] = [0.5, 0.2]
     path.write_text(json.dumps(found))
     lines = '\n'.join(surrogate.findings(path))
-    assert len(re.findall('never exceeded: no', lines)) == 1 and 'with view noise 1 they are 25 % of them' in lines
+    assert len(re.findall('never exceeded: no', lines)) == 1
+    assert 'with view noise 1 they are 25 % of them' in lines
 
 
 def test_a_missing_file_names_the_command(tmp_path):
