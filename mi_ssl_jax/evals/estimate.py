@@ -82,13 +82,10 @@ def estimate_mi(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | None 
     Raises:
         ValueError: arrays of other shapes, not finite, with a constant column or too few rows; unknown names.
     """
-    critic = _named(bound, critic)
+    check_options(bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out)
     x, y = check(x, 'x'), check(y, 'y')
     if len(x) != len(y):
         raise ValueError(f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the other')
-    if fits < 2 or steps < 1 or not 0 < held_out < 0.5:
-        raise ValueError(f'fits={fits}, steps={steps}, held_out={held_out}: use at least 2 fits (for an interval), '
-                         'at least 1 step and a share between 0 and 0.5')
     if bound == GAUSSIAN:
         return _gaussian(x, y, key, fits)
     plan = _plan(len(x), bound, critic, fits, steps, batch_size, held_out)
@@ -104,13 +101,32 @@ def estimate_each(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | Non
     The spread of the fits is then the estimator's own. 'gaussian_mi' is that of all N samples of a draw, biased
     upwards by about Dx Dy / (2 N).
     """
-    critic, (fits, n) = _named(bound, critic), x.shape[:2]
+    fits, n = x.shape[:2]
+    check_options(bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out)
     if bound == GAUSSIAN:
         values = [moments.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0) for own_x, own_y in zip(x, y)]
         return _summary(np.array(values), bound, None, 'neither', None, [SECOND_ORDER])
     plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
     x, y = check(x.reshape(fits * n, -1), 'x'), check(y.reshape(fits * n, -1), 'y')
     return _learned(x, y, jnp.arange(fits * n).reshape(fits, n), plan, key)
+
+
+def check_options(*, bound: str, critic: str | None, fits: int, steps: int, batch_size: int | None,
+                  held_out: float = 0.2) -> None:
+    """ValueError, in one line, for names and numbers that `estimate_mi` cannot work with."""
+    if bound not in bounds():
+        extra = ' (not in nats; js_nwj and smile train by it)' if bound == 'jsd' else ''
+        raise ValueError(f"unknown bound '{bound}'{extra}: use one of {', '.join(bounds())}")
+    known = critics_of(bound)
+    if critic is not None and critic not in known:
+        raise ValueError(f"bound '{bound}' cannot be learned with critic '{critic}': "
+                         + (f'use one of {", ".join(known)}' if known else 'it takes none'))
+    if fits < 2:
+        raise ValueError(f'fits={fits}: an interval needs at least 2')
+    if steps < 1 or (batch_size is not None and batch_size < 2):
+        raise ValueError(f'steps={steps}, batch_size={batch_size}: use at least 1 step, and batches of at least 2')
+    if not 0 < held_out < 0.5:
+        raise ValueError(f'held_out={held_out}: two such shares are held out, so use one between 0 and 0.5')
 
 
 def check(x: np.ndarray, name: str) -> np.ndarray:
@@ -135,27 +151,14 @@ def check(x: np.ndarray, name: str) -> np.ndarray:
     return (x / x.std(axis=0)).astype(np.float32)
 
 
-def _named(bound: str, critic: str | None) -> str | None:
-    if bound not in bounds():
-        extra = ' (not in nats; js_nwj and smile train by it)' if bound == 'jsd' else ''
-        raise ValueError(f"unknown bound '{bound}'{extra}: use one of {', '.join(bounds())}")
-    known = critics_of(bound)
-    if critic is None:
-        return known[0] if known else None
-    if critic not in known:
-        raise ValueError(f"bound '{bound}' cannot be learned with critic '{critic}': "
-                         + (f'use one of {", ".join(known)}' if known else 'it takes none'))
-    return critic
-
-
-def _plan(n: int, bound: str, critic: str, fits: int, steps: int, batch_size: int | None,
+def _plan(n: int, bound: str, critic: str | None, fits: int, steps: int, batch_size: int | None,
           held_out: float) -> fitting.Plan:
+    critic = critic or critics_of(bound)[0]
     batch_size = BATCH_SIZES.get(critic, BATCH_SIZE) if batch_size is None else batch_size
     part = round(n * held_out)
-    if batch_size < 2 or n - 2 * part < batch_size or part < 10:
-        least = math.ceil(max(batch_size / (1 - 2 * held_out), 10 / held_out)) + 2
-        raise ValueError(f'{n} samples leave {n - 2 * part} to train on and {part} each to stop and to report by; '
-                         f'batch_size={batch_size} needs at least {least} samples: give more, or a batch_size from 2')
+    if n - 2 * part < batch_size or part < 10:
+        raise ValueError(f'{n} samples leave {n - 2 * part} to train on and {part} each to stop and to report by: '
+                         f'batch_size={batch_size} needs as many to train on, the other parts need 10 each')
     return fitting.Plan(bound, critic, fits, steps, batch_size, LEARNING_RATE, part,
                         TOGETHER.get(critic, MOST_TOGETHER))
 

@@ -65,7 +65,7 @@ def _fit(key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, 
     def step(carry: tuple, batch: jax.Array) -> tuple[tuple, None]:
         params, moments, state = carry
         gradients, state = jax.grad(problem.loss, has_aux=True)(params, train[0][batch], train[1][batch], state)
-        updates, moments = optimiser.update(gradients, moments)
+        updates, moments = optimiser.update(gradients, moments, params)
         return (optax.apply_updates(params, updates), moments, state), None
 
     def chunk(carry: Carry) -> Carry:

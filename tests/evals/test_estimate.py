@@ -62,7 +62,7 @@ BAD = [
     (lambda: estimate_mi(X, Y[:, :, None], bound='dv', key=KEY), 'one row a sample'),
     (lambda: estimate_mi(X, np.ones_like(Y), bound='dv', key=KEY), 'y is constant in column 0, 1: remove'),
     (lambda: estimate_mi(X, Y.astype(object), bound='dv', key=KEY), 'y holds object, not real numbers'),
-    (lambda: estimate_mi(X[:150], Y[:150], bound='dv', key=KEY), 'batch_size=128 needs at least'),
+    (lambda: estimate_mi(X[:150], Y[:150], bound='dv', key=KEY), 'batch_size=128 needs as many to train on'),
     (lambda: estimate_mi(X[:5], Y[:5], bound='gaussian_mi', key=KEY), 'singular covariance'),
     (lambda: estimate_mi(X, Y, bound='jsd', key=KEY), "unknown bound 'jsd' .not in nats"),
     (lambda: estimate_mi(X, Y, bound='dv', critic='cosine', key=KEY), "cannot be learned with critic 'cosine'"),

@@ -1,0 +1,83 @@
+"""The command estimate_mi: two files, a run's folder, and bad input in one line."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from configs import jmi_gaussian
+from mi_ssl_jax import cli, eq29, estimate_mi, run
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((400, 2))
+Y = X + 0.5 * RNG.standard_normal((400, 2))  # 1/2 log(1 + 4) nats a dimension
+TRUTH = np.log(5.0)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run the command in this process: (status, output, errors)."""
+    def call(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['estimate_mi', *map(str, arguments)])
+        try:
+            status = cli.guard(estimate_mi.main)
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+    return call
+
+
+@pytest.fixture
+def files(tmp_path):
+    np.save(tmp_path / 'x.npy', X)
+    np.save(tmp_path / 'y.npy', Y)
+    return tmp_path
+
+
+def test_two_files(command, files):
+    status, out, _ = command(files / 'x.npy', files / 'y.npy', '--bound=gaussian_mi', f'--json={files / "out.json"}')
+    kept = json.loads((files / 'out.json').read_text())['estimates']['I(x; y)']
+    assert status == 0 and 'I(x; y)' in out and 'exact for Gaussian samples' in out
+    assert kept['mi'] == pytest.approx(TRUTH, abs=0.2) and kept['interval'][0] < kept['mi'] < kept['interval'][1]
+
+
+def bad(folder):
+    """(arguments, what the line must say)"""
+    x, y, other = folder / 'x.npy', folder / 'y.npy', folder / 'other.npy'
+    yield [x], 'give two files'
+    yield [x, y, f'--workdir={folder}'], 'give two files'
+    yield [x, folder / 'none.npy'], 'cannot read .*none.npy: No such file'
+    yield [x, y, '--bound=best'], "unknown bound 'best': use one of dv, mine"
+    yield [x, y, '--fits=1'], 'fits=1: an interval needs at least 2'
+    yield [x, y, '--json=/nowhere/out.json'], 'there is no folder /nowhere'
+    yield [f'--workdir={folder}'], 'is not the folder of a run'
+    np.save(other, np.array([{}], dtype=object), allow_pickle=True)
+    yield [x, other], 'pickled objects are not read'
+    np.save(other, X[:-1])
+    yield [x, other], 'x has 400 rows and y has 399'
+    other.write_text('1, 2')
+    yield [x, other], 'holds no plain array'
+    np.savez(folder / 'two.npz', X, Y)
+    yield [x, folder / 'two.npz'], 'holds several arrays'
+
+
+def test_bad_input_is_one_line_with_status_2(command, files):
+    for arguments, message in bad(files):
+        status, out, error = command(*arguments)
+        assert status == 2 and not out, arguments
+        assert error.startswith('error: ') and error.count('\n') == 1, error
+        assert re.search(message, error), error
+
+
+def test_a_run_is_compared_with_its_input(command, tmp_path, monkeypatch):
+    config = jmi_gaussian.get_config()
+    config.epochs, config.batch_size, config.data.limit, config.method.block_size = 2, 200, 200, None
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
+    run.run(config, tmp_path / 'run')
+    own = eq29.samples(tmp_path / 'run')
+    assert own.z1.shape == own.z2.shape == (2500, 3) and own.x.shape == (2500, 2 + 3)
+    assert not np.allclose(own.z1, own.z2)  # two views, and neither of them the example itself
+    status, out, _ = command(f'--workdir={tmp_path / "run"}', '--bound=gaussian_mi')
+    assert status == 0 and 'Eq. 29' in out and 'I(x; z1)' in out and '2500 held-out examples' in out
