@@ -62,7 +62,7 @@ def _attend(reader: int, standing: Callable[[], str], grace: float) -> None:
     while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)
         if not select.select([reader], [], [], left)[0]:
-            print(f'stopped by {signal.Signals(first).name} in the midst of something that takes longer than {grace:g} s '
+            print(f'stopped by {signal.Signals(first).name} in the midst of something that takes longer than {grace:g} s; '
                   f'{standing()}', file=sys.stderr, flush=True)
             os._exit(128 + first)
         numbers = os.read(reader, 64)
