@@ -78,9 +78,9 @@ def reach(moment: str, marker: Path) -> None:
 
 
 def late(measure, hook):
-    def measured(*args):
+    def measured(*args, **kwargs):
         hook()
-        return measure(*args)
+        return measure(*args, **kwargs)
 
     return measured
 
