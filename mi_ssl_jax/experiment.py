@@ -2,7 +2,7 @@
 anything is compiled."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -65,9 +65,7 @@ def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device,
                           momentum=config.optimizer.momentum, schedule=schedule, steps_per_epoch=steps,
                           total_steps=config.epochs * steps, groups=phase.groups, rules=phase.rules)
 
-    hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
-    if 'temperature' in arguments:
-        hyper['temperature'] = arguments['temperature']
+    hyper = traced(config)
     experiment = Experiment(method, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
                             config.epochs, config.period or steps, len(source.class_names) * config.probe.online,
                             config.accumulate, config.net.batch_norm == 'device', config.check_replicas)
@@ -94,10 +92,29 @@ def learning_rate(config: ConfigDict) -> float:
     return config.lr * (config.batch_size / BASE_BATCH) ** powers[config.lr_scaling]
 
 
+def traced(config: ConfigDict) -> dict[str, float]:
+    """What configurations may differ in and still share one compiled step."""
+    hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
+    arguments = method_arguments(config)
+    return {**hyper, 'temperature': arguments['temperature']} if 'temperature' in arguments else hyper
+
+
+def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
+    """One population of several configurations that differ from `ready`'s in `traced` alone: the seeds of the first,
+    of the second, ...
+    """
+    for config in configs:
+        _check_numbers(config, ready.source)
+    hyper = tuple(traced(config) for config in configs for _ in range(config.seeds))
+    layout = ready.layout._replace(seeds=len(hyper))
+    return ready._replace(config=configs[0], experiment=ready.experiment._replace(hyper=hyper, layout=layout))
+
+
 def initial(ready: Setup) -> Tree:
     """The population before step one."""
     create = functools.partial(states.init, experiment=ready.experiment, example=ready.source.example)
-    states_ = [create(ready.config.seed + number, hyper) for number, hyper in enumerate(ready.experiment.hyper)]
+    seed, seeds = ready.config.seed, ready.config.seeds
+    states_ = [create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.experiment.hyper)]
     return parallel.population(states_, ready.layout)
 
 

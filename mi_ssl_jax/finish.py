@@ -20,15 +20,16 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
     print(f'wrote {report.write(workdir, warnings)}')
 
 
-def probed(ready: experiments.Setup, workdir: Path) -> dict:
-    """The run's probe.json, made anew when it is missing, of another epoch or of other settings."""
+def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
+    """The run's probe.json, made anew when it is missing, of another epoch or of other settings. before: see
+    probe.probe."""
     path = workdir / 'probe.json'
     if path.exists():
         result = json.loads(path.read_text())
         if result['settings'] == probe.settings(ready):
             return result
     population, _ = run.restore(ready, workdir)
-    return probe.write(ready, population, workdir)
+    return probe.write(ready, population, workdir, before=before)
 
 
 def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:

@@ -5,6 +5,7 @@ untrained encoder and the raw inputs.
 """
 
 import functools
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -31,21 +32,31 @@ class Frozen(NamedTuple):
     test_y: np.ndarray
 
 
-def probe(ready: experiments.Setup, population: Tree) -> dict[str, Any]:
+def probe(ready: experiments.Setup, population: Tree, *, before: list[dict] | None = None) -> dict[str, Any]:
     """{'rows': [{encoder, probe, labels, seeds, top5, protocol}]}; accuracies in percent on the held-out split.
 
-    seeds: one top-1 a seed. The raw inputs are probed where they are few enough to be features.
+    seeds: one top-1 a seed. before: the rows of `untrained(ready)`, where they are known already.
     """
-    rows = []
+    return {'rows': [*(before or untrained(ready)), *_encoders('', ready, population)]}
+
+
+def untrained(ready: experiments.Setup) -> list[dict]:
+    """The rows that training does not change: the untrained encoder and, where they are few enough to be features, the
+    raw inputs.
+    """
     raw = raw_inputs(ready.source)
-    if raw is not None:
-        rows += _rows('raw inputs', [raw], ready)
-    for name, tree in (('untrained encoder', experiments.initial(ready)), ('', population)):
-        for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
-            encoded = [backbone_features(ready, member.variables[branch], branch)
-                       for member in parallel.members(tree, ready.layout)]
-            rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
-    return {'rows': rows}
+    rows = [] if raw is None else _rows('raw inputs', [raw], ready)
+    return rows + _encoders('untrained encoder', ready, experiments.initial(ready))
+
+
+def _encoders(name: str, ready: experiments.Setup, population: Tree) -> list[dict]:
+    """The rows of every branch that is trained by gradient."""
+    rows = []
+    for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
+        encoded = [backbone_features(ready, member.variables[branch], branch)
+                   for member in parallel.members(population, ready.layout)]
+        rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
+    return rows
 
 
 def raw_inputs(source: sources.Source) -> Frozen | None:
@@ -117,16 +128,17 @@ def text(result: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def write(ready: experiments.Setup, population: Tree, workdir: Path, name: str = 'probe.json') -> dict[str, Any]:
-    """Probe, and keep the result as a file of the run's folder."""
-    result = {'settings': settings(ready), **probe(ready, population)}
+def write(ready: experiments.Setup, population: Tree, workdir: Path, name: str = 'probe.json', *,
+          before: list[dict] | None = None) -> dict[str, Any]:
+    """Probe, and keep the result as a file of the run's folder. before: see `probe`."""
+    result = {'settings': settings(ready), **probe(ready, population, before=before)}
     rundir.write_json(workdir / name, result)
     return result
 
 
 def settings(ready: experiments.Setup) -> dict[str, Any]:
     """What a probe's result depends on beside the run: kept with it, so that an outdated one is noticed."""
-    return {'epochs': ready.config.epochs, **ready.config.probe.to_dict()}
+    return json.loads(json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()}))  # as a file holds it
 
 
 def main() -> None:

@@ -39,12 +39,14 @@ def trainer(experiment: Experiment):
 
 
 def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: int, evaluate_every: int,
-          evaluate: Callable[..., dict], evaluate_steps: int = 0, done: int = 0) -> Iterator[Progress]:
+          evaluate: Callable[..., dict], evaluate_steps: int = 0, done: int = 0,
+          check: Callable[[dict, str], None] | None = None) -> Iterator[Progress]:
     """Train from chunk `done` to the end; chunk 0 is the evaluation before the first step.
 
     feed: see train.feed. log_every: steps. evaluate_every: epochs. evaluate_steps: evaluate instead at the
     first chunk's end at or after every so many steps of all phases together; 0 = by epochs. The end of
-    training is always evaluated. evaluate: see evals.watch.make.
+    training is always evaluated. evaluate: see evals.watch.make. check: called with each chunk's metrics and
+    the method's remedy, by default check_finite.
     """
     method, layout = experiment.method, experiment.layout
     compiled = trainer(experiment)
@@ -68,7 +70,7 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
             population, line = _run_chunk(experiment, runs, population, feed, chunk)
             last = index == len(epoch_plan) - 1
             line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
-            check_finite(line, experiment.method.remedy)
+            (check or check_finite)(line, experiment.method.remedy)
             if experiment.check_replicas:
                 parallel.check_replicas(population, layout)
             due = (_passes_a_multiple(evaluate_steps, epoch, lengths, index) if evaluate_steps

@@ -1,0 +1,1 @@
+"""Searches over configurations: plan, train those that share a program together, collect a table."""

@@ -1,0 +1,220 @@
+"""From a file such as configs/sweep_cifar.py to configurations, folders and jobs; without JAX.
+
+A search is one stage for one method and data set. Its folder, WORKDIR/<method>_<data>/<stage>/, holds
+sweep.json, the results and, for each configuration, a run's folder. A job is what one program trains.
+"""
+
+import functools
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from absl import flags as absl_flags
+from ml_collections import ConfigDict
+from ml_collections import config_flags as ml_flags
+
+from mi_ssl_jax import config_flags
+
+STAGES = ('grid', 'second', 'final')
+# Traced by the compiled step: configurations that differ in these alone share it.
+TRACED = ('lr', 'weight_decay', 'method.temperature')
+LARGE = ('resnet18', 'resnet50')  # one of these fills a device; all other networks are small
+
+
+class Member(NamedTuple):
+    """A configuration of a search. flags: those of mi_ssl_jax.main. folder: its run's."""
+
+    flags: dict[str, Any]
+    config: ConfigDict
+    folder: Path
+
+
+class Search(NamedTuple):
+    """One stage of a method on a data set. jobs: each the members that one program trains."""
+
+    method: str
+    data: str
+    stage: str
+    folder: Path
+    jobs: tuple[tuple[Member, ...], ...]
+
+    @property
+    def members(self) -> list[Member]:
+        return [member for job in self.jobs for member in job]
+
+
+def load(file: Path) -> ModuleType:
+    """The file as a module. ValueError when it does not describe a search."""
+    if not file.is_file():
+        raise ValueError(f'no file {file}: give one such as configs/sweep_cifar.py')
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    missing = [name for name in ('METHODS', 'DATA', 'grid') if not hasattr(module, name)]
+    if missing:
+        raise ValueError(f'{file} is not a search: it has no {missing[0]}; see configs/sweep_cifar.py')
+    return module
+
+
+def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
+    """The flags of the grid's runs. ValueError for a method or data set that the search does not have."""
+    if method not in module.METHODS:
+        raise ValueError(f"no method '{method}' in this search; it has {', '.join(module.METHODS)}")
+    found = module.grid(method, data)
+    file = found[0]['config']
+    if not Path(file).is_file():
+        raise ValueError(f"no data set '{data}' for {method}: there is no {file} here; the search is for "
+                         f"{', '.join(module.DATA)}")
+    return found
+
+
+def search(stage: str, method: str, data: str, found: Sequence[Mapping[str, Any]], *, workdir: Path,
+           overrides: Sequence[str], together: int | None) -> Search:
+    """The search over `found`, the flags of each run.
+
+    overrides: '--config.field=value', in the place of a run's own. together: members of one job at most; None
+    for all that can share a program, or 1 where a run should be alone.
+    """
+    folder = workdir / f'{method}_{data}' / stage
+    applied = [_applied(flags, overrides) for flags in found]
+    names = _names([flags for flags, _ in applied])
+    members = [Member(flags, config, folder / name)
+               for (flags, config), name in zip(applied, names, strict=True)]
+    return Search(method, data, stage, folder, _jobs(members, together))
+
+
+def check(wanted: Search) -> None:
+    """ValueError when the search's folder is of another search."""
+    path = wanted.folder / 'sweep.json'
+    if not path.exists():
+        return
+    try:
+        there = json.loads(path.read_text())['jobs']
+    except (ValueError, KeyError) as error:
+        raise ValueError(f'{path} is damaged ({error}): choose another folder with --workdir') from error
+    here = description(wanted)['jobs']
+    if here != there:
+        raise ValueError(f'{wanted.folder} belongs to another sweep ({_difference(here, there)}): give the '
+                         'same options, or choose another folder with --workdir')
+
+
+def description(wanted: Search) -> dict[str, Any]:
+    """What sweep.json holds: the flags of every run, by job and by folder."""
+    jobs = [{member.folder.name: member.flags for member in job} for job in wanted.jobs]
+    plain = json.loads(json.dumps(jobs))
+    return {'method': wanted.method, 'data': wanted.data, 'stage': wanted.stage, 'jobs': plain}
+
+
+def write(wanted: Search) -> None:
+    """Make the search's folder, with its sweep.json."""
+    try:
+        wanted.folder.mkdir(parents=True, exist_ok=True)
+        scratch = wanted.folder / 'sweep.tmp'
+        scratch.write_text(json.dumps(description(wanted), indent=1) + '\n')
+        scratch.replace(wanted.folder / 'sweep.json')
+    except OSError as error:
+        raise ValueError(f'cannot write to {wanted.folder}: {error.strerror}; choose another with '
+                         '--workdir') from error
+
+
+def stored(folder: Path) -> Search:
+    """The search that stands in a folder. ValueError when none does."""
+    try:
+        found = json.loads((folder / 'sweep.json').read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{folder} holds no stage of a search: run it first '
+                         f'(--stage={folder.name})') from error
+    jobs = [tuple(_restored(flags, folder / name) for name, flags in job.items()) for job in found['jobs']]
+    return Search(found['method'], found['data'], found['stage'], folder, tuple(jobs))
+
+
+def _restored(flags: Mapping[str, Any], folder: Path) -> Member:
+    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in flags.items()}
+    return Member(*_applied(tuples, ()), folder)
+
+
+def command(member: Member) -> str:
+    """The command that trains this member alone."""
+    words = [f'--{name}="{value}"' if isinstance(value, tuple) else f'--{name}={value}'
+             for name, value in member.flags.items()]
+    return ' '.join(['python -m mi_ssl_jax.main', *words, f'--workdir={member.folder}'])
+
+
+def varying(members: Sequence[Member]) -> list[str]:
+    """The flags in which members differ, in the order of the first's."""
+    first = members[0].flags
+    return [key for key in first if any(member.flags.get(key) != first[key] for member in members)]
+
+
+def _applied(flags: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], ConfigDict]:
+    """The flags with the overrides among them, and the configuration they make."""
+    words = dict(word.removeprefix('--').split('=', 1) for word in overrides)
+    given = {**flags, **words}  # a tuple given twice would be joined, not replaced
+    argv = ['sweep', *(f'--{name}={value}' for name, value in given.items())]
+    values = absl_flags.FlagValues()
+    holder = ml_flags.DEFINE_config_file('config', None, '', flag_values=values, sys_argv=argv)
+    config_flags.parse(values, argv, usage='')
+    own = {name: _field(holder.value, name.removeprefix('config.')) for name in given if name != 'config'}
+    return {'config': flags['config'], **own}, holder.value
+
+
+def _field(config: ConfigDict, path: str) -> Any:
+    for name in path.split('.'):
+        config = config[name]
+    return config
+
+
+def _names(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A folder's name for each run, from the fields in which they differ; 'run' for a single one."""
+    fields = [key for key in found[0] if any(flags.get(key) != found[0][key] for flags in found)]
+    names = ['-'.join(f'{key.rpartition(".")[2]}{_word(flags[key])}' for key in fields) or 'run'
+             for flags in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f'the search lists a configuration twice: {twice[0]}; overriding a field that it '
+                         'varies leaves nothing to compare')
+    return names
+
+
+def _word(value: Any) -> str:
+    return 'x'.join(map(str, value)) if isinstance(value, tuple) else f'{value}'
+
+
+def _jobs(members: Sequence[Member], together: int | None) -> tuple[tuple[Member, ...], ...]:
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(_program(member.config), []).append(member)
+    jobs = []
+    for group in groups.values():
+        size = together or (1 if _alone(group[0].config) else len(group))
+        jobs += [tuple(group[start:start + size]) for start in range(0, len(group), size)]
+    return tuple(jobs)
+
+
+def _alone(config: ConfigDict) -> bool:
+    """Whether to train it alone: it is large, or may stop or go back for reasons of its own."""
+    return (config.net.name in LARGE or config.data.streamed or config.collapse.stop > 0
+            or config.rollback.times > 0)
+
+
+def _program(config: ConfigDict) -> str:
+    """What the compiled step depends on: the configuration without its traced fields."""
+    rest = json.loads(config.to_json())
+    for path in TRACED:
+        *parents, name = path.split('.')
+        functools.reduce(lambda place, parent: place[parent], parents, rest).pop(name, None)
+    return json.dumps(rest, sort_keys=True)
+
+
+def _difference(here: Sequence[Mapping], there: Sequence[Mapping]) -> str:
+    """In words, the first field in which two searches differ."""
+    sizes = [[len(job) for job in jobs] for jobs in (here, there)]
+    runs_ = ([run for job in jobs for run in job.values()] for jobs in (here, there))
+    for one, other in zip(*runs_):
+        for key in sorted(set(one) | set(other)):
+            if one.get(key) != other.get(key):
+                return f'{key} is {other.get(key)} there, {one.get(key)} here'
+    return f'programs of {sizes[1]} configurations there, of {sizes[0]} here'
