@@ -67,7 +67,7 @@ BAD = [
     (lambda: estimate_mi(X, Y, bound='jsd', key=KEY), "unknown bound 'jsd' .not in nats"),
     (lambda: estimate_mi(X, Y, bound='dv', critic='cosine', key=KEY), "cannot be learned with critic 'cosine'"),
     (lambda: estimate_mi(X, Y, bound='club', critic='bilinear', key=KEY), 'use one of conditional'),
-    (lambda: estimate_mi(X, Y, bound='dv', fits=1, key=KEY), 'at least 2 fits'),
+    (lambda: estimate_mi(X, Y, bound='dv', fits=1, key=KEY), 'an interval needs at least 2'),
 ]
 
 
