@@ -108,8 +108,8 @@ def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):  # noqa: F
         return row(cell.task, cell.bound, [0.1, 0.2], cell.critic)
 
     monkeypatch.setattr(mi_benchmark, 'measure', measure)
-    status, out, _ = reproduce('mi_benchmark', '--tasks=independent_1x1', '--bounds=dv,nwj')
-    assert status == 130 and 'the same command goes on' in out
+    status, _, error = reproduce('mi_benchmark', '--tasks=independent_1x1', '--bounds=dv,nwj')
+    assert status == 130 and 'the same command goes on' in error
     assert len((tmp_path / 'out' / 'cells.jsonl').read_text().splitlines()) == 1
 
 
@@ -134,6 +134,19 @@ def test_a_damaged_line_is_named(tmp_path):
         file.write('{"task": 1}\n')
     with pytest.raises(ValueError, match='line 2 of .*cells.jsonl is damaged: remove that line'):
         mi_benchmark.read(path)
+
+
+@pytest.mark.slow
+def test_gaussians_of_known_information():
+    for task in (*(f'gaussian_3x3_{mi:g}nats' for mi in known_mi.TARGETS), 'independent_5x5'):
+        rows = [mi_benchmark.measure(Cell(task, bound, critic, 10_000, 3))
+                for bound, critic in (('infonce', 'separable'), ('club', 'conditional'))]
+        lower, upper = map(figures.estimated, rows)
+        if lower.truth:
+            assert abs(lower.bias) < max(0.1, 0.05 * lower.truth) and not lower.above
+            assert upper.mean > upper.truth
+        else:
+            assert abs(lower.mean) < 0.05
 
 
 # What is said and drawn -------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def against_truth(found: Sequence[Estimated], output: Path) -> Path:
     low, high = -0.35, 1.18 * max(truth for _, truth in tasks) + 0.3
     for row, (task, truth) in enumerate(tasks):
         ax.plot([truth, truth], [row - 0.42, row + 0.42], color='black', linewidth=2.2, zorder=1)
-        for one in (one for one in found if one.task == task):
+        for one in (one for one in found if one.task == task and np.isfinite(one.mean)):
             height = row + SPREAD * (names.index(one.name) / max(len(names) - 1, 1) - 0.5)
             _mark(ax, one, height, low, high)
     ax.set(xlim=(low, high), ylim=(-0.6, len(tasks) - 0.4), xlabel='estimated mutual information (nats)')

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mi_ssl_jax import rundir
+from mi_ssl_jax import cli, rundir
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.figures import mi_benchmark as figures
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 
 
 def reproduce(*, workdir: Path, tasks: Sequence[str] | None, bounds: Sequence[str] | None,
-              critics: Sequence[str] | None, samples: int, fits: int) -> int | None:
+              critics: Sequence[str] | None, samples: int, fits: int) -> None:
     """Measure what cells.jsonl lacks, then tabulate, draw and judge.
 
     tasks, bounds, critics: None for the defaults.
@@ -63,14 +63,12 @@ def reproduce(*, workdir: Path, tasks: Sequence[str] | None, bounds: Sequence[st
                     done[cell] = measure(cell)
                     append(path, done[cell])
         except KeyboardInterrupt:
-            print(f'\nstopped; the same command goes on from {path}')
-            return 130
+            raise cli.Stopped(f'stopped; the same command goes on from {path}', 130) from None
         rows = [done[cell] for cell in wanted]
         written = figures.report(rows, workdir)
     print(figures.text(rows))
     for file in (path, *written):
         print(f'wrote {file}')
-    return None
 
 
 def cells(tasks: Sequence[str] | None, bounds: Sequence[str] | None, critics: Sequence[str] | None, *,
