@@ -5,7 +5,9 @@ import pytest
 
 from configs import common
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.train import state
+from mi_ssl_jax import parallel
+from mi_ssl_jax.train import feed, loop, state
+from tests import tiny
 
 
 @pytest.mark.parametrize('rule, factor', [('none', 1), ('linear', 4), ('sqrt', 2)])
@@ -65,3 +67,16 @@ def test_fields_reach_the_step(monkeypatch):
     assert state.moving(own.method, own.method.phases[0]) == ['online', 'target']
     together = experiments.setup(small())
     assert together.method.branches['target'].net.backbone.axis_name == together.layout.axis
+
+
+@pytest.mark.parametrize('asked', [False, True])
+def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeypatch):
+    """What the check finds is tested in a process that has two devices: tests/two_devices.py."""
+    seen = []
+    monkeypatch.setattr(parallel, 'check_replicas', lambda tree, layout: seen.append(int(tree[0].steps['joint'])))
+    with tiny.quick_compilation():
+        own = tiny.experiment('jmi', tiny.one_device())._replace(check_replicas=asked)
+        chunks = loop.train(own, tiny.initial(own), feed.Resident(own, parallel.place(tiny.DATA, own.layout)),
+                            log_every=1, evaluate_every=tiny.PASSES, evaluate=lambda *state, **when: {})
+        assert len(list(chunks)) == 1 + tiny.STEPS * tiny.PASSES
+    assert seen == (list(range(1, 1 + tiny.STEPS * tiny.PASSES)) if asked else [])
