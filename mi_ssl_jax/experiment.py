@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import methods, nets, parallel, sources
+from mi_ssl_jax import distributed, methods, nets, parallel, sources
 from mi_ssl_jax.augment import views
 from mi_ssl_jax.evals import watch
 from mi_ssl_jax.methods import api
@@ -190,8 +190,9 @@ def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> N
     if config.net.batch_norm not in ('global', 'device'):
         raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
     if config.batch_size % devices:
+        of = f' of {distributed.count()} processes' if distributed.count() > 1 else ''
         why = f': {source.name} is one graph, which devices cannot share; set devices=1' if source.rows > 1 else ''
-        raise ValueError(f'batch_size={config.batch_size} does not divide among {devices} devices{why}')
+        raise ValueError(f'batch_size={config.batch_size} does not divide among {devices} devices{of}{why}')
     share = config.batch_size // devices
     if share % config.accumulate:
         raise ValueError(f'accumulate={config.accumulate} does not divide the {share} examples that each of {devices} '

@@ -1,9 +1,11 @@
 """Train one configuration: python -m mi_ssl_jax.main --config=configs/sdmi_gaussian.py [--workdir=DIR] [--config.lr=0.1]
 
---list prints the methods with their place in the paper's Table 7.
+--list prints the methods with their place in the paper's Table 7. Several processes, on one machine or on many, train
+one run together: under srun or mpirun by themselves, else told by --coordinator, --processes and --process.
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +13,15 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags as ml_flags
 
-from mi_ssl_jax import cli, config_flags
+from mi_ssl_jax import cli, config_flags, distributed
 
 _CONFIG = ml_flags.DEFINE_config_file('config', None, 'A file in configs/.')
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; default runs/<config>, with overrides runs/<config>-<hash>.")
 _FORCE = flags.DEFINE_bool('force', False, 'Go on from a checkpoint of another configuration, where its arrays fit.')
 _LIST = flags.DEFINE_bool('list', False, 'Print the methods and end.')
+_COORDINATOR = flags.DEFINE_string('coordinator', None, 'HOST:PORT where process 0 listens and the others find it.')
+_PROCESSES = flags.DEFINE_integer('processes', None, 'How many processes train together.')
+_PROCESS = flags.DEFINE_integer('process', None, 'This process, from 0 to processes - 1.')
 
 
 def main() -> int:
@@ -32,8 +37,13 @@ def main() -> int:
     from mi_ssl_jax import finish, run, signals
     from mi_ssl_jax.train import loop
     workdir = Path(_WORKDIR.value or default_workdir(argv))
+    here = distributed.place(os.environ, coordinator=_COORDINATOR.value, processes=_PROCESSES.value,
+                             process=_PROCESS.value)
     try:
-        ready = run.run(_CONFIG.value, workdir, force=_FORCE.value)
+        with distributed.joined(here):
+            ready = run.run(_CONFIG.value, workdir, force=_FORCE.value)
+        if here is not None and here.process > 0:
+            return 0
         with signals.watched(lambda: 'after training, which is saved; the same command does the rest', at_once=True):
             finish.finish(ready, workdir)
     except loop.Diverged as error:

@@ -20,9 +20,9 @@ AXIS = 'devices'
 
 
 class Layout(NamedTuple):
-    """How a run lies on the machine.
+    """How a run lies on the machine, or on several.
 
-    devices: those that share each global batch. seeds: independent copies trained side by side.
+    devices: those that share each global batch, of all processes. seeds: independent copies trained side by side.
     mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program) or 'loop' (a host loop over the
     compiled step, one seed after another). A population is one tree with a leading axis of seeds under 'scan', and a
     tuple of trees under 'loop'.
@@ -37,13 +37,24 @@ class Layout(NamedTuple):
         """The axis name for batch statistics and gathers; None on one device, where neither is needed."""
         return AXIS if len(self.devices) > 1 else None
 
+    @property
+    def own(self) -> tuple[jax.Device, ...]:
+        """This process's devices. Arrays outside a pass lie on them alone; a pass joins the processes."""
+        return tuple(device for device in self.devices if device.process_index == jax.process_index())
+
 
 def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
-    """All local devices, or the first `count`. ValueError if there are fewer."""
-    devices = jax.local_devices()
-    if count is not None and not 1 <= count <= len(devices):
-        raise ValueError(f'devices={count}, but this machine has {len(devices)}: use 1 to {len(devices)}, or 0 for all')
-    return tuple(devices[:count])
+    """The devices of all processes, or `count` of them, as many of each process. ValueError if there are fewer."""
+    processes = [jax.local_devices(process_index=index) for index in range(jax.process_count())]
+    each = min(map(len, processes))
+    most = each * len(processes)
+    if count is not None and (not 1 <= count <= most or count % len(processes)):
+        if len(processes) == 1:
+            raise ValueError(f'devices={count}, but this machine has {most}: use 1 to {most}, or 0 for all')
+        raise ValueError(f'devices={count}, but {len(processes)} processes have {each} each: use a multiple of '
+                         f'{len(processes)} up to {most}, or 0 for all')
+    each = (count or most) // len(processes)
+    return tuple(device for own in processes for device in own[:each])
 
 
 def choose_mode(step: Step, *arguments: Tree) -> str:
@@ -107,19 +118,19 @@ def members(tree: Tree, layout: Layout) -> list[Tree]:
 
 
 def place(tree: Tree, layout: Layout) -> Tree:
-    """Put the arrays on the layout's devices, the same on each, as copies that the caller does not share."""
+    """Put the arrays on this process's devices, the same on each, as copies that the caller does not share."""
     target = layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
     return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
 
 
 def _over_devices(layout: Layout, spec: PartitionSpec) -> NamedSharding:
-    return NamedSharding(Mesh(layout.devices, (AXIS,)), spec)
+    return NamedSharding(Mesh(layout.own, (AXIS,)), spec)
 
 
 def place_batch(batch: Tree, layout: Layout) -> Tree:
-    """A global batch from the host, rows (batch, ...), as a pass takes it: shared out over devices, for one seed."""
-    devices = len(layout.devices)
-    if devices > 1:
+    """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its devices, for one seed."""
+    devices = len(layout.own)
+    if layout.axis:
         batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
         batch = jax.tree.map(lambda x: x if layout.mode == 'loop' else x[:, None], batch)
         placed = jax.device_put(batch, _over_devices(layout, PartitionSpec(AXIS)))
@@ -133,7 +144,7 @@ def check_replicas(tree: Tree, layout: Layout) -> None:
     """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the tree."""
     if layout.axis is None:
         return
-    gaps = jax.device_get(_compiled_gaps(layout.devices)(tree))
+    gaps = jax.device_get(_compiled_gaps(layout.devices)(tree, jnp.zeros(len(layout.own))))
     found = [(jax.tree_util.keystr(path), gap) for path, gap in jax.tree_util.tree_leaves_with_path(gaps) if gap != 0]
     if found:
         listed = ', '.join(f'{name} (by up to {gap:.3g})' for name, gap in found[:3])
@@ -141,15 +152,14 @@ def check_replicas(tree: Tree, layout: Layout) -> None:
 
 
 @functools.cache
-def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree], Tree]:
-    """-> gaps(tree): of each array the largest difference between two devices' copies."""
+def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree, Array], Tree]:
+    """-> gaps(tree, anything with a row for each own device): of each array the largest difference between two copies."""
 
     def gap(x: Array) -> Array:
         return jnp.max(jax.lax.pmax(x, AXIS) - jax.lax.pmin(x, AXIS), initial=0)
 
-    everywhere = PartitionSpec()
-    return jax.jit(jax.shard_map(lambda tree: jax.tree.map(gap, tree), mesh=Mesh(devices, (AXIS,)),
-                                 in_specs=everywhere, out_specs=everywhere, check_vma=False))
+    return jax.pmap(lambda tree, row: jax.tree.map(gap, tree), axis_name=AXIS, in_axes=(None, 0), out_axes=None,
+                    devices=devices)
 
 
 def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
@@ -200,16 +210,17 @@ def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
 def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int], Tree]:
     """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled for each seed.
 
-    keys: the population's keys. The result holds (steps, batch) indices a seed, or (devices, steps, batch / devices);
-    examples that do not fill a batch are left out of this pass.
+    keys: the population's keys. The result holds (steps, batch) indices a seed, or (own devices, steps, batch / devices),
+    where every process has its own share of the same batches; examples that do not fill a batch are left out of this pass.
     """
-    steps, devices = size // batch, len(layout.devices)
+    steps, devices, own = size // batch, len(layout.devices), len(layout.own)
+    first = own * jax.process_index()
 
     def order(key: Array, number: Array) -> Array:
         indices = jax.random.permutation(jax.random.fold_in(key, number), size)[:steps * batch]
         if devices == 1:
             return indices.reshape(steps, batch)
-        return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)
+        return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)[first:first + own]
 
     # pmap takes its arguments where it wants them or not at all.
     shares = None if devices == 1 else _over_devices(layout, PartitionSpec(AXIS))

@@ -11,11 +11,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, health, signals, tracking
+from mi_ssl_jax import cli, distributed, health, signals, tracking
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.train import loop
 from mi_ssl_jax.train.checkpoint import Checkpoint, Store, on_host
-from mi_ssl_jax.train.metrics import Writer, plain
+from mi_ssl_jax.train.metrics import Silent, Writer, plain
 from mi_ssl_jax.train.state import State
 
 # Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see loop.pace), bytes of the
@@ -36,9 +36,12 @@ class Recorder:
         self._start, self._best = progress['epoch'], progress['best']
         self._fresh: Checkpoint | None = None  # the best, until the next checkpoint takes it to the disk
         self._fixed = {'pace': loop.pace(ready.experiment, ready.config.log_every), 'config': ready.config.to_json()}
-        self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say)
-        self._tracker = tracking.Tracker(ready.config, workdir)
-        self._history, self._told = _history(workdir / 'metrics.jsonl'), {}
+        first = distributed.first()
+        with distributed.together():
+            self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say) \
+                if first else Silent()
+            self._tracker = tracking.Tracker(ready.config, workdir) if first else Silent()
+            self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
 
     def record(self, chunks: Iterator[loop.Progress], asked: list[int]) -> None:
         """Take the chunks as they come, to the last epoch. asked: signals that came.
@@ -53,12 +56,15 @@ class Recorder:
                     log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
                 _show(bar, now)
                 collapsed = self._evaluated(now) if now.evaluated else None
-                stop = asked or collapsed or now.epoch == config.epochs
-                if stop or _due(now, config, time.monotonic() - saved):
+                due = _due(now, config, time.monotonic() - saved)
+                # Several processes save and stop at the same chunk, whichever of them a signal or a clock told to.
+                number, collapse, due = distributed.largest([asked[0] if asked else 0, collapsed is not None, due])
+                stop = number or collapse or now.epoch == config.epochs
+                if stop or due:
                     self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
                     self._fresh, saved = None, time.monotonic()
                 if stop:
-                    self._stop(now, asked, collapsed)
+                    self._stop(now, number, collapsed)
 
     def close(self) -> None:
         """Close the files, and end what was tracked elsewhere."""
@@ -94,13 +100,14 @@ class Recorder:
     def _progress(self, now: loop.Progress) -> dict[str, Any]:
         return {'chunk': now.chunk, 'epoch': now.epoch, 'best': self._best, **self._writer.sizes, **self._fixed}
 
-    def _stop(self, now: loop.Progress, asked: list[int], collapsed: str | None) -> None:
+    def _stop(self, now: loop.Progress, asked: int, collapsed: str | None) -> None:
         """End the run, or return if it is at its end and nothing else asks for it."""
         self._store.wait()
         kept = self._store.newest is not None and self._store.newest['chunk'] == now.chunk
         standing = 'with a checkpoint; the same command resumes' if kept else f'without a new one: {self._store.standing()}'
+        kept, standing, collapsed = distributed.told([kept, standing, collapsed])
         if asked:
-            raise signals.Interrupted(asked[0], standing)
+            raise signals.Interrupted(asked, standing)
         if now.epoch == self._ready.config.epochs and not kept:
             raise cli.Stopped(f'error: the end of the training could not be saved: {self._store.standing()}; the same '
                               'command goes on from there', cli.UNWRITABLE)
@@ -151,7 +158,7 @@ def _check_finite(tree: Any, what: str, epoch: float) -> None:
 
 
 def _bar(config: ConfigDict, start: float) -> tqdm:
-    return tqdm(total=config.epochs, initial=start, unit='epoch', disable=None, dynamic_ncols=True,
+    return tqdm(total=config.epochs, initial=start, unit='epoch', disable=None if distributed.first() else True, dynamic_ncols=True,
                 desc=f'{config.method.name} {config.data.name}', bar_format='{desc} {percentage:3.0f}%|{bar:20}| '
                 '{n:.1f}/{total} epochs, {remaining} left{postfix}')
 

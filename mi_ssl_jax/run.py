@@ -10,10 +10,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, parallel, record, rundir, signals, sources
+from mi_ssl_jax import cli, distributed, parallel, record, rundir, signals, sources
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.train import loop
-from mi_ssl_jax.train.checkpoint import Store
+from mi_ssl_jax.train.checkpoint import Elsewhere, Store
 
 Tree = Any
 Say = Callable[[str], None]
@@ -33,14 +33,20 @@ def run(config: ConfigDict, workdir: Path, *, force: bool = False, say: Say = tq
     force: go on from a checkpoint of another configuration, where its arrays fit. ValueError: a configuration that cannot
     work, or a folder of another configuration or in use. train.loop.Diverged: a loss that is not finite; the last good
     checkpoint stays. signals.Interrupted: SIGINT or SIGTERM. cli.Stopped: a collapse to stop at, a full disk.
+
+    Of several processes the first alone reads and writes the folder; the others learn from it where to go on.
     """
-    with rundir.claim(workdir):
-        with signals.watched(lambda: 'before training began', at_once=True):
+    first = distributed.first()
+    say = say if first else lambda line: None
+    with contextlib.ExitStack() as held:
+        with signals.watched(lambda: 'before training began', at_once=True), distributed.together():
             record.check(config)
-            rundir.check_same(config, workdir, force=force, say=say)
+            if first:
+                held.enter_context(rundir.claim(workdir))
+                rundir.check_same(config, workdir, force=force, say=say)
             ready = experiments.setup(config)
-        with contextlib.closing(Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)) as store:
-            _train(ready, workdir, store, say)
+        store = Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say) if first else Elsewhere()
+        _train(ready, workdir, held.enter_context(contextlib.closing(store)), say)
     return ready
 
 
@@ -63,8 +69,9 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> N
                 return
             if start.progress['chunk']:
                 say(f"resuming {workdir} at epoch {start.progress['epoch']:g}")
-            rundir.keep_config(config, workdir)
-            rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
+            if distributed.first():
+                rundir.keep_config(config, workdir)
+                rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
             try:
                 return _go_on(ready, workdir, store, start, asked, say)
             except loop.Diverged as error:
@@ -72,18 +79,23 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> N
 
 
 def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
-    """The newest good checkpoint or the initial state, with the learning rate that is due there."""
-    layout = ready.layout
-    number, state, saved = store.restore(experiments.abstract(ready)) or \
-        (0, experiments.stacked(experiments.initial(ready), layout), {})
+    """The newest good checkpoint or the initial state, with the learning rate that is due there.
+
+    Process 0 sends it to the others: all go on from the same step, with the same bits.
+    """
+    layout, like = ready.layout, experiments.abstract(ready)
+    with distributed.together():
+        number, state, saved = store.restore(like) or (0, experiments.stacked(experiments.initial(ready), layout), {})
+    state = distributed.from_first(state, like)
+    number, saved, done = distributed.told([number, saved, _rollbacks(workdir) if distributed.first() else []])
     progress = {**record.START, **saved}
     if progress['pace'] not in (None, loop.pace(ready.experiment, ready.config.log_every)):
         raise ValueError(f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every must stay as '
                          'they were, with --force too; train in another workdir')
     # Roll-backs to a checkpoint that was lost since are made again when training comes there.
-    rollbacks = [entry for entry in _rollbacks(workdir) if entry['chunk'] <= number]
+    rollbacks = [entry for entry in done if entry['chunk'] <= number]
     factor = rollbacks[-1]['lr_factor'] if rollbacks else 1.0
-    if len(rollbacks) < len(_rollbacks(workdir)):
+    if len(rollbacks) < len(done) and distributed.first():
         rundir.write_json(workdir / 'rollbacks.json', rollbacks)
     hyper = {name: np.float32([own[name] * (factor if name == 'lr' else 1) for own in ready.experiment.hyper])
              for name in state.hyper}
@@ -113,9 +125,11 @@ def _go_on(ready: experiments.Setup, workdir: Path, store: Store, start: Start, 
 def _roll_back(error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say) -> None:
     """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning rate, before it does;
     raises `error` when it may not."""
-    done = _rollbacks(workdir)
-    if len(done) >= config.rollback.times:
+    done = _rollbacks(workdir) if distributed.first() else []
+    if distributed.told(len(done)) >= config.rollback.times:
         raise error
+    if not distributed.first():
+        return
     store.wait()
     back = {name: (store.newest or record.START)[name] for name in ('chunk', 'epoch')}
     factor = (done[-1]['lr_factor'] if done else 1.0) * config.rollback.factor

@@ -87,6 +87,7 @@ def environment(layout: parallel.Layout) -> dict:
         'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
         'devices': [device.device_kind for device in layout.devices],
         'platform': jax.default_backend(),
+        'processes': jax.process_count(),
         'mode': layout.mode,
         'commit': git.stdout.strip() if git.returncode == 0 else 'unknown',
         'argv': sys.argv,

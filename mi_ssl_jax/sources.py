@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import data, parallel
+from mi_ssl_jax import data, distributed, parallel
 from mi_ssl_jax.data import streamed
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.state import Experiment
@@ -87,7 +87,7 @@ def feeding(source: Source, experiment: Experiment, config: ConfigDict, taken: i
         yield feed.Resident(experiment, parallel.place(examples, experiment.layout))
         return
     reader = streamed.Batches(source.stream, batch_size=config.batch_size, seed=config.seed,
-                              worker_count=config.data.workers)
+                              worker_count=config.data.workers, part=(distributed.index(), distributed.count()))
     reader.set_state({**reader.get_state(), 'taken': taken})
     try:
         yield feed.Streamed(experiment, reader)

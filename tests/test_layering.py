@@ -19,7 +19,7 @@ PACKAGE = 'mi_ssl_jax'
 # What stands directly under mi_ssl_jax/ -> its layer. Units of one layer are siblings: neither imports the other.
 # All that is not named here is a command, above everything; commands may use one another.
 LAYERS = {
-    'core': 0, 'parallel': 0,
+    'core': 0, 'parallel': 0, 'distributed': 0,
     'nets': 1, 'augment': 1, 'data': 1,
     'methods': 2,
     'train': 3, 'evals': 3, 'figures': 3,
@@ -32,6 +32,7 @@ PURE = {'jax', 'chex', 'collections', 'functools', 'itertools', 'math', 'operato
 ALLOWED = {  # top-level packages a unit may import from outside
     'core': PURE,
     'parallel': {'jax'} | sys.stdlib_module_names,
+    'distributed': {'jax', 'numpy'} | sys.stdlib_module_names,
 }
 
 ONLY_IN_PARALLEL = {

@@ -113,6 +113,32 @@ def test_choosing_devices():
         assert '\n' not in str(error.value)
 
 
+class Device:
+    """A device of some process, for choosing among."""
+
+    def __init__(self, process, number):
+        self.process_index, self.number = process, number
+
+    def __repr__(self):
+        return f'{self.process_index}.{self.number}'
+
+
+@pytest.mark.parametrize('count, chosen', [
+    (None, '0.0 0.1 0.2 1.0 1.1 1.2'), (6, '0.0 0.1 0.2 1.0 1.1 1.2'), (4, '0.0 0.1 1.0 1.1'), (2, '0.0 1.0')])
+def test_devices_of_two_processes(count, chosen, monkeypatch):
+    """As many of each: positions in the global batch count through the processes in turn."""
+    owned = [[Device(process, number) for number in range(3 + process)] for process in range(2)]
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(jax, 'process_index', lambda: 1)
+    monkeypatch.setattr(jax, 'local_devices', lambda process_index: owned[process_index])
+    devices = parallel.choose_devices(count)
+    assert ' '.join(map(repr, devices)) == chosen
+    assert parallel.Layout(devices, 1, 'scan').own == devices[len(devices) // 2:]
+    for wrong in (1, 3, 7, 8, 0):
+        with pytest.raises(ValueError, match=f'devices={wrong}, but 2 processes have 3 each: use a multiple of 2 up to 6'):
+            parallel.choose_devices(wrong)
+
+
 # Scan or loop -------------------------------------------------------------------------------------
 
 

@@ -48,23 +48,28 @@ def _cut(stream: Stream, example: tuple[int, bytes, int], rng: np.random.Generat
 
 
 class Batches:
-    """Endless training batches: Split of x (batch, canvas, canvas, C) uint8 and y (batch,) int32.
+    """Endless training batches, or one part of each: Split of x (rows, canvas, canvas, C) uint8 and y (rows,) int32.
 
     An epoch visits every example at most once (an incomplete last batch is left out). Order and cuts follow
     from `seed` alone: worker processes take whole batches in turn, so their number changes only the speed.
-    The position is the number of batches taken.
+    The parts of a batch, side by side, are the batch. The position is the number of batches taken.
     """
 
-    def __init__(self, stream: Stream, *, batch_size: int, seed: int, worker_count: int):
-        """worker_count: processes that decode; 0 decodes in threads of this one. Raises ValueError."""
+    def __init__(self, stream: Stream, *, batch_size: int, seed: int, worker_count: int,
+                 part: tuple[int, int] = (0, 1)):
+        """worker_count: processes that decode; 0 decodes in threads of this one. part: (i, n), the i-th of n equal
+        parts of each batch. Raises ValueError.
+        """
         n = stream.prepared.sizes['train']
         if not 0 < batch_size <= n:
             raise ValueError(f'batch_size {batch_size} is impossible: {stream.prepared.name} has {n} images '
                              'to train on')
+        if batch_size % part[1]:
+            raise ValueError(f'batch_size {batch_size} does not divide into {part[1]} parts')
         self.steps_per_epoch = n // batch_size
         self._key = {'data': f'{stream.prepared.folder.parent.name}/{stream.prepared.folder.name}', 'n': n,
                      'canvas': stream.canvas, 'batch_size': batch_size, 'seed': seed}
-        self._open = functools.partial(_iterate, stream, batch_size, seed, worker_count)
+        self._open = functools.partial(_iterate, stream, batch_size, seed, worker_count, part)
         self._taken, self._iterator = 0, None
 
     def __iter__(self) -> 'Batches':
@@ -97,11 +102,13 @@ class Batches:
         self._iterator = None
 
 
-def _iterate(stream: Stream, batch_size: int, seed: int, worker_count: int, start: int):
+def _iterate(stream: Stream, batch_size: int, seed: int, worker_count: int, part: tuple[int, int], start: int):
     grain = importlib.import_module('grain')  # a second to import
     examples = grain.MapDataset.source(_Records(stream.prepared)).seed(seed).shuffle()
     squares = examples.random_map(functools.partial(_cut, stream))
-    batches = squares.batch(batch_size, drop_remainder=True).repeat()[start:]
+    whole, (index, parts) = len(examples) // batch_size, part
+    rows = squares.batch(batch_size // parts, drop_remainder=True)[:whole * parts]
+    batches = rows[index::parts].repeat()[start:]
     thread_count = 1 if worker_count else min(threads.COUNT, 8)
     reading = grain.ReadOptions(num_threads=thread_count, prefetch_buffer_size=thread_count + 1)
     dataset = batches.to_iter_dataset(reading)

@@ -130,6 +130,28 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+class Elsewhere:
+    """The store of a process whose checkpoints another one writes and reads: they hold the same state."""
+
+    newest = None
+
+    def save(self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None) -> None:
+        """Nothing."""
+
+    def restore(self, like: Tree, *, best: bool = False) -> None:
+        """Nothing."""
+
+    def wait(self) -> None:
+        """Nothing."""
+
+    def standing(self) -> str:
+        """Where to look."""
+        return 'process 0 has the checkpoints'
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def _best_name(number: int) -> str:
     return f'best-{number:08d}'
 
@@ -147,13 +169,20 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
     try:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-        with ocp.StandardCheckpointer() as saver:
+        with _orbax() as saver:
             saver.save(path / 'state', dict(checkpoint.arrays))
         _durable(path / 'progress.json', json.dumps(checkpoint.progress))
         _durable(path / MANIFEST, json.dumps(_sums(path), indent=1))
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def _orbax() -> ocp.StandardCheckpointer:
+    """Of this process alone: among several, Orbax would wait for all of them at every save."""
+    here = jax.process_index()
+    return ocp.StandardCheckpointer(multiprocessing_options=ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f'process{here}'))
 
 
 def _existing(path: Path) -> Path:
@@ -167,7 +196,7 @@ def _flat(tree: Tree) -> dict[str, Any]:
 
 def _restore(path: Path, like: Tree) -> Tree:
     wanted = _flat(like)
-    with ocp.StandardCheckpointer() as loader:
+    with _orbax() as loader:
         saved = loader.metadata(path).item_metadata.tree
         other = sorted(set(wanted) ^ set(saved))
         other += sorted(name for name in set(wanted) & set(saved)

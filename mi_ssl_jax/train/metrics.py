@@ -141,6 +141,18 @@ def _write_all(file: Any, data: bytes) -> None:
         rest = rest[file.write(rest):]
 
 
+class Silent:
+    """A writer that writes nothing: of the processes that train together all but the first have one."""
+
+    sizes = {'bytes': 0, 'timing': 0}
+
+    def write(self, line: Mapping[str, Any], *, step: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def scalars(line: Mapping[str, Any], prefix: str = ''):
     """(tag, mean over seeds) of every per-seed list of numbers in a line."""
     for key, value in line.items():

@@ -179,6 +179,23 @@ def test_stream_is_the_same_for_any_worker_count(stream):
     assert_equal(expected, take(streamed.Batches(stream, batch_size=5, seed=1, worker_count=2), 6))
 
 
+def test_parts_of_a_batch_side_by_side_are_the_batch(stream):
+    """Over the end of an epoch, where examples are left over, and from a position in the middle."""
+    def part(index, count, start=0):
+        reader = streamed.Batches(stream, batch_size=4, seed=1, worker_count=0, part=(index, count))
+        reader.set_state({**reader.get_state(), 'taken': start})
+        return take(reader, 20)
+
+    whole, parts = part(0, 1), [part(index, 2) for index in range(2)]
+    for batch, *halves in zip(whole, *parts, strict=True):
+        assert len(halves[0].y) == 2
+        np.testing.assert_array_equal(np.concatenate([half.x for half in halves]), batch.x)
+        np.testing.assert_array_equal(np.concatenate([half.y for half in halves]), batch.y)
+    assert_equal(part(1, 2, start=7)[:13], parts[1][7:])
+    with pytest.raises(ValueError, match='batch_size 4 does not divide into 3 parts'):
+        part(0, 3)
+
+
 def test_stream_epochs_are_permutations(stream):
     """With batches of one, an epoch of 23 shows each example once; the next has other order and cuts."""
     shown = take(streamed.Batches(stream, batch_size=1, seed=0, worker_count=0), 46)
