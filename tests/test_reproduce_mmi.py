@@ -75,7 +75,7 @@ def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch
 
     monkeypatch.setattr(mmi, 'train', train)
     monkeypatch.setattr(mmi_costs, 'at', lambda batch, configuration: {
-        name: cost(batch)[name] for name in ('machine', 'methods')})
+        name: value for name, value in cost(batch).items() if name != 'batch'})
     status, out, _ = reproduce('mmi', '--only=momentum')
     assert status == 0 and trained == ['mmi', 'momentum'] and 'Momentum encoder' in out
     assert not (tmp_path / 'out' / 'figures' / 'costs.png').exists()
@@ -83,7 +83,8 @@ def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch
     report = (tmp_path / 'out' / 'report.md').read_text()
     assert status == 0 and trained[2:] == ['mmi', 'barlow', 'simsiam']
     for words in ('**Momentum encoder**', '**Against Barlow Twins and SimSiam**', '81.1 % on ImageNet-100',
-                  'diverged', '**Memory and time of a training step**', 'costs.png', 'accuracy.png'):
+                  'diverged', '**Memory and time of a training step, embeddings of dimension 1024**',
+                  'costs.png', 'accuracy.png'):
         assert words in report, words
     assert '**Order of the Taylor series**' not in report
 
@@ -108,7 +109,8 @@ def test_costs_are_measured_once_and_in_alternation(tmp_path, monkeypatch):
     with tiny.hardly_optimised():
         mmi_costs.measure(tmp_path, configuration)
     row, = mmi_costs.found(tmp_path)
-    assert row['batch'] == 8 and row['machine']['cores'] >= 1 and list(row['methods']) == ['mmi', 'barlow']
+    assert (row['batch'], row['dimension']) == (8, 3) and row['machine']['cores'] >= 1
+    assert list(row['methods']) == ['mmi', 'barlow']
     for own in row['methods'].values():
         assert len(own['wall']) == len(own['cpu']) == 2 and min(own['wall']) > 0
         assert own['temporaries'] > 0 and own['arguments'] > 64 * 2 * 4  # the data alone

@@ -1,6 +1,7 @@
 """Memory and time of a training step by method and batch size, as a table and a picture.
 
-rows: [{'batch', 'machine', 'methods': {method: {'arguments', 'temporaries' (bytes), 'wall', 'cpu' (s)}}}].
+rows: [{'batch', 'machine', 'dimension' (of the embedding), 'methods': {method: {'arguments', 'temporaries',
+'wall', 'cpu'}}}]; bytes, and seconds a step.
 """
 
 from pathlib import Path
@@ -35,7 +36,8 @@ def table(rows: list[dict[str, Any]]) -> Table:
              'Measured on '
              f'{where["processor"]}, {where["cores"]} cores, {where["devices"]}; load of the machine '
              + ', '.join(row['machine']['load'] for row in rows) + '.',)
-    return Table('Memory and time of a training step', header, cells, notes)
+    title = f'Memory and time of a training step, embeddings of dimension {rows[0]["dimension"]}'
+    return Table(title, header, cells, notes)
 
 
 @style.drawing
@@ -57,7 +59,7 @@ def draw(rows: list[dict[str, Any]], output: str | Path) -> Path:
         ax.set_xscale('log', base=2)
         ax.set_xticks(batches, list(map(str, batches)))
     panels[0].legend(loc='upper left')
-    style.heading(figure, 'What a training step costs',
+    style.heading(figure, f'What a training step costs: embeddings of dimension {rows[0]["dimension"]}',
                   'Memory by the compiler’s account. Times: median over rounds in which the methods take '
                   'turns; bands: least to greatest.')
     return style.save(figure, output)

@@ -80,7 +80,7 @@ def reproduce(*, workdir: Path, data: str, only: Sequence[str], epochs: int | No
         train(configuration(variant, data, epochs=epochs, seeds=seeds), workdir / variant.folder)
     if 'costs' in only:
         mmi_costs.measure(workdir / 'costs', lambda name: configuration(
-            Variant(name, name, name), data, epochs=epochs, seeds=1))
+            Variant(name, name, name, width=WIDTHS[data][-1]), data, epochs=epochs, seeds=1))
     found = {part: {variant.label: workdir / variant.folder for variant in own}
              for part, own in known.items()}
     shown = {part: own for part, own in found.items() if own and all(map(done, own.values()))}
@@ -112,7 +112,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     """
     note = workdir / figures.DIVERGED
     if note.exists():
-        rundir.check_same(config, workdir)
+        rundir.check_same(config, workdir, force=False, say=print)
         return
     try:
         ready = run.run(config, workdir)

@@ -30,7 +30,7 @@ def measure(workdir: Path, configuration: Callable[[str], ConfigDict]) -> None:
 
 
 def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
-    """{'machine', 'methods': {method: costs.Memory and timing.Times as dicts}}: bytes, seconds a step."""
+    """{'machine', 'dimension', 'methods'}: see figures.mmi_costs."""
     made, memory, load = {}, {}, os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         for name in METHODS:
@@ -43,7 +43,7 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
             made[name] = trainer.program(phase, STEPS)
             memory[name] = costs.memory(trainer, phase, STEPS)
         times = timing.alternate(made, steps=STEPS, rounds=ROUNDS)
-    return {'machine': machine.describe(load), 'methods': {
+    return {'machine': machine.describe(load), 'dimension': ready.width, 'methods': {
         name: {**memory[name]._asdict(), **times[name]._asdict()} for name in METHODS}}
 
 

@@ -87,14 +87,15 @@ def cost(batch):
 
     machine = {'processor': 'a CPU', 'cores': 2, 'devices': '1 x cpu', 'load': '0.10 to 0.90'}
     scales = {'mmi': 3, 'barlow': 1, 'vicreg': 1, 'simclr': 2}
-    return {'batch': batch, 'machine': machine, 'methods': {name: own(scale) for name, scale in scales.items()}}
+    methods = {name: own(scale) for name, scale in scales.items()}
+    return {'batch': batch, 'machine': machine, 'dimension': 1024, 'methods': methods}
 
 
 def test_costs_beside_barlow_twins(drawn, tmp_path):
     rows = [cost(batch) for batch in (128, 256)]
     table = mmi_costs.table(rows)
     assert table.rows[0] == ('MMI, batch 128', '48.4', '38.4', '45.0', '30.0 to 60.0', '75.0', '3.00')
-    assert table.rows[1][-1] == '1.00' and len(table.rows) == 8
+    assert table.title.endswith('dimension 1024') and table.rows[1][-1] == '1.00' and len(table.rows) == 8
     assert 'a CPU, 2 cores' in table.notes[0] and '0.10 to 0.90' in table.notes[0]
     check(mmi_costs.draw(rows, tmp_path / 'costs.png'), drawn[0])
     np.testing.assert_allclose(drawn[0].axes[0].lines[0].get_ydata(), [38.4, 76.8])
