@@ -1,8 +1,9 @@
 """From a configuration to what it names: data, networks, method, optimiser, layout. Everything is checked here, before
 anything is compiled."""
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -50,8 +51,10 @@ def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device,
     pipeline = views.load(config.views.name, **config.views.options)
     layout = parallel.Layout(devices, config.seeds, 'scan')
     _check_shares(config, source, len(layout.devices))
-    view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
-    parts = _parts(config, layout, view)
+    with _fitting('views', config.views.name, source):
+        view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
+    with _fitting('net', config.net.name, source):
+        parts = _parts(config, layout, view)
     arguments = method_arguments(config)
     steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
@@ -145,6 +148,17 @@ def measure(ready: Setup):
                       batch_size=config.mi.batch_size)
 
 
+@contextlib.contextmanager
+def _fitting(field: str, name: str, source: sources.Source) -> Iterator[None]:
+    """One line when this package's views or networks are given data of another kind."""
+    try:
+        yield
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError) as error:
+        if ':' in name:  # the user's own: where it fails says more
+            raise
+        raise ValueError(f"{field}.name='{name}' cannot take what {source.name} holds: choose another") from error
+
+
 def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts:
     if config.net.dtype not in ('float32', 'bfloat16'):
         raise ValueError(f"net.dtype='{config.net.dtype}': use 'float32' or 'bfloat16'")
@@ -153,7 +167,8 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts
     axis = None if config.net.batch_norm == 'device' else layout.axis
     backbone = nets.load(config.net.name, dtype=dtype, axis_name=axis, **options)
     projector = tuple(config.net.projector)
-    width = projector[-1] if projector else _width(backbone, view)
+    features = _width(backbone, view) if not projector or isinstance(view, Mapping) else None  # fails where they do not fit
+    width = projector[-1] if projector else features
     return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, axis)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import bgrl_sbm
+from configs import bgrl_sbm, digits
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import parallel, probe, run
 from mi_ssl_jax.augment import views
@@ -89,6 +89,25 @@ def test_two_devices_are_refused(tmp_path, monkeypatch):
 def test_a_batch_of_two_is_refused(tmp_path):
     with pytest.raises(ValueError, match='batch_size=2, but sbm has 1 training examples'):
         experiments.setup(config(tmp_path, batch_size=2))
+
+
+@pytest.mark.parametrize('changes', [{'views': {'name': 'noise', 'options': {}}}, {'net': {'name': 'mlp'}}],
+                         ids=['views of points', 'a network of points'])
+def test_what_takes_no_graphs_says_so(tmp_path, changes):
+    other = config(tmp_path)
+    other.views.options = ConfigDict() if 'views' in changes else other.views.options
+    other.update(changes)
+    with pytest.raises(ValueError, match=r"name='(noise|mlp)' cannot take what sbm holds"):
+        experiments.setup(other)
+
+
+@pytest.mark.parametrize('field, message', [('views', "views.name='graph' cannot take what digits holds"),
+                                            ('net', 'a graph network takes graphs')])
+def test_what_takes_graphs_alone_says_so(tmp_path, field, message):
+    other = digits.base('jmi')
+    other.data.dir, other[field].name = str(tmp_path), {'views': 'graph', 'net': 'gcn'}[field]
+    with pytest.raises(ValueError, match=message):
+        experiments.setup(other)
 
 
 def test_the_online_probe_leaves_unknown_labels_out():

@@ -30,11 +30,12 @@ def graph(
         if len(values) != 2 or not all(0 <= value < 1 for value in values):
             raise ValueError(f'{name}={tuple(values)}: give two probabilities in [0, 1), one a view')
 
-    def view(key: Array, drop: float, mask: float) -> dict[str, Array]:
+    def view(key: Array, drop: float, hide: float) -> dict[str, Array]:
         key_edges, key_features = jax.random.split(key)
         kept = jax.random.bernoulli(key_edges, 1 - drop, example['mask'].shape)
-        seen = jax.random.bernoulli(key_features, 1 - mask, example['features'].shape[1:])
-        return {**whole(example), 'features': whole(example)['features'] * seen, 'mask': example['mask'] & kept}
+        seen = jax.random.bernoulli(key_features, 1 - hide, example['features'].shape[1:])
+        same = whole(example)
+        return {**same, 'features': same['features'] * seen, 'mask': same['mask'] & kept}
 
     first, second = jax.random.split(key)
     return view(first, edge_drop[0], feature_mask[0]), view(second, edge_drop[1], feature_mask[1])

@@ -46,6 +46,8 @@ class GCN(nn.Module):
     @nn.compact
     def __call__(self, graphs: Mapping[str, Array], train: bool) -> Array:
         """{'features' (N, n, F), 'edges' (N, E, 2), 'mask' (N, E)} -> (N n, widths[-1]): a row a node."""
+        if not isinstance(graphs, Mapping):
+            raise ValueError(f'a graph network takes graphs, not arrays of shape {graphs.shape}: choose another net.name')
         x = graphs['features'].astype(self.dtype)
         for width in self.widths:
             x = nn.Dense(width, use_bias=False, dtype=self.dtype, kernel_init=nn.initializers.xavier_uniform())(x)
