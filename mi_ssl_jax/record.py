@@ -56,7 +56,7 @@ class Recorder:
                     log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
                 _show(bar, now)
                 collapsed = self._evaluated(now) if now.evaluated else None
-                due = _due(now, config, time.monotonic() - saved)
+                due = save_due(now, config, time.monotonic() - saved)
                 # Several processes save and stop at the same chunk, whichever of them a signal or a clock told to.
                 number, collapse, due = distributed.largest([asked[0] if asked else 0, collapsed is not None, due])
                 stop = number or collapse or now.epoch == config.epochs
@@ -135,7 +135,8 @@ def _field(config: ConfigDict, name: str) -> Any:
     return config[group][field]
 
 
-def _due(now: loop.Progress, config: ConfigDict, seconds: float) -> bool:
+def save_due(now: loop.Progress, config: ConfigDict, seconds: float) -> bool:
+    """Whether the configuration wants a checkpoint now. seconds: since the last one."""
     by_epochs = config.checkpoint.epochs and now.epoch and now.epoch % config.checkpoint.epochs == 0
     return seconds > 60 * config.checkpoint.minutes or bool(by_epochs)
 

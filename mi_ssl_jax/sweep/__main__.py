@@ -70,7 +70,7 @@ def _parser() -> cli.Parser:
     parser.add_argument('--workdir', type=Path, help='default: runs/FILE')
     parser.add_argument('--together', type=int, metavar='N',
                         help='configurations a program at most; default: all that can share one, but 1 for '
-                        'ResNets, streamed data and runs that may stop early')
+                        'ResNets, streamed data, collapse.stop, rollback and wandb')
     parser.add_argument('--dry_run', action='store_true', help='print what would run, and where, and end')
     parser.add_argument('--table', action='store_true', help='print what has been found so far, and end')
     parser.add_argument('--slurm', action='store_true', help='submit the unfinished jobs as a SLURM array')

@@ -64,6 +64,8 @@ def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
     if method not in module.METHODS:
         raise ValueError(f"no method '{method}' in this search; it has {', '.join(module.METHODS)}")
     found = module.grid(method, data)
+    if not found:
+        raise ValueError(f'{module.__name__} has an empty grid for {method} on {data}')
     file = found[0]['config']
     if not Path(file).is_file():
         raise ValueError(f"no data set '{data}' for {method}: there is no {file} here; the search is for "
@@ -109,9 +111,11 @@ def description(wanted: Search) -> dict[str, Any]:
 
 
 def write(wanted: Search) -> None:
-    """Make the search's folder, with its sweep.json."""
+    """Make the search's folder, with its sweep.json; one that stands there already has been checked."""
     try:
         wanted.folder.mkdir(parents=True, exist_ok=True)
+        if (wanted.folder / 'sweep.json').exists():
+            return
         scratch = wanted.folder / 'sweep.tmp'
         scratch.write_text(json.dumps(description(wanted), indent=1) + '\n')
         scratch.replace(wanted.folder / 'sweep.json')
@@ -195,9 +199,9 @@ def _jobs(members: Sequence[Member], together: int | None) -> tuple[tuple[Member
 
 
 def _alone(config: ConfigDict) -> bool:
-    """Whether to train it alone: it is large, or may stop or go back for reasons of its own."""
-    return (config.net.name in LARGE or config.data.streamed or config.collapse.stop > 0
-            or config.rollback.times > 0)
+    """Whether to train it alone: it is large, or does more than train: stops, goes back, logs elsewhere."""
+    more = config.collapse.stop or config.rollback.times or config.wandb
+    return bool(config.net.name in LARGE or config.data.streamed or more)
 
 
 def _program(config: ConfigDict) -> str:

@@ -38,9 +38,10 @@ class Standing(NamedTuple):
 def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, say: Say) -> dict[str, str]:
     """Train all members to the last epoch, from where `folder` stands; save each one's state in its folder.
 
-    Returns {member: why} of those that diverged: they write no more, and the others go on. ready: of the
-    population, see experiment.together. ValueError: a member's folder of another configuration or in use.
-    signals.Interrupted: SIGINT or SIGTERM.
+    Returns {member: why} of those that diverged: they write no more, and the others go on. No best checkpoint is
+    kept. ready: of the population, see experiment.together.
+
+    ValueError: a member's folder of another configuration or in use. signals.Interrupted: SIGINT or SIGTERM.
     """
     with contextlib.ExitStack() as stack:
         for member in members:
@@ -115,7 +116,7 @@ def _go_on(ready: experiments.Setup, members: Sequence[Member], standing: Standi
             files.write(now.line)
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
-            if last or asked or time.monotonic() - saved > 60 * config.checkpoint.minutes:
+            if last or asked or record.save_due(now, config, time.monotonic() - saved):
                 standing = Standing(experiments.stacked(now.population, layout), files.progress(now))
                 store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()

@@ -43,6 +43,9 @@ def test_large_networks_train_one_by_one_and_data_can_be_swapped(tmp_path):
     module = plan.load(pathlib.Path('configs/sweep_cifar.py'))
     found = stages.search(module, 'grid', 'barlow', 'cifar10', workdir=tmp_path, overrides=(), together=None)
     assert [len(job) for job in found.jobs] == [1] * 12
+    found = stages.search(module, 'grid', 'barlow', 'digits', workdir=tmp_path,
+                          overrides=['--config.rollback.times=1'], together=None)
+    assert [len(job) for job in found.jobs] == [1] * 12
     found = stages.search(module, 'grid', 'barlow', 'digits', workdir=tmp_path, overrides=(), together=4)
     assert [len(job) for job in found.jobs] == [4, 2, 4, 2] and found.members[0].config.data.name == 'digits'
 
