@@ -38,8 +38,8 @@ class Standing(NamedTuple):
 def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, say: Say) -> dict[str, str]:
     """Train all members to the last epoch, from where `folder` stands; save each one's state in its folder.
 
-    Returns {member: why} of those that diverged: they write no more, and the others go on. No best checkpoint is
-    kept. ready: of the population, see experiment.together.
+    Returns {member: why} of those that diverged: they write no more, and the others go on. No best checkpoint
+    is kept. ready: of the population, see experiment.together.
 
     ValueError: a member's folder of another configuration or in use. signals.Interrupted: SIGINT or SIGTERM.
     """
