@@ -158,6 +158,7 @@ def test_verdicts():
         'Gaussian, 3x3, 4 nats: the best lower bound, infonce separable, gives 3.850 ± 0.100: within 0.2 nats.',
         'Lower bounds: 3 of 5 cells have their mean below the truth plus two standard errors of their fits; above '
         'it: dv separable on gaussian_3x3_0.5nats (0.610 ± 0.010, truth 0.500).',
+        'Of cells whose expectation is the truth itself, 15% lie so by chance at 2 fits; more --fits tell.',
         'Not finite: dv separable on gaussian_3x3_4nats (nan ± nan, truth 4.000).',
         'Upper bounds: 1 of 2 cells have their mean above the truth less two standard errors of their fits; below '
         'it: club on gaussian_3x3_4nats (3.050 ± 0.050, truth 4.000).',

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from mi_ssl_jax.figures import mi_pictures
 from mi_ssl_jax.figures.mi_estimates import Estimated, estimated
@@ -96,6 +97,10 @@ def _lower_bounds(found: Sequence[Estimated]) -> list[str]:
     above = [one for one in finite if one.above]
     lines = [f'Lower bounds: {len(finite) - len(above)} of {len(lower)} cells have their mean below the '
              f'truth plus two standard errors of their fits{_exceptions("above it", above)}']
+    if above:
+        chance = stats.t.sf(2, above[0].fits - 1)
+        lines.append(f'Of cells whose expectation is the truth itself, {chance:.0%} lie so by chance at '
+                     f'{above[0].fits} fits; more --fits tell.')
     if len(finite) < len(lower):
         lines.append(f'Not finite: {"; ".join(map(_words, (one for one in lower if one not in finite)))}.')
     return lines

@@ -24,6 +24,7 @@ class Estimated(NamedTuple):
     se: float
     truth: float
     truth_error: float
+    fits: int
 
     @property
     def bias(self) -> float:
@@ -41,4 +42,5 @@ def estimated(row: dict) -> Estimated:
     spread = statistics.spread(values)
     critic = row['critic'] if row['critic'] not in (None, 'conditional') else ''
     return Estimated(row['task'], f'{row["bound"]} {critic}'.strip(), row['kind'], spread.mean,
-                     spread.sd / math.sqrt(len(values)), row['truth'], row['truth_error'])
+                     spread.sd / math.sqrt(len(values)), row['truth'], row['truth_error'],
+                     len(values))
