@@ -73,16 +73,17 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
     notes += [f'{records.conditions(dict(zip(outcomes, read_)))} Linear probe on frozen backbone features, '
               f'held-out; mean ± SD over {records.seeds(read_)}. H: entropies in the trainable form, over '
               'the last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is what is maximised, mutual '
-              'information only where the series has converged. Largest rise: of the loss between log points '
-              'in the second half of training, in percent of its range.']
+              'information only where the series has converged. Entropies of different dimensions do not '
+              'compare: directions that a smaller batch does not reach count with eps alone. Largest rise: of '
+              'the loss between log points in the second half of training, in percent of its range.']
     return Table(TITLES[part], header, rows, tuple(notes))
 
 
 def paper() -> str:
     """What the paper itself reaches, and what it says nothing about."""
     found = records.paper()['mmi']
-    return (f'The paper: {found["imagenet100"]} % on ImageNet-100 ({found["source"]}). Its public text has no '
-            'number for what is trained here. Heavy-tailed, multimodal and generalised Gaussian data: '
+    return (f'The paper: {found["imagenet100"]} % on ImageNet-100 ({found["source"]}). Its public text has '
+            'no number for what is trained here. Heavy-tailed, multimodal and generalised Gaussian data: '
             '`python -m mi_ssl_jax.reproduce mi_benchmark`.')
 
 
