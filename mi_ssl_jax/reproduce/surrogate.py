@@ -58,9 +58,7 @@ def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
 
 
 def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
-    """-> evaluate(variables, lagged, start) for the training loop: {'measured': numbers with an axis of
-    seeds}.
-    """
+    """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each (seeds,)}."""
     x = jnp.asarray(sources.watched(ready.source, ready.config).x)
     pipelines = {sigma: views.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
@@ -78,7 +76,7 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
 
     compiled = parallel.over_seeds(numbers, ready.layout, shared=1)
 
-    def evaluate(variables: Tree, lagged: Tree, start: bool = False) -> dict:
+    def evaluate(variables: Tree, lagged: Tree, **when: bool) -> dict:
         own = parallel.per_seed(lambda tree: tree[branch], variables, ready.layout)
         return {'measured': jax.tree.map(np.asarray, compiled(own, x))}
 
