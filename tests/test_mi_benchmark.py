@@ -177,6 +177,7 @@ def test_tables():
     assert cells.rows[1] == ('gaussian_3x3_0.5nats', 'dv separable', 'lower', '0.610', '0.010', '0.500', '+0.110')
     over = figures.overview(found)
     assert over.header == ('task', 'truth', 'infonce separable', 'dv separable', 'club', 'smile separable', 'gaussian_mi')
+    assert len(over.notes) == 1 and not figures.overview(found[:1]).notes
     assert over.rows[0] == ('gaussian_3x3_0.5nats', '0.50', '0.43', '0.61*', '1.00', '', '')
     assert figures.table([found[0]._replace(truth_error=3e-4)]).rows[0][5] == '0.500 ± 3e-04'
 

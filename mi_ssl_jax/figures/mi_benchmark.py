@@ -67,7 +67,8 @@ def overview(found: Sequence[Estimated]) -> Table:
         rows.append((task, number(truth, 2), *('' if one is None else number(one.mean, 2) + '*' * (
             one.kind == 'lower' and one.above) for one in own)))
     note = '* a lower bound whose mean lies above the truth by more than two standard errors of its fits.'
-    return Table('Estimated mutual information (nats)', ('task', 'truth', *names), rows, (note,))
+    notes = (note,) if any(one.kind == 'lower' and one.above for one in found) else ()
+    return Table('Estimated mutual information (nats)', ('task', 'truth', *names), rows, notes)
 
 
 def verdicts(found: Sequence[Estimated]) -> list[str]:
