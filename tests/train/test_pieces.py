@@ -60,7 +60,8 @@ def encoder_gradient(count):
     return jax.jit(gradient).lower(variables['params'], views).compile()
 
 
-@pytest.mark.parametrize('backend', [pytest.param('cpu', marks=pytest.mark.slow), 'gpu'])
+@pytest.mark.slow
+@pytest.mark.parametrize('backend', ['cpu', 'gpu'])
 def test_pieces_need_less_memory(backend, monkeypatch):
     """By the compiler's own account of a network with convolutions, for either form of the loop over pieces."""
     whole = encoder_gradient(1).memory_analysis().temp_size_in_bytes
