@@ -119,7 +119,7 @@ def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):  # noqa: F
     (['--critics=mlp'], "no critic 'mlp'; there are bilinear"),
     (['--bounds=club', '--critics=bilinear'], 'none of these bounds is learned with bilinear'),
     (['--fits=1'], '--fits must be at least 2'),
-    (['--samples=50', '--bounds=dv', '--tasks=independent_1x1'], 'needs at least')])
+    (['--samples=50', '--bounds=dv', '--tasks=independent_1x1'], '50 samples leave 30 to train on')])
 def test_bad_input_is_one_line(reproduce, arguments, words):  # noqa: F811
     status, _, error = reproduce('mi_benchmark', *arguments)
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1
