@@ -13,8 +13,8 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.evals import variational
 
 Tree = Any
-CHECKS = 20  # how often training is judged on the validation part
-PATIENCE = 5  # checks without a better one after which training stops
+FEWEST_CHECKS, MOST_CHECKS = 20, 200  # how often training is judged on the validation part: every two passes, within
+PATIENCE = 4  # training stops when a PATIENCE-th of the checks has passed without a better one
 
 
 class Plan(NamedTuple):
@@ -77,7 +77,7 @@ def _fit(key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, 
                      jnp.where(better, 0, carry.stale + 1))
 
     def going_on(carry: Carry) -> jax.Array:
-        return (carry.check < len(batches)) & (carry.stale < PATIENCE)
+        return (carry.check < len(batches)) & (carry.stale < max(len(batches) // PATIENCE, 1))
 
     params = problem.init(for_init, train[0][:1], train[1][:1])
     start = Carry(params, optimiser.init(params), problem.state, params, judge(params, *validation)[0],
@@ -86,20 +86,25 @@ def _fit(key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, 
 
 
 def _standardised(x: jax.Array, part: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Test, validation and train part, by the train part's mean and standard deviation."""
+    """Test, validation and train part, by the train part's mean and standard deviation.
+
+    The columns of all of x have standard deviation 1; one that is constant in the train part (a rounding error apart)
+    is left at its scale.
+    """
     mean, spread = jnp.mean(x[2 * part:], axis=0), jnp.std(x[2 * part:], axis=0)
-    x = (x - mean) / jnp.where(spread > 0, spread, 1.0)
+    x = (x - mean) / jnp.where(spread > 1e-3, spread, 1.0)
     return x[:part], x[part:2 * part], x[2 * part:]
 
 
 def _batches(key: chex.PRNGKey, size: int, plan: Plan) -> jax.Array:
     """Indices (checks, steps a check, batch) of freshly shuffled passes, one after another."""
-    checks = min(CHECKS, plan.steps)
+    passes = plan.steps * plan.batch_size // size
+    checks = min(max(FEWEST_CHECKS, min(passes // 2, MOST_CHECKS)), plan.steps)
     steps = -(-plan.steps // checks)
     wanted = checks * steps * plan.batch_size
     keys = jax.random.split(key, -(-wanted // size))
-    passes = jax.vmap(lambda own: jax.random.permutation(own, size))(keys)
-    return passes.reshape(-1)[:wanted].reshape(checks, steps, plan.batch_size)
+    shuffled = jax.vmap(lambda own: jax.random.permutation(own, size))(keys)
+    return shuffled.reshape(-1)[:wanted].reshape(checks, steps, plan.batch_size)
 
 
 def _optimiser(plan: Plan) -> optax.GradientTransformation:

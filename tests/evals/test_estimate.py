@@ -54,6 +54,18 @@ def test_club_lies_above():
     assert found.upper and found.mi > TRUTH
 
 
+def test_few_samples_and_a_column_that_is_constant_in_most_fits():
+    # Overfitting starts within a few passes: stopping must be quicker. A spike in a test part must not be divided by
+    # the rounding error that is the standard deviation of the train part's constant column.
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((300, 8))
+    y = x + 0.5 * rng.standard_normal((300, 8))  # 6.4 nats, far above log 60
+    x = np.concatenate([x, 0.1 + (np.arange(300) == 7)[:, None]], axis=1)
+    found = estimate_mi(x, y, bound='infonce', key=KEY, fits=5, steps=400)
+    assert found.ceiling == pytest.approx(math.log(60))
+    assert all(0.7 < value < found.ceiling for value in found.fits)
+
+
 BAD = [
     (lambda: estimate_mi(X, Y[:-1], bound='dv', key=KEY), 'x has 3000 rows and y has 2999'),
     (lambda: estimate_mi(np.where(X > 3, np.nan, X), Y, bound='dv', key=KEY), r'x is not finite in row \d+, column'),
