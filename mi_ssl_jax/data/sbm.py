@@ -33,7 +33,8 @@ def load(data_dir: str | None, *, nodes: int = 1000, communities: int = 5, withi
          between: float = 0.005, features: int = 64, separation: float = 1.0, train: float = 0.1,
          seed: int = 0) -> Resident:
     """The prepared graph of these parameters (see `draw`); writes it at first use. Each choice has its own folder."""
-    chosen = {name: value for name, value in locals().items() if name != 'data_dir'}
+    chosen = dict(nodes=nodes, communities=communities, within=within, between=between, features=features,
+                  separation=separation, train=train, seed=seed)
     _check(chosen)
     digest = hashlib.sha256(repr(chosen).encode()).hexdigest()[:8]
     name = f'sbm_{digest}'
