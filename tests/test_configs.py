@@ -279,13 +279,14 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
     saved = []
 
     class Recording(Store):
-        def save(self, number, tree, progress):
+        def save(self, number, tree, *rest):
             saved.append(tree)
-            super().save(number, tree, progress)
+            super().save(number, tree, *rest)
 
     monkeypatch.setattr(run, 'Store', Recording)
     # What is watched takes longest to compile and is the same for all; tests/test_run.py has it.
-    monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: {'mi': {'cos_dv': np.zeros(1)}})
+    watched = {'mi': {'cos_dv': np.zeros(1)}, 'collapse': {}}
+    monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: dict(watched))
     with tiny.hardly_optimised():
         run.run(small(load(name)), tmp_path)
         ready = experiments.setup(rundir.read_config(tmp_path))
