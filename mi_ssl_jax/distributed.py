@@ -94,8 +94,8 @@ def _open_mpi(environ: Mapping[str, str]) -> Place | None:
         return None
     here = int(environ.get('OMPI_COMM_WORLD_LOCAL_SIZE', 1))
     launcher = environ.get('OMPI_MCA_orte_hnp_uri', '')
-    found = re.search(r'tcp6?://\[?([^,:\]]+)', launcher)
-    host = '127.0.0.1' if here == size else found and found[1]
+    four, six = re.search(r'tcp://([^,:;]+)', launcher), re.search(r'tcp6://\[([^,\]]+)', launcher)
+    host = '127.0.0.1' if here == size else four[1] if four else six and f'[{six[1]}]'
     job = launcher.partition('.')[0] or environ.get('PMIX_NAMESPACE', '')
     return Place(f'{host}:{_port(job)}' if host else None, size, int(environ['OMPI_COMM_WORLD_RANK']),
                  _device(environ, 'OMPI_COMM_WORLD_LOCAL_RANK', alone=here == 1))

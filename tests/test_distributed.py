@@ -61,8 +61,7 @@ def test_under_open_mpi():
     here = distributed.place(MPIRUN)
     assert here.coordinator.startswith('10.96.0.1:') and here[1:] == (2, 1, None)
     six = MPIRUN | {'OMPI_MCA_orte_hnp_uri': '1314521088.0;tcp6://[fe80::b9b,2620:10d::2]:43370'}
-    with pytest.raises(ValueError, match='is not HOST:PORT'):  # an address that is no host without brackets
-        distributed.place(six, coordinator='fe80::b9b:1')
+    assert distributed.place(six).coordinator.startswith('[fe80::b9b]:')
     local = {key: value for key, value in MPIRUN.items() if 'orte' not in key} | {'OMPI_COMM_WORLD_LOCAL_SIZE': '2'}
     here = distributed.place(local | {'PMIX_NAMESPACE': 'prterun-1@1'})
     assert here.coordinator.startswith('127.0.0.1:') and here.device == 0
@@ -79,6 +78,7 @@ def test_open_mpi_that_does_not_say_where_process_0_runs():
     (dict(coordinator='127.0.0.1:5000'), 'together'),
     (dict(processes=2, process=0), 'together'),
     (dict(coordinator='127.0.0.1', processes=2, process=0), 'is not HOST:PORT'),
+    (dict(coordinator='fe80::b9b:1', processes=2, process=0), 'is not HOST:PORT'),  # an address needs brackets
     (dict(coordinator=':5000', processes=2, process=0), 'is not HOST:PORT'),
     (dict(coordinator='head:99999', processes=2, process=0), 'is not HOST:PORT'),
     (dict(coordinator='head:5000', processes=2, process=2), '--process=2 of --processes=2: count'),
