@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import struct
 import sys
 import threading
@@ -121,19 +122,34 @@ def joined(here: Place | None) -> Iterator[None]:
     if here is None:
         yield
         return
+    # JAX's own choice is every address of the machine.
+    bind = os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', here.coordinator)
+    if here.process == 0:
+        _check_free(bind)
     jax.config.update('jax_enable_preemption_service', False)  # it would take SIGTERM away from the run
     jax.distributed.initialize(
         here.coordinator, here.processes, here.process,
         local_device_ids=None if here.device is None else [here.device],
-        cluster_detection_method='deactivate',
-        # JAX's own choice is every address of the machine.
-        coordinator_bind_address=os.environ.get('JAX_COORDINATOR_BIND_ADDRESS', here.coordinator))
+        cluster_detection_method='deactivate', coordinator_bind_address=bind)
     try:
         yield
     except BaseException as error:
         _leave(here, error)
         raise
     jax.distributed.shutdown()
+
+
+def _check_free(address: str) -> None:
+    """ValueError unless this machine can listen at HOST:PORT, where JAX would crash without a word."""
+    host, port = address.rpartition(':')[0].strip('[]'), port_of(address)
+    try:
+        family, kind, _, _, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found)
+    except OSError as error:
+        raise ValueError(f'process 0 cannot listen at {address} ({error.strerror}): give --coordinator a free port of an '
+                         'address of its machine') from error
 
 
 def _leave(here: Place, error: BaseException) -> None:

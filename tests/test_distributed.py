@@ -1,5 +1,7 @@
 """Several processes: where they meet, and refusals. What they compute together is in test_processes.py."""
 
+import socket
+
 import jax
 import numpy as np
 import pytest
@@ -89,6 +91,19 @@ def test_a_place_that_cannot_be_is_refused_in_one_line(told, message):
     with pytest.raises(ValueError, match=message) as error:
         distributed.place({}, **told)
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:{port}', '198.51.100.1:{port}', 'no.such.host.invalid:{port}'])
+def test_where_nobody_can_listen_is_refused(address):
+    """In use, of another machine, of none."""
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        address = address.format(port=taken.getsockname()[1])
+        here = distributed.place({}, coordinator=address, processes=2, process=0)
+        with pytest.raises(ValueError, match=f'process 0 cannot listen at {address} '), distributed.joined(here):
+            pass
+    assert not jax.distributed.is_initialized()
 
 
 def test_alone_there_is_nothing_to_agree_on():
