@@ -82,9 +82,11 @@ for _ in $(seq 60); do [ "$(sinfo -h -o %T 2>/dev/null)" != idle ] || break; sle
 [ "$(sinfo -h -o %T)" = idle ] || fail "the node does not come up"
 
 run=$folder/run
-job=$("$python" launch/slurm.py --name=digits --tasks=2 --time=50 --folder="$folder/jobs" -- \
+said=$("$python" launch/slurm.py --name=digits --tasks=2 --time=50 --folder="$folder/jobs" -- \
     --config=configs/jmi_digits.py --workdir="$run" --config.epochs=$epochs --config.mi.every=4 \
-    --config.checkpoint.minutes=0.02 --config.probe.at_end=False | tee /dev/stderr | sed -n 's/Submitted batch job //p')
+    --config.checkpoint.minutes=0.02 --config.probe.at_end=False)
+echo "$said"
+job=${said##* }
 field() { scontrol show job "$job" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 lines() { if [ -f "$run/metrics.jsonl" ]; then wc -l <"$run/metrics.jsonl"; else echo 0; fi; }
 

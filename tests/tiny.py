@@ -69,7 +69,7 @@ def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
 
 
 def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
-    return parallel.Layout(parallel.choose_devices(1), seeds, mode)
+    return parallel.Layout((jax.local_devices()[0],), seeds, mode)
 
 
 def compile_passes(experiment: state.Experiment) -> dict:
