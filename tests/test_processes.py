@@ -15,7 +15,6 @@ import pytest
 from launch import local
 from tests import devices, tiny, two_processes
 
-
 ROOT = pathlib.Path(__file__).parents[1]
 CPU = os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
 pytestmark = pytest.mark.slow
