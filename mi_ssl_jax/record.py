@@ -38,8 +38,9 @@ class Recorder:
         self._fixed = {'pace': loop.pace(ready.experiment, ready.config.log_every), 'config': ready.config.to_json()}
         first = distributed.first()
         with distributed.together():
-            self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say) \
-                if first else Silent()
+            # A save that is about to fail on a full disk gives its space back: lines that do not fit wait for it.
+            self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say,
+                                  make_room=store.wait) if first else Silent()
             self._tracker = tracking.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
 

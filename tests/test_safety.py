@@ -72,7 +72,7 @@ def listening():
 def test_saving_and_logging_open_no_port(tmp_path):
     from mi_ssl_jax.train import metrics
     before = listening()
-    writer = metrics.Writer(tmp_path, size=0, timing_size=0, report=pytest.fail)
+    writer = metrics.Writer(tmp_path, size=0, timing_size=0, report=pytest.fail, make_room=lambda: None)
     writer.write({'epoch': 1}, step=1)
     with contextlib.closing(checkpoint.Store(tmp_path / 'c', keep=1, report=pytest.fail)) as store:
         store.save(1, {'a': np.zeros(3)}, {'chunk': 1, 'epoch': 1, 'best': None})

@@ -63,13 +63,14 @@ def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, 
 class _Files:
     """The growing files of all members, and which of them are closed for good."""
 
-    def __init__(self, members: Sequence[Member], progress: Mapping[str, Any], seeds: int, say: Say):
+    def __init__(self, members: Sequence[Member], progress: Mapping[str, Any], seeds: int, store: Store, say: Say):
         """seeds: of each member."""
         self._writers, self._seeds = {}, seeds
         for member in members:
             size = progress['sizes'].get(member.folder.name, {'bytes': 0, 'timing': 0})
             self._writers[member.folder.name] = Writer(
-                member.folder, size=size['bytes'], timing_size=size['timing'], report=say)
+                member.folder, size=size['bytes'], timing_size=size['timing'], report=say,
+                make_room=store.wait)
         self.diverged = dict(progress['diverged'])
 
     def check(self, metrics: Mapping[str, Any], remedy: str) -> None:
@@ -107,7 +108,7 @@ def _go_on(ready: experiments.Setup, members: Sequence[Member], standing: Standi
     position, saved = sources.taken(ready.experiment, steps), time.monotonic()
     bar = tqdm(total=config.epochs, initial=progress['epoch'], unit='epoch', disable=None, dynamic_ncols=True,
                desc=f'{config.method.name} {config.data.name}, {len(members)} configurations')
-    with (contextlib.closing(_Files(members, progress, config.seeds, say)) as files, bar,
+    with (contextlib.closing(_Files(members, progress, config.seeds, store, say)) as files, bar,
           sources.feeding(ready.source, ready.experiment, config, position) as feed):
         chunks = loop.train(ready.experiment, population, feed, log_every=config.log_every,
                             evaluate_every=config.mi.every, evaluate=experiments.measure(ready),

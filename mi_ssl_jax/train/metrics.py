@@ -31,19 +31,28 @@ def plain(value: Any) -> Any:
 class Lines:
     """A file that grows by whole lines only, each on disk before the next."""
 
-    def __init__(self, path: Path, *, size: int):
-        """size: bytes to keep; what lies behind them is dropped. ValueError when the file is shorter than that."""
+    def __init__(self, path: Path, *, size: int, make_room: Callable[[], None]):
+        """size: bytes to keep; what lies behind them is dropped. make_room: called when a line does not fit, before a
+        second try. ValueError when the file is shorter than `size`.
+        """
         there = path.stat().st_size if path.exists() else 0
         if there < size:
             raise ValueError(f'{path} has {there} bytes, but had {size} when the checkpoint was saved: put the file back, '
                              'or train in another workdir')
-        self.size, self._path = size, path
+        self.size, self._path, self._make_room = size, path, make_room
         self._file = open(path, 'ab', buffering=0)
         self._file.truncate(size)
 
     def add(self, text: str) -> None:
         """Append a line. OSError, with the file's name, when it cannot be written; then nothing of it stays."""
         data = f'{text}\n'.encode()
+        try:
+            self._append(data)
+        except OSError:
+            self._make_room()
+            self._append(data)
+
+    def _append(self, data: bytes) -> None:
         try:
             _write_all(self._file, data)
             os.fsync(self._file.fileno())
@@ -60,13 +69,16 @@ class Lines:
 class Writer:
     """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an uninterrupted one's."""
 
-    def __init__(self, workdir: Path, *, size: int, timing_size: int, report: Callable[[str], None]):
+    def __init__(self, workdir: Path, *, size: int, timing_size: int, report: Callable[[str], None],
+                 make_room: Callable[[], None]):
         """size, timing_size: bytes of metrics.jsonl and timing.jsonl that belong to the checkpoint resumed from; what came
         after is dropped. report: told when TensorBoard's events can no longer be written, which ends nothing else.
+        make_room: called when a line does not fit, before a second try.
         """
         timing = workdir / 'timing.jsonl'
-        self._metrics = Lines(workdir / 'metrics.jsonl', size=size)
-        self._timing = Lines(timing, size=min(timing_size, timing.stat().st_size if timing.exists() else 0))
+        self._metrics = Lines(workdir / 'metrics.jsonl', size=size, make_room=make_room)
+        kept = min(timing_size, timing.stat().st_size if timing.exists() else 0)
+        self._timing = Lines(timing, size=kept, make_room=make_room)
         self._report, self._start = report, time.monotonic()
         self._events = None
         try:

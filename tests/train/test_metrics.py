@@ -20,7 +20,7 @@ def limited():
 
 def writer(folder, **sizes):
     said = []
-    own = metrics.Writer(folder, **{'size': 0, 'timing_size': 0, **sizes}, report=said.append)
+    own = metrics.Writer(folder, **{'size': 0, 'timing_size': 0, **sizes}, report=said.append, make_room=lambda: None)
     return own, said
 
 
@@ -29,7 +29,7 @@ def line(epoch, width=1):
 
 
 def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path, limited):
-    lines = metrics.Lines(tmp_path / 'a', size=0)
+    lines = metrics.Lines(tmp_path / 'a', size=0, make_room=lambda: None)
     lines.add('x' * 99)
     limited(150)
     with pytest.raises(OSError, match='File too large') as failed:
@@ -39,6 +39,15 @@ def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path, limited):
     lines.add('z' * 9)
     lines.close()
     assert (tmp_path / 'a').read_text() == 'x' * 99 + '\n' + 'z' * 9 + '\n'
+
+
+def test_a_line_that_does_not_fit_is_tried_again_once_there_is_room(tmp_path, limited):
+    lines = metrics.Lines(tmp_path / 'a', size=0, make_room=lambda: limited(500))
+    lines.add('x' * 99)
+    limited(150)
+    lines.add('y' * 99)
+    lines.close()
+    assert (tmp_path / 'a').read_text() == 'x' * 99 + '\n' + 'y' * 99 + '\n'
 
 
 def test_resuming_drops_what_came_after_the_checkpoint_in_both_files(tmp_path):
