@@ -1,14 +1,16 @@
-"""What the commands share: how they end, JAX's persistent compilation cache, and memory that is kept."""
+"""What the commands share: how they end, JAX's persistent compilation cache, what makes a CPU faster."""
 
 import argparse
 import ctypes
 import errno
+import importlib.metadata
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 BAD_INPUT, DIVERGED, COLLAPSED, UNWRITABLE, NO_MEMORY = 2, 3, 4, 5, 6
+FLAG_TRIED = ('0.10.2', '0.11.2')  # versions of jaxlib
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -33,6 +35,7 @@ def guard(command: Callable[[], int | None]) -> int:
     a full device 6, Ctrl-C 130."""
     sys.path.insert(0, os.getcwd())  # configs/ and the user's own modules are imported from where the command runs
     use_compilation_cache()
+    convolve_fast(os.environ)
     keep_freed_memory()
     try:
         return command() or 0
@@ -79,6 +82,17 @@ def use_compilation_cache() -> None:
     os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.abspath('.cache/jax'))
     os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
     os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+
+
+def convolve_fast(environ: MutableMapping[str, str]) -> None:
+    """Have XLA's CPU backend leave single convolutions to its older kernels; where XLA_FLAGS is unset alone.
+
+    Measured on 2 cores: 1.18 times as fast for forward and gradient of conv4 on 512 images (median of three pairs, 1.09 to
+    1.28), 1.08 to 1.16 for steps of a ResNet-18, no difference for the digits. XLA ends a process that names a flag it does
+    not know, so only the versions that were tried have it.
+    """
+    if importlib.metadata.version('jaxlib') in FLAG_TRIED:
+        environ.setdefault('XLA_FLAGS', '--xla_cpu_experimental_ynn_fusion_type=-INDIVIDUAL_CONVOLUTION')
 
 
 def keep_freed_memory() -> None:

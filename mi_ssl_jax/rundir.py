@@ -89,6 +89,7 @@ def environment(layout: parallel.Layout) -> dict:
         'platform': jax.default_backend(),
         'processes': jax.process_count(),
         'mode': layout.mode,
+        'xla_flags': os.environ.get('XLA_FLAGS', ''),
         'commit': git.stdout.strip() if git.returncode == 0 else 'unknown',
         'argv': sys.argv,
     }

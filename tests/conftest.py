@@ -11,6 +11,8 @@ CACHE = pathlib.Path(__file__).parents[1] / '.cache' / 'jax'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(CACHE))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+# The commands add a flag of their own where there is none; the tests compile everything alike.
+os.environ.setdefault('XLA_FLAGS', '')
 
 
 @pytest.fixture(scope='session')

@@ -57,3 +57,17 @@ def test_other_errors_of_the_program_stay_visible():
 
     with pytest.raises(RuntimeError, match='a bug'):
         cli.guard(command)
+
+
+def test_a_flag_for_xla_is_set_only_where_it_was_tried_and_the_user_has_none(monkeypatch):
+    monkeypatch.setattr(cli.importlib.metadata, 'version', lambda name: '0.10.2')
+    environ = {}
+    cli.convolve_fast(environ)
+    assert 'INDIVIDUAL_CONVOLUTION' in environ['XLA_FLAGS']
+    environ = {'XLA_FLAGS': '--xla_dump_to=/tmp/x'}
+    cli.convolve_fast(environ)
+    assert environ == {'XLA_FLAGS': '--xla_dump_to=/tmp/x'}
+    monkeypatch.setattr(cli.importlib.metadata, 'version', lambda name: '0.12.0')
+    environ = {}
+    cli.convolve_fast(environ)
+    assert environ == {}
