@@ -148,7 +148,8 @@ def test_local_views_of_another_size():
     net = method.branches['student'].net
     variables = {'params': net.init(jax.random.PRNGKey(0), crops[0], train=False)['params']}
     both = {'student': variables, 'teacher': jax.tree.map(lambda leaf: 1.5 * leaf, variables)}
-    outputs, _, _ = step.encode_all(method, method.phases[0], both, crops, None)
+    encoded = step.encode_all(method, method.phases[0], both, step.branch_views(method, crops))
+    outputs = encoded.outputs
     assert [len(outputs[name].p) for name in ('student', 'teacher')] == [4, 2]
     aux = {'centre': jnp.full(7, 0.1)}
     loss = method.phases[0].loss(outputs, aux, api.Info(0, jnp.float32(50), 0.5, None))
@@ -180,11 +181,8 @@ def test_two_global_and_four_local_views_in_one_step(name):
 
 
 def test_a_pipeline_of_one_view_is_refused_by_name():
-    method, crops = of_images(), crops_of((8,))
-    variables = {name: method.branches[name].net.init(jax.random.PRNGKey(0), crops[0], train=False)
-                 for name in method.branches}
     with pytest.raises(ValueError, match="branch 'teacher' encodes view 2 of 1: choose a pipeline"):
-        step.encode_all(method, method.phases[0], variables, crops, None)
+        step.branch_views(of_images(), crops_of((8,)))
 
 
 def test_the_last_layer_stands_still_in_the_first_epoch():
