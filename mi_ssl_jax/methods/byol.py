@@ -1,5 +1,8 @@
 """BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding (Eq. 9)."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -20,19 +23,27 @@ def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
 def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine') -> api.Method:
     """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the paper's Table 3).
 
-    The loss is the sum of both directions, as in BYOL's Eq. 2. The target starts from its own random weights, as in the
-    reference code.
+    The loss is the sum of both directions, as in BYOL's Eq. 2.
     """
-    target = api.Branch(parts.encoder(projector=PROJECTOR), follows='online', independent=True,
+    return bootstrapped(parts, byol_loss, projector=PROJECTOR, predictor=PREDICTOR,
                         momentum=api.momentum(momentum, momentum_schedule))
+
+
+def bootstrapped(parts: api.Parts, direction: Callable[[chex.Array, chex.Array], jax.Array], *,
+                 projector: Mapping[str, Any], predictor: Mapping[str, Any], momentum: api.Schedule) -> api.Method:
+    """BYOL's structure with another loss of one direction or other heads (BGRL's).
+
+    The target starts from its own random weights, as in the reference code.
+    """
+    target = api.Branch(parts.encoder(projector=projector), follows='online', independent=True, momentum=momentum)
 
     def loss(views, aux, info):
         p, z = views['online'].p, views['target'].z
-        value = byol_loss(p[0], z[1]) + byol_loss(p[1], z[0])
+        value = direction(p[0], z[1]) + direction(p[1], z[0])
         return api.mi_loss(bounds.Terms(-value, None), aux)
 
     return api.Method(
         paradigm='sdmi', update='em', objective='surrogate',
-        branches={'online': api.Branch(parts.encoder(projector=PROJECTOR, predictor=PREDICTOR)), 'target': target},
+        branches={'online': api.Branch(parts.encoder(projector=projector, predictor=predictor)), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
         tracked=api.Tracked('online', 'target'), stop_gradient=True)
