@@ -16,7 +16,7 @@ from mi_ssl_jax import experiment as experiments
 def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Path]:
     """Encode both splits and write the arrays under `out`. Returns what was written."""
     ready = experiments.setup(rundir.read_config(workdir))
-    apply, variables = trained.load_encoder(workdir, branch=branch, seed=seed)
+    apply, variables = trained.restored(ready, workdir, branch=branch, seed=seed, best=False)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for split in ('train', 'test'):

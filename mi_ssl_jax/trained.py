@@ -30,20 +30,19 @@ def load_encoder(workdir: str | Path, *, branch: str | None = None, seed: int = 
         ValueError: no run there, no checkpoint, or no such branch or seed.
     """
     workdir = Path(workdir)
-    ready = experiments.setup(rundir.read_config(workdir))
-    name = check(ready, branch=branch, seed=seed)
-    population, _ = run.restore(ready, workdir, best=best)
-    return encoder(ready, name), parallel.members(population, ready.layout)[seed].variables[name]
+    return restored(experiments.setup(rundir.read_config(workdir)), workdir, branch=branch, seed=seed, best=best)
 
 
-def check(ready: experiments.Setup, *, branch: str | None, seed: int) -> str:
-    """The branch's name. ValueError for a branch or a seed that the run does not have."""
+def restored(ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int,
+             best: bool) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
+    """As `load_encoder`, of a run that is set up already."""
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
     name = branch or ready.method.phases[0].trains
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
-    return name
+    population, _ = run.restore(ready, workdir, best=best)
+    return encoder(ready, name), parallel.members(population, ready.layout)[seed].variables[name]
 
 
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Tree, jax.Array], Output]:
