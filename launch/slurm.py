@@ -54,8 +54,8 @@ def batch_file(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     }
     lines = [f'#SBATCH --{name}={value}' for name, value in directives.items() if value is not None]
     command = shlex.join([sys.executable, '-m', 'mi_ssl_jax.main', *arguments])
-    return TEMPLATE.format(directives='\n'.join([*lines, '#SBATCH --requeue']), root=shlex.quote(str(ROOT)), here=shlex.quote(str(Path.cwd())),
-                           command=command, stopped=STOPPED)
+    return TEMPLATE.format(directives='\n'.join([*lines, '#SBATCH --requeue']), root=shlex.quote(str(ROOT)),
+                           here=shlex.quote(str(Path.cwd())), command=command, stopped=STOPPED)
 
 
 def parser() -> argparse.ArgumentParser:
