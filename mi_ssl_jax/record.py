@@ -65,7 +65,7 @@ class Recorder:
                     self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
                     self._fresh, saved = None, time.monotonic()
                 if stop:
-                    self._stop(now, number, collapsed)
+                    self._stop(now, asked, collapsed)
 
     def close(self) -> None:
         """Close the files, and end what was tracked elsewhere."""
@@ -101,14 +101,15 @@ class Recorder:
     def _progress(self, now: loop.Progress) -> dict[str, Any]:
         return {'chunk': now.chunk, 'epoch': now.epoch, 'best': self._best, **self._writer.sizes, **self._fixed}
 
-    def _stop(self, now: loop.Progress, asked: int, collapsed: str | None) -> None:
+    def _stop(self, now: loop.Progress, asked: list[int], collapsed: str | None) -> None:
         """End the run, or return if it is at its end and nothing else asks for it."""
         self._store.wait()
+        number, = distributed.largest([asked[0] if asked else 0])  # again: one may have come while it saved
         kept = self._store.newest is not None and self._store.newest['chunk'] == now.chunk
         standing = 'with a checkpoint; the same command resumes' if kept else f'without a new one: {self._store.standing()}'
         kept, standing, collapsed = distributed.told([kept, standing, collapsed])
-        if asked:
-            raise signals.Interrupted(asked, standing)
+        if number:
+            raise signals.Interrupted(number, standing)
         if now.epoch == self._ready.config.epochs and not kept:
             raise cli.Stopped(f'error: the end of the training could not be saved: {self._store.standing()}; the same '
                               'command goes on from there', cli.UNWRITABLE)

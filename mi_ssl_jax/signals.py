@@ -26,6 +26,7 @@ class Interrupted(cli.Stopped):
 def watched(standing: Callable[[], str], *, at_once: bool = False) -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM in the list it yields, or raises Interrupted where they come (at_once).
 
+    One that was collected and not acted on raises Interrupted at the end: a signal is never lost.
     standing: how a line 'stopped by SIGTERM ...' ends. A compilation or a long step does not let the interpreter see a
     signal, so a thread watches too: it ends the process, with that line, when GRACE seconds have passed, and without a
     word at a second signal. The status is 128 + the signal's number in every case.
@@ -54,6 +55,8 @@ def watched(standing: Callable[[], str], *, at_once: bool = False) -> Iterator[l
             signal.signal(number, handler)
         os.close(writer)
         thread.join()
+    if asked:
+        raise Interrupted(asked[0], f'at the end; {standing()}')
 
 
 def _attend(reader: int, standing: Callable[[], str], grace: float) -> None:

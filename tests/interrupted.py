@@ -68,7 +68,7 @@ def reach(moment: str, marker: Path) -> None:
         on_passes(lambda: COUNT['passes'] == 3 and slow(marker, 2)())
     elif moment == 'second signal':
         on_passes(lambda: COUNT['passes'] == 3 and slow(marker, 600)())
-    elif moment == 'save':
+    elif moment in ('save', 'last save'):
         before(checkpoint, '_sums', slow(marker, 2))
     elif moment == 'evaluation':
         make = watch.make

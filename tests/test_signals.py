@@ -1,5 +1,6 @@
 """SIGTERM at every moment of a run: the process ends within 30 seconds and says what it leaves."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,26 +18,28 @@ ROOT = Path(__file__).parents[1]
 RESUMES = 'stopped by SIGTERM with a checkpoint; the same command resumes'
 # On a machine busy with other things, what usually takes a second may take longer than the grace.
 LATE = 'stopped by SIGTERM in the midst of something that takes longer than 25 s; '
-# moment -> (signals sent, the last line, whether the last line of metrics.jsonl is in a checkpoint)
+# moment -> (epochs, signals sent, the last line, whether the last line of metrics.jsonl is in a checkpoint)
+LONG = 10_000  # epochs that are not trained within the seconds a moment takes
 MOMENTS = {
-    'compilation': (1, RESUMES, True),
-    'long compilation': (1, 'stopped by SIGTERM in the midst of something that takes longer than 2 s; no checkpoint was '
-                            'due yet; the same command goes on from there', False),
-    'step': (1, RESUMES, True),
-    'save': (1, RESUMES, True),
-    'evaluation': (1, RESUMES, True),
-    'probes': (1, 'stopped by SIGTERM after training, which is saved; the same command does the rest', True),
-    'second signal': (2, '', False),
+    'compilation': (LONG, 1, RESUMES, True),
+    'long compilation': (LONG, 1, 'stopped by SIGTERM in the midst of something that takes longer than 2 s; no checkpoint '
+                                  'was due yet; the same command goes on from there', False),
+    'step': (LONG, 1, RESUMES, True),
+    'save': (LONG, 1, RESUMES, True),
+    'last save': (1, 1, RESUMES, True),
+    'evaluation': (LONG, 1, RESUMES, True),
+    'probes': (1, 1, 'stopped by SIGTERM after training, which is saved; the same command does the rest', True),
+    'second signal': (LONG, 2, '', False),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('moment', MOMENTS)
 def test_a_signal_ends_the_run_within_30_seconds(moment, tmp_path):
-    count, words, kept = MOMENTS[moment]
+    epochs, count, words, kept = MOMENTS[moment]
     marker, workdir = tmp_path / 'reached', tmp_path / 'run'
     command = [sys.executable, '-m', 'tests.interrupted', moment, marker, '--config=configs/jmi_gaussian.py',
-               '--config.seeds=1', '--config.epochs=2', '--config.data.limit=250', '--config.batch_size=50',
+               '--config.seeds=1', f'--config.epochs={epochs}', '--config.data.limit=250', '--config.batch_size=50',
                '--config.log_every=2', '--config.checkpoint.epochs=1', '--config.probe.at_end', f'--workdir={workdir}']
     environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'TFDS_DATA_DIR': str(tmp_path / 'tfds')}
     if moment == 'compilation':
@@ -70,11 +73,18 @@ def test_a_signal_ends_the_run_within_30_seconds(moment, tmp_path):
 
 def test_signals_are_collected_and_handlers_put_back():
     before = signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)
-    with signals.watched(lambda: 'here') as asked:
+    with contextlib.suppress(signals.Interrupted), signals.watched(lambda: 'here') as asked:
         signal.raise_signal(signal.SIGTERM)
         assert asked == [signal.SIGTERM]
     assert (signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)) == before
     assert 'signals' not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_signal_that_nobody_acted_on_is_told_at_the_end():
+    with pytest.raises(signals.Interrupted, match='stopped by SIGTERM at the end; all is saved') as stop:
+        with signals.watched(lambda: 'all is saved'):
+            signal.raise_signal(signal.SIGTERM)
+    assert stop.value.status == 143
 
 
 def test_a_signal_at_once_raises_what_stands():
