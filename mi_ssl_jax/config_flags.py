@@ -10,6 +10,8 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
+from mi_ssl_jax import fields
+
 
 def words(argv: Sequence[str]) -> list[str]:
     """Arguments as 'name=value', whether they were given in one word or in two."""
@@ -33,7 +35,7 @@ def parse(
     """Parse the command line into `values`.
 
     usage: what --help prints above the flags. files: the flags that name configuration files.
-    ValueError, in one line, for a file that is missing and for a flag, field or value that is wrong.
+    ValueError, in one line, for a file that is missing or lacks a field, and for a flag, field or value that is wrong.
     """
     if '--help' in argv:
         print(usage.strip(), values.main_module_help(), sep='\n')
@@ -49,16 +51,19 @@ def parse(
         raise ValueError(_explain(error, argv, files)) from error
     if rest:
         raise ValueError(f"unexpected argument '{rest[0]}'; options start with --")
+    for flag in files:
+        if values[flag].value is not None:
+            fields.check(values[flag].value, path(argv, flag))
 
 
 def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:
     """One line for a flag that cannot be parsed, with the nearest right name for a misspelt field."""
     for flag in files:
-        fields = _fields(argv, flag)
+        known = _fields(argv, flag)
         for word in words(argv):
             name = word.partition('=')[0].removeprefix(f'{flag}.')
-            if word.startswith(f'{flag}.') and fields and name not in fields:
-                near = difflib.get_close_matches(name, fields, 1, cutoff=0.4)
+            if word.startswith(f'{flag}.') and known and name not in known:
+                near = difflib.get_close_matches(name, known, 1, cutoff=0.4)
                 return f"no {flag} field '{name}'" + (f"; did you mean '{near[0]}'?" if near else '')
         if "has no attribute 'get_config'" in f'{error}':
             return f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'

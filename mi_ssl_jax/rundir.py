@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import parallel
+from mi_ssl_jax import fields, parallel
 from mi_ssl_jax.train.metrics import plain
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
@@ -45,7 +45,7 @@ def check_same(config: ConfigDict, workdir: Path, *, force: bool, say: Callable[
     """ValueError, with the fields that differ, when the folder holds a run of another configuration; or told, with force."""
     if not (workdir / 'config.json').exists():
         return
-    here, there = _flat(resolved(config)), _flat(resolved(read_config(workdir)))
+    here, there = _flat(resolved(config)), _flat(resolved(_kept(workdir)))
     names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
                    and not any(name == free or name.startswith(f'{free}.') for free in FREE))
     if not names:
@@ -106,7 +106,13 @@ def write_json(path: Path, value) -> None:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The configuration of a run. ValueError when the folder holds none."""
+    """The configuration of a run. ValueError when the folder holds none, or one of another version of the project."""
+    config = _kept(workdir)
+    fields.check(config, str(workdir / 'config.json'))
+    return config
+
+
+def _kept(workdir: Path) -> ConfigDict:
     try:
         return ConfigDict(json.loads((workdir / 'config.json').read_text()), type_safe=False)
     except (OSError, ValueError) as error:

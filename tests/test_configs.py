@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import images
-from mi_ssl_jax import data, methods, run, rundir
+from configs import common, images
+from mi_ssl_jax import data, fields, methods, run, rundir
 from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.augment import views
 from mi_ssl_jax.train.checkpoint import Store
@@ -38,6 +38,38 @@ ON_CIFAR = list(itertools.product(METHODS, ('cifar10', 'cifar100')))
 
 def load(name: str) -> ConfigDict:
     return importlib.import_module(f'configs.{name}').get_config()
+
+
+def test_the_fields_are_those_of_the_common_configuration():
+    assert set(fields.names(common.base())) == fields.FIELDS
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_has_every_field_and_no_other(name):
+    fields.check(load(name), name)
+
+
+def test_a_field_too_few_or_too_many_is_named():
+    config = common.base()
+    del config.accumulate, config.mi.every
+    with pytest.raises(ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/common\.py'):
+        fields.check(config, 'my.py')
+    config = common.base()
+    config.data.options.clusters = 5  # an open group
+    config.mi.exampels = 3
+    with pytest.raises(ValueError, match=r"^my\.py: nothing reads the field 'mi\.exampels'$"):
+        fields.check(config, 'my.py')
+    del config.mi.examples
+    with pytest.raises(ValueError, match=r"'mi\.exampels'; did you mean 'mi\.examples'\?$"):
+        fields.check(config, 'my.py')
+
+
+def test_the_folder_of_another_version_is_refused_in_one_line(tmp_path):
+    config = json.loads(common.base().to_json())
+    del config['accumulate']
+    rundir.write_json(tmp_path / 'config.json', config)
+    with pytest.raises(ValueError, match='config.json lacks accumulate'):
+        rundir.read_config(tmp_path)
 
 
 def docstring(name: str) -> str:
