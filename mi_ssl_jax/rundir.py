@@ -27,7 +27,8 @@ PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-da
 
 @contextlib.contextmanager
 def claim(workdir: Path) -> Iterator[None]:
-    """Make the folder and hold it: a second process in it is refused."""
+    """Make the folder and hold it: a second process in it is refused. One made here goes again if nothing came of it."""
+    made = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         file = open(workdir / '.lock', 'w')
@@ -38,7 +39,11 @@ def claim(workdir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ValueError(f'workdir {workdir} is in use by another process; choose another with --workdir') from error
-        yield
+        try:
+            yield
+        finally:
+            if made and os.listdir(workdir) == ['.lock']:
+                shutil.rmtree(workdir)
 
 
 def check_same(config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]) -> None:

@@ -45,6 +45,7 @@ def test_bad_input_is_one_line_with_status_2(case, tmp_path):
     lines = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
     assert len(lines) == 1 and expected in lines[0], result.stderr
     assert 'Traceback' not in result.stderr and 'jit(step)' not in result.stderr
+    assert not (tmp_path / 'run').exists()
 
 
 def test_missing_configuration_names_the_nearest_file(tmp_path):
