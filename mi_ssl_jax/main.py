@@ -16,7 +16,8 @@ from ml_collections import config_flags as ml_flags
 from mi_ssl_jax import cli, config_flags, distributed
 
 _CONFIG = ml_flags.DEFINE_config_file('config', None, 'A file in configs/.')
-_WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; default runs/<config>, with overrides runs/<config>-<hash>.")
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, "The run's folder; default runs/<config>, with overrides runs/<config>-<hash>.")
 _FORCE = flags.DEFINE_bool('force', False, 'Go on from a checkpoint of another configuration, where its arrays fit.')
 _LIST = flags.DEFINE_bool('list', False, 'Print the methods and end.')
 _COORDINATOR = flags.DEFINE_string('coordinator', None, 'HOST:PORT where process 0 listens and the others find it.')

@@ -161,9 +161,9 @@ def _check_finite(tree: Any, what: str, epoch: float) -> None:
 
 
 def _bar(config: ConfigDict, start: float) -> tqdm:
-    return tqdm(total=config.epochs, initial=start, unit='epoch', disable=None if distributed.first() else True, dynamic_ncols=True,
-                desc=f'{config.method.name} {config.data.name}', bar_format='{desc} {percentage:3.0f}%|{bar:20}| '
-                '{n:.1f}/{total} epochs, {remaining} left{postfix}')
+    return tqdm(total=config.epochs, initial=start, unit='epoch', dynamic_ncols=True,
+                disable=None if distributed.first() else True, desc=f'{config.method.name} {config.data.name}',
+                bar_format='{desc} {percentage:3.0f}%|{bar:20}| {n:.1f}/{total} epochs, {remaining} left{postfix}')
 
 
 def _show(bar: tqdm, now: loop.Progress) -> None:

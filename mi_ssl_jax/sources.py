@@ -80,7 +80,9 @@ def pick(tree: Tree, chosen: int | slice | np.ndarray) -> Tree:
 
 
 @contextlib.contextmanager
-def feeding(source: Source, experiment: Experiment, config: ConfigDict, taken: int) -> Iterator[feed.Resident | feed.Streamed]:
+def feeding(
+    source: Source, experiment: Experiment, config: ConfigDict, taken: int,
+) -> Iterator[feed.Resident | feed.Streamed]:
     """The training loop's feed. taken: batches that training has had, for a stream's position."""
     if source.stream is None:
         examples = jax.tree.map(jnp.asarray, {'x': source.train.x, 'y': source.train.y})

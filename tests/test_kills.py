@@ -94,7 +94,8 @@ def test_killed_at_twenty_random_moments_a_run_equals_the_uninterrupted_one(tmp_
         found = kill(workdir, delay, kind)
         if found is not None:
             table.append(found)
-            print(f'{len(table):5d} {number:4d}  {kind:6} {delay:8.2f} {found[0]:6.1f}  {"yes" if found[1] else "no"}', flush=True)
+            equal = 'yes' if found[1] else 'no'
+            print(f'{len(table):5d} {number:4d}  {kind:6} {delay:8.2f} {found[0]:6.1f}  {equal}', flush=True)
         if found is None or len(table) == TRIALS:
             assert_equal(whole, end(workdir))
             shutil.rmtree(workdir)

@@ -214,6 +214,7 @@ def test_a_run_on_two_devices_goes_on_on_one(tmp_path):
     assert said[0].startswith('resuming')
     run.run(runs.small(), tmp_path / 'whole')
     (text, parts), (other, whole) = runs.files(tmp_path / 'parts'), runs.files(tmp_path / 'whole')
-    assert [json.loads(line)['epoch'] for line in text.splitlines()] == [json.loads(line)['epoch'] for line in other.splitlines()]
+    epochs, others = ([json.loads(line)['epoch'] for line in lines.splitlines()] for lines in (text, other))
+    assert epochs == others
     for a, b in zip(*(experiment.jax.tree.leaves(state.variables) for state in (parts, whole)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)  # rounding, amplified by the steps; another order of data is 1e-1

@@ -24,7 +24,8 @@ def test_the_example_method_trains(tmp_path, monkeypatch):
     config.epochs, config.batch_size, config.data.limit = 2, 100, 200
     ready = run.run(config, tmp_path / 'run')
     population, progress = run.restore(ready, tmp_path / 'run')
-    assert progress['epoch'] == 2 and np.isfinite(population.variables['theta']['params']['backbone']['Dense_0']['kernel']).all()
+    kernel = population.variables['theta']['params']['backbone']['Dense_0']['kernel']
+    assert progress['epoch'] == 2 and np.isfinite(kernel).all()
 
 
 @pytest.mark.parametrize('path', sorted(set(re.findall(r'(?:configs|launch|tests)/[\w/]+\.(?:py|sh)', TEXT))))

@@ -143,7 +143,8 @@ def test_cifar10_draws_tabulates_and_says_what_it_changed(reproduce, monkeypatch
     assert {path.name for path in (tmp_path / 'out' / 'figures').iterdir()} == {'figure2.png', 'scatter.png'}
 
 
-@pytest.mark.parametrize('error, status', [(loop.Diverged('lower lr'), 3), (signals.Interrupted(signal.SIGTERM, 'with a checkpoint'), 143)])
+@pytest.mark.parametrize('error, status', [(loop.Diverged('lower lr'), 3),
+                                           (signals.Interrupted(signal.SIGTERM, 'with a checkpoint'), 143)])
 def test_a_training_that_ends_early_says_so_by_its_status(reproduce, monkeypatch, error, status):
     def train(config, workdir):
         raise error

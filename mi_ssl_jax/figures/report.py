@@ -81,7 +81,8 @@ def information(run: records.Run) -> str:
     note = ('Between the embeddings of two views of held-out examples, with frozen encoders and a cosine '
             f'critic at temperature {run.config["mi"]["temperature"]:g}. First: at the first evaluation '
             f'after training began (epoch {epochs[0]:g}); last: at epoch {epochs[-1]:g}; interval: half the '
-            'width of its 95 % bootstrap interval over examples, mean over seeds; maximum over epochs and seeds. Spearman: rank correlation with the epoch, 1 when the estimate never falls. cos-DV '
+            'width of its 95 % bootstrap interval over examples, mean over seeds; maximum over epochs and seeds. '
+            'Spearman: rank correlation with the epoch, 1 when the estimate never falls. cos-DV '
             'and InfoNCE are lower bounds in nats; JSD is -1.386 for independent views and below 0 '
             f'always.{known if records.on_gaussian(run) else ""}')
     header = ('estimator', 'first', 'last', 'interval', 'maximum', 'Spearman')

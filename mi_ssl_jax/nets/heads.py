@@ -15,7 +15,8 @@ class Output(NamedTuple):
     """What an encoder gives for one view.
 
     features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N, D) predictor
-    output or (N, K) scores against prototypes, or None without either. shared: values that are the same for every example, such as prototypes.
+    output or (N, K) scores against prototypes, or None without either. shared: values that are the same for
+    every example, such as prototypes.
     """
 
     features: Array

@@ -61,8 +61,8 @@ class Experiment(NamedTuple):
 
     build: hyper -> Method (called inside the trace, so that hyperparameters may be traced). optimiser: (hyper, phase) ->
     optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts from, one mapping
-    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over. classes: of the online
-    probe, 0 for none. accumulate: pieces in which a device encodes its share of the batch. local_statistics: whether
+    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over. classes: of
+    the online probe, 0 for none. accumulate: pieces in which a device encodes its share of the batch. local_statistics: whether
     batch norm's statistics are of each device's examples alone. check_replicas: whether training makes sure that all
     devices hold the same state.
     """
