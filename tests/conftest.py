@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,3 +23,13 @@ def test_data() -> pathlib.Path:
     if not folder:
         pytest.skip('needs real images: set MI_SSL_TEST_DATA to a folder with tfds/ and raw/')
     return pathlib.Path(folder)
+
+
+@pytest.fixture(scope='module')
+def own_data_dir(tmp_path_factory) -> Iterator[pathlib.Path]:
+    """A folder of the module's own for prepared data sets."""
+    folder = tmp_path_factory.mktemp('tfds')
+    patch = pytest.MonkeyPatch()
+    patch.setenv('TFDS_DATA_DIR', str(folder))
+    yield folder
+    patch.undo()

@@ -17,14 +17,7 @@ from mi_ssl_jax.train import loop
 from tests import runs
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope='module', autouse=True)
-def data_dir(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures('own_data_dir')
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_repeats_it(tmp_path):

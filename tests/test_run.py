@@ -9,13 +9,7 @@ import pytest
 from mi_ssl_jax import experiment, run, rundir, signals
 from tests import runs
 
-
-@pytest.fixture(scope='module', autouse=True)
-def data_dir(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures('own_data_dir')
 
 
 @pytest.mark.parametrize('name, stop', [('sdmi', 6), ('simsiam', 5), ('byol', 9)])

@@ -11,14 +11,7 @@ from mi_ssl_jax.benchmarks import costs, scaling, table
 
 BATCH, WIDTH, HIDDEN = 16, 4, 6
 PEAK = costs.PEAKS[scaling.DEVICE]['float32']
-
-
-@pytest.fixture(scope='module', autouse=True)
-def folder(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures('own_data_dir')
 
 
 def points(name, **arguments):

@@ -20,13 +20,10 @@ def config():
 
 
 @pytest.fixture(scope='module')
-def workdir(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
+def workdir(tmp_path_factory, own_data_dir):
     folder = tmp_path_factory.mktemp('run')
     run.run(config(), folder)
-    yield folder
-    patch.undo()
+    return folder
 
 
 def test_the_encoder_of_a_run_gives_what_its_probe_sees(workdir):
