@@ -171,6 +171,11 @@ def test_a_bound_that_is_far_off_is_said_to_be():
     assert verdict.endswith('gives 1.825 ± 0.025: NOT within 0.1 nats.')
 
 
+def test_rounding_puts_no_estimate_above_the_truth():
+    assert not figures.estimated(row('independent_5x5', 'dv', [2.4e-7, 2.4e-7])).above
+    assert figures.estimated(row('independent_5x5', 'dv', [2.4e-5, 2.4e-5])).above
+
+
 def test_tables():
     found = [figures.estimated(one) for one in ROWS]
     cells = figures.table(found)

@@ -191,7 +191,8 @@ def _gaussian(x: np.ndarray, y: np.ndarray, key: chex.PRNGKey, fits: int) -> Est
 def _summary(values: np.ndarray, bound: str, critic: str | None, kind: str, ceiling: float | None,
              notes: list[str]) -> Estimate:
     values = values.astype(np.float64)
-    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+    with np.errstate(invalid='ignore'):  # a fit that is not finite makes them NaN, and is told below
+        mean, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
     found = Estimate(float(mean), float(error), (float(mean - half), float(mean + half)), tuple(map(float, values)),
                      bound, critic, kind, ceiling, ())

@@ -49,6 +49,12 @@ def test_each_fit_has_its_own_samples():
         assert abs(none) < 0.05 and 1.2 < much < 1.55
 
 
+@pytest.mark.filterwarnings('error')
+def test_a_fit_that_is_not_finite_is_counted():
+    found = estimate._summary(np.array([0.5, -np.inf, 0.7]), 'dv', 'separable', 'lower', None, [])
+    assert found.notes == ('1 of 3 fits are not finite',) and math.isnan(found.standard_error)
+
+
 def test_club_lies_above():
     found = estimate_mi(X, Y, bound='club', **SMALL)
     assert found.upper and found.mi > TRUTH
