@@ -173,8 +173,8 @@ def sinkhorn(scores, epsilon, iterations):
 
 
 def gaussian_plugin_mi(za, zb, eps=0.0):
-    """MI of the Gaussian with the samples' covariance (N - 1) plus eps on the diagonal."""
+    """MI of the Gaussian with the samples' covariance (1 / N) plus eps on the diagonal."""
     za, zb = np.float64(za), np.float64(zb)
-    a, b, both = (np.linalg.slogdet(np.atleast_2d(np.cov(z.T)) + eps * np.eye(z.shape[1]))[1]
+    a, b, both = (np.linalg.slogdet(np.atleast_2d(np.cov(z.T, bias=True)) + eps * np.eye(z.shape[1]))[1]
                   for z in (za, zb, np.concatenate([za, zb], axis=1)))
     return 0.5 * (a + b - both)

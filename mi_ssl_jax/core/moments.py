@@ -32,7 +32,7 @@ class SecondMoment(NamedTuple):
 
 
 def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
-    """Covariance (N - 1) of x (N, D), or the Gram matrix of its rows where that is smaller, plus eps I.
+    """Covariance (1 / N) of x (N, D), or the Gram matrix of its rows where that is smaller, plus eps I.
 
     Raises:
         ValueError: N < 2, or N <= D with eps = 0, where the covariance is singular.
@@ -48,7 +48,7 @@ def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
     centred = linalg.promote(x)
     centred = centred - jnp.mean(centred, axis=0)
     rows = centred.T if d <= n else centred
-    matrix = linalg.matmul(rows, rows.T) / (n - 1)
+    matrix = linalg.matmul(rows, rows.T) / n
     rest = jnp.asarray((d - len(rows)) * math.log(eps) if d > n else 0.0, matrix.dtype)
     return SecondMoment(matrix + eps * jnp.eye(len(rows), dtype=matrix.dtype), rest)
 

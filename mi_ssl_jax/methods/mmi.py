@@ -25,6 +25,7 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 # With a momentum encoder it is another method: listed and tested beside the one without.
 STRUCTURES = ({'momentum_encoder': True},)
 POWER_ITERATIONS = 4  # a step; each starts where the last step's ended
+gaussian_mi = moments.gaussian_mi  # the exact form, of which the loss is the trainable one
 
 
 class Eigenvalues(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import linalg, moments
+from mi_ssl_jax.core import bounds, linalg, moments, pairs
 from tests import goldens, oracles
 
 RNG = np.random.default_rng(14)
@@ -34,7 +34,7 @@ class MutualInformationTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_entropies(self):
         h = self.variant(functools.partial(moments.gaussian_entropies, eps=0.0))(ZA, ZB)
-        expected = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * np.cov(ZA.T))[1]
+        expected = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * np.cov(ZA.T, bias=True))[1]
         np.testing.assert_allclose(h.a, expected, rtol=1e-5)
         np.testing.assert_allclose(h.a + h.b - h.joint, oracles.gaussian_plugin_mi(ZA, ZB), rtol=1e-4)
 
@@ -154,6 +154,20 @@ def test_golden_samples(case_id):
     with goldens.x64():
         goldens.assert_value(moments.gaussian_mi(case.inputs['x'], case.inputs['y'], eps=0.0),
                              case.outputs['gaussian_plugin_mi'])
+
+
+@pytest.mark.parametrize('case_id', ['samples_rho0.5_d1', 'samples_rho0.5_d5'])
+@pytest.mark.parametrize('count', [64, 256])
+def test_golden_bounds_of_the_optimal_critic(case_id, count):
+    case = CASES[case_id]
+    x, y, rho = case.inputs['x'][:count], case.inputs['y'][:count], float(np.ravel(case.inputs['rho'])[0])
+    scores = oracles.gaussian_log_ratio(x, y, rho)
+    with goldens.x64():
+        p, shifted = pairs.in_batch(scores), pairs.in_batch(1 + scores)
+        values = {'dv': bounds.dv(p), 'infonce': bounds.infonce(p), 'jsd': bounds.jsd(p),
+                  'nwj': bounds.nwj(shifted), 'smile5': bounds.smile(p, clip=5.0)}
+    for name, value in values.items():
+        goldens.assert_value(value, case.outputs[f'oracle_{name}_{count}'])
 
 
 def test_golden_closed_form():
