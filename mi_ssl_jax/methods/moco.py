@@ -11,7 +11,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import bounds, linalg, queue
+from mi_ssl_jax.core import bounds, linalg
+from mi_ssl_jax.core import queue as queues
 from mi_ssl_jax.methods import api, objectives
 
 # v1 has its last layer alone. No batch norm: through its statistics a query could tell its own key.
@@ -39,23 +40,31 @@ def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Arra
     return terms.marginal - terms.joint
 
 
-def queue_terms(q: chex.Array, k: chex.Array, negatives: chex.Array, *, temperature: float) -> bounds.Terms:
-    """Joint: mean cos(q, sg k) / t. Marginal: mean log sum of exp(cos / t) over that key and all negatives.
+def queue_scores(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> jax.Array:
+    """cos(q, sg k) / t and cos(q, queue) / t side by side, (N, 1 + K), t = temperature.
 
-    q, k: (N, D). negatives: (K, D), of unit length, under a stop-gradient.
+    q, k: (N, D). queue: (K, D) negatives of unit length, under a stop-gradient.
     """
-    chex.assert_rank([q, k, negatives], 2)
+    chex.assert_rank([q, k, queue], 2)
     chex.assert_equal_shape([q, k])
-    q, k, negatives = linalg.unit(q), *jax.lax.stop_gradient((linalg.unit(k), negatives))
-    positive = jnp.sum(q * k, axis=-1, keepdims=True) / temperature
-    scores = jnp.concatenate([positive, linalg.matmul(q, negatives.T) / temperature], axis=1)
-    return bounds.Terms(jnp.mean(positive), jnp.mean(jax.nn.logsumexp(scores, axis=1)))
+    q, k, queue = linalg.unit(q), *jax.lax.stop_gradient((linalg.unit(k), queue))
+    positive = jnp.sum(q * k, axis=-1, keepdims=True)
+    return jnp.concatenate([positive, linalg.matmul(q, queue.T)], axis=1) / temperature
 
 
-def queue_loss(q: chex.Array, k: chex.Array, negatives: chex.Array, *, temperature: float) -> jax.Array:
-    """CE([cos(q, sg k), cos(q, queue)] / t, label 0) (Eq. 1 of MoCo). Shapes: see queue_terms."""
-    terms = queue_terms(q, k, negatives, temperature=temperature)
-    return terms.marginal - terms.joint
+def queue_terms(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> bounds.Terms:
+    """Joint: mean cos(q, sg k) / t. Marginal: mean log sum of exp(cos / t) over that key and the queue.
+
+    Shapes: see queue_scores.
+    """
+    scores = queue_scores(q, k, queue, temperature=temperature)
+    return bounds.Terms(jnp.mean(scores[:, 0]), jnp.mean(jax.nn.logsumexp(scores, axis=1)))
+
+
+def queue_loss(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> jax.Array:
+    """CE([cos(q, sg k), cos(q, queue)] / t, label 0) (Eq. 1 of MoCo). Shapes: see queue_scores."""
+    # Row by row, not from the two means of `queue_terms`: near 0 their difference is rounding.
+    return -jnp.mean(jax.nn.log_softmax(queue_scores(q, k, queue, temperature=temperature))[:, 0])
 
 
 def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queue_size: int,
@@ -75,7 +84,7 @@ def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queu
     def loss(views, aux, info):
         q, k = views['online'].z[0], views['target'].z[0]
         # First: it checks the sizes. The logits are those of the queue before this batch.
-        pushed = queue.push(aux['queue'], linalg.unit(k))
+        pushed = queues.push(aux['queue'], linalg.unit(k))
         return api.mi_loss(queue_terms(q, k, aux['queue'].items, temperature=temperature), {'queue': pushed})
 
     return api.Method(
@@ -83,7 +92,7 @@ def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queu
         branches={'online': api.Branch(encoder, views=(0,)), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
         tracked=api.Tracked('online', 'target'), stop_gradient=True,
-        init_aux=lambda key: {'queue': queue.init(key, queue_size, parts.embedding)})
+        init_aux=lambda key: {'queue': queues.init(key, queue_size, parts.embedding)})
 
 
 def build(parts: api.Parts, *, temperature: float, momentum: float, momentum_schedule: str = 'cosine',

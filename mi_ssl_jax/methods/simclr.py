@@ -15,29 +15,20 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'affine'}
 
 def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None) -> bounds.Terms:
     """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: rows at a time."""
-    chex.assert_rank([za, zb], 2)
-    chex.assert_equal_shape([za, zb])
-    if len(za) < 2:
-        raise ValueError('a batch of one has no negatives: use a batch of at least 2')
-    both = jnp.concatenate([za, zb])
-    critic = functools.partial(critics.cosine, temperature=temperature)
+    _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
-    if block_size is not None and len(both) > block_size:
+    if block_size is not None and 2 * len(za) > block_size:
+        both, critic = jnp.concatenate([za, zb]), functools.partial(critics.cosine, temperature=temperature)
         return bounds.Terms(joint, blocked.off_diagonal_row_logsumexp(both, both, critic, block_size))
-    others = jnp.where(jnp.eye(len(both), dtype=bool), -jnp.inf, critic(both, both))
-    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(others, axis=1)))
+    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(_scores_of_others(za, zb, temperature), axis=1)))
 
 
 def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.Terms:
     """NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848). za, zb: (N, D)."""
-    chex.assert_rank([za, zb], 2)
-    chex.assert_equal_shape([za, zb])
-    if len(za) < 2:
-        raise ValueError('a batch of one has no negatives: use a batch of at least 2')
-    both = jnp.concatenate([za, zb])
+    _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     same = jnp.tile(jnp.eye(len(za), dtype=bool), (2, 2))  # the row itself and its positive
-    negatives = jnp.where(same, -jnp.inf, critics.cosine(both, both, temperature=temperature))
+    negatives = jnp.where(same, -jnp.inf, _scores_of_others(za, zb, temperature))
     return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(negatives, axis=1)))
 
 
@@ -46,8 +37,25 @@ def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
 
     za, zb: (N, D), N >= 2. The reference code adds the two views' means instead: twice this value.
     """
-    terms = nt_xent_terms(za, zb, temperature=temperature)
-    return terms.marginal - terms.joint
+    scores = _scores_of_others(za, zb, temperature)
+    positives = jnp.roll(jnp.arange(len(scores)), len(za))
+    # Row by row, not from the two means of `nt_xent_terms`: near 0 their difference is rounding.
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(scores), positives[:, None], axis=1))
+
+
+def _check(za: chex.Array, zb: chex.Array) -> None:
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape([za, zb])
+    if len(za) < 2:
+        raise ValueError('a batch of one has no negatives: use a batch of at least 2')
+
+
+def _scores_of_others(za: chex.Array, zb: chex.Array, temperature: float) -> jax.Array:
+    """cos / t of all pairs of the 2N embeddings, (2N, 2N); -inf between a row and itself."""
+    _check(za, zb)
+    both = jnp.concatenate([za, zb])
+    scores = critics.cosine(both, both, temperature=temperature)
+    return jnp.where(jnp.eye(len(both), dtype=bool), -jnp.inf, scores)
 
 
 def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',

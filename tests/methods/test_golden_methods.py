@@ -91,6 +91,13 @@ def test_loss_and_gradient(case_id):
     assert_gradients(case, gradients)
 
 
+def test_a_cold_loss_near_zero_keeps_its_digits_in_float32():
+    # Scores up to 100: the difference of their means alone is rounded to 1e-5.
+    case = CASES['ntxent_lightly_corr_8_16_t0.01']
+    value = simclr.nt_xent(*map(np.float32, case.inputs.values()), temperature=0.01)
+    goldens.assert_value(value, case.outputs['loss'], rtol=0, atol=1e-6)
+
+
 def test_targets_get_no_gradient():
     # The authors detach them: no gradient is stored for most of them.
     targets = {'byol_official': 'b', 'simsiam_official_symmetric': ('z1', 'z2'), 'mocov3_official': 'b',

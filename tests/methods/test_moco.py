@@ -56,6 +56,16 @@ class QueueLossTest(chex.TestCase):
         np.testing.assert_allclose(terms.marginal, oracles.mean(sums), rtol=3e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
+    def test_a_cold_loss_near_zero_keeps_its_digits(self):
+        # Scores up to 100 in float32: the difference of their means alone is rounded to 1e-5.
+        loss, close = functools.partial(moco.queue_loss, temperature=0.01), Q + 0.02 * (K - Q)
+        with goldens.x64():
+            expected = float(loss(np.float64(Q), np.float64(close), queue=np.float64(NEGATIVES)))
+        assert expected < 0.1
+        actual = self.variant(loss)(Q, close, queue=NEGATIVES)
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-7)
+
+    @chex.variants(with_jit=True, without_jit=True)
     def test_collapse_in_closed_form(self):
         ones = np.ones_like(Q)
         loss = self.variant(functools.partial(moco.queue_loss, temperature=0.07))
