@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import lower_bounds, reductions
+from mi_ssl_jax.core import linalg, lower_bounds, reductions
 from mi_ssl_jax.core.lower_bounds import Terms
 from mi_ssl_jax.core.pairs import Pairs
 
@@ -18,7 +18,7 @@ def tuba_terms(pairs: Pairs, log_baseline: chex.Array) -> Terms:
 
     Tight at a_j = mean_i e^{S_ij}; a = e gives NWJ. (One known code indexes it by x instead.)
     """
-    _assert_columns(pairs, log_baseline)
+    log_baseline = _of_columns(pairs, log_baseline)
     log_ratio = reductions.log_mean_exp(pairs.marginal - log_baseline, pairs.mask)
     return Terms(jnp.mean(pairs.joint), jnp.mean(log_baseline) + jnp.exp(log_ratio) - 1.0)
 
@@ -34,7 +34,7 @@ def i_alpha_terms(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric
     The mean leaves out i = j where the pair is a marginal sample. alpha = 0 is NWJ for log q = 1, alpha = 1
     InfoNCE over columns (at most log N); between, variance is traded for bias.
     """
-    _assert_columns(pairs, log_baseline)
+    log_baseline = _of_columns(pairs, log_baseline)
     n = len(pairs.joint)
     negatives = reductions.logsumexp(pairs.marginal, pairs.mask, axis=0)
     log_own, log_prior = jnp.log(alpha), jnp.log1p(-alpha) + log_baseline
@@ -87,9 +87,8 @@ def mine_terms(pairs: Pairs, log_denominator: chex.Array, *, decay: chex.Numeric
     of DV.
 
     Args:
-        log_denominator: log D (); -inf before the first batch, whose mean then becomes D. (Starting from D =
-        0
-            without this multiplies the first marginal gradient by 1 / (1 - decay).)
+        log_denominator: log D (); -inf before the first batch, whose mean then becomes D. (Averaging from
+            D = 0 instead multiplies the first marginal gradient by 1 / (1 - decay).)
     """
     joint, log_mean = lower_bounds.dv_terms(pairs)
     batch = jax.lax.stop_gradient(log_mean)
@@ -105,9 +104,10 @@ def trained_by(value: Terms, training: Terms) -> Terms:
     return jax.tree.map(lambda v, t: constant(v) + (t - constant(t)), value, training)
 
 
-def _assert_columns(pairs: Pairs, log_baseline: chex.Array) -> None:
+def _of_columns(pairs: Pairs, log_baseline: chex.Array) -> jax.Array:
     lower_bounds.assert_pairs(pairs)
     chex.assert_rank(log_baseline, 1)
     if pairs.marginal.shape != (len(log_baseline), len(log_baseline)):
         raise ValueError(f'a baseline of each y needs in-batch pairs, one y a column: got marginal scores '
                          f'{pairs.marginal.shape} and a baseline {log_baseline.shape}')
+    return linalg.promote(log_baseline)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mi_ssl_jax.core import assign, bounds
+from mi_ssl_jax.core import assign, bounds, linalg
 from mi_ssl_jax.methods import api
 
 # The reference code truncates its normal weights at 100 standard deviations.
@@ -31,13 +31,16 @@ def dino_loss(student_logits: chex.Array, teacher_logits: chex.Array, centre: ch
         ValueError: one view.
     """
     chex.assert_rank([student_logits, teacher_logits, centre], [3, 3, 1])
+    student_logits, teacher_logits = linalg.promote(student_logits), linalg.promote(teacher_logits)
     targets = jax.nn.softmax((teacher_logits - centre) / teacher_temperature)
     return assign.swapped_cross_entropy(jax.lax.stop_gradient(targets), student_logits / student_temperature)
 
 
 def moved_centre(centre: chex.Array, teacher_logits: chex.Array, *, momentum: float) -> jax.Array:
     """EMA of the teacher's mean raw scores over views and batch (Eq. 4 of DINO). Shapes: see dino_loss."""
-    return momentum * centre + (1 - momentum) * jnp.mean(teacher_logits, axis=(0, 1))
+    chex.assert_rank([centre, teacher_logits], [1, 3])
+    mean = jnp.mean(linalg.promote(teacher_logits), axis=(0, 1))
+    return momentum * linalg.promote(centre) + (1 - momentum) * mean
 
 
 def temperature_at(epoch: chex.Numeric, *, start: float, end: float, warmup_epochs: int) -> jax.Array:

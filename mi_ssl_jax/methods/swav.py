@@ -23,7 +23,7 @@ def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeri
     Raises:
         ValueError: one view.
     """
-    return assign.swapped_cross_entropy(jax.lax.stop_gradient(codes), scores / temperature)
+    return assign.swapped_cross_entropy(jax.lax.stop_gradient(codes), linalg.promote(scores) / temperature)
 
 
 def codes_of(scores: chex.Array, prototypes: chex.Array, past: queue.Queue | None, *, epsilon: float,

@@ -31,6 +31,14 @@ class EstimatorsTest(chex.TestCase):
         np.testing.assert_allclose(self.variant(bound)(PAIRS, BASELINE), expected, rtol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(
+        ('tuba', bounds.tuba), ('i_alpha', functools.partial(bounds.i_alpha, alpha=0.3)))
+    def test_a_baseline_in_half_precision_is_widened_first(self, bound):
+        half = jnp.asarray(BASELINE, jnp.bfloat16)
+        values = [self.variant(bound)(PAIRS, baseline) for baseline in (half, half.astype(jnp.float32))]
+        np.testing.assert_allclose(*values, rtol=1e-6)
+
+    @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('tight', 0.5), ('loose', 5.0))
     def test_smile(self, clip):
         bound = self.variant(functools.partial(bounds.smile, clip=clip))

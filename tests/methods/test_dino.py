@@ -103,6 +103,17 @@ class DinoLossTest(chex.TestCase):
         np.testing.assert_allclose(loss(STUDENT + 2, TEACHER, CENTRE - 3), expected, rtol=1e-5)
 
 
+def test_half_precision_is_widened_first():
+    half = [jnp.asarray(x, jnp.bfloat16) for x in (STUDENT, TEACHER, CENTRE)]
+    wide = [x.astype(jnp.float32) for x in half]
+    actual, expected = (dino.dino_loss(*arrays, **TEMPERATURES) for arrays in (half, wide))
+    assert actual.dtype == jnp.float32
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+    centres = [dino.moved_centre(centre, teacher, momentum=0.9) for _, teacher, centre in (half, wide)]
+    assert centres[0].dtype == jnp.float32
+    np.testing.assert_allclose(*centres, rtol=1e-6)
+
+
 def test_one_view_is_refused():
     with pytest.raises(ValueError, match='at least 2 views'):
         dino.dino_loss(STUDENT[:1], TEACHER[:1], CENTRE, **TEMPERATURES)

@@ -71,6 +71,13 @@ class SwavTest(chex.TestCase):
         np.testing.assert_allclose(codes(SCORES[0], PROTOTYPES, None), expected, rtol=2e-5)
 
 
+def test_half_precision_is_widened_first():
+    half = jnp.asarray(SCORES, jnp.bfloat16)
+    actual, expected = (swav.swav_loss(scores, jax.nn.softmax(SCORES[:2]), temperature=0.1)
+                        for scores in (half, half.astype(jnp.float32)))
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
 def test_codes_are_constants():
     def loss(scores, prototypes):
         return jnp.sum(swav.codes_of(scores, prototypes, None, **OPTIONS) ** 2)
