@@ -15,7 +15,7 @@ import numpy as np
 
 from mi_ssl_jax import cli
 from mi_ssl_jax.evals import estimate
-from mi_ssl_jax.evals.estimate import Estimate
+from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
 
 KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bound'}
 
@@ -65,7 +65,7 @@ def main() -> None:
     else:
         pairs, notes = {'I(x; y)': (load(args.arrays[0]), load(args.arrays[1]))}, []
     key = jax.random.PRNGKey(args.seed)
-    found = {name: estimate.estimate_mi(*pair, **options, key=key) for name, pair in pairs.items()}
+    found = {name: estimate_mi(*pair, **options, key=key) for name, pair in pairs.items()}
     print(table(found))
     lines = notes + remarks(found) + ([eq29.verdict(found)] if args.workdir else [])
     print('\n'.join(lines))

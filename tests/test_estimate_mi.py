@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -34,6 +35,12 @@ def files(tmp_path):
     np.save(tmp_path / 'x.npy', X)
     np.save(tmp_path / 'y.npy', Y)
     return tmp_path
+
+
+def test_as_a_function():
+    key = jax.random.PRNGKey(0)
+    found = estimate_mi.estimate_mi(X, Y, bound='gaussian_mi', critic=None, key=key)
+    assert isinstance(found, estimate_mi.Estimate) and abs(found.mi - TRUTH) < 0.3
 
 
 def test_two_files(command, files):
