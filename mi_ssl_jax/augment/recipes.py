@@ -61,8 +61,11 @@ def byol(kind: str, size: int) -> Views:
 
 
 def mocov3(kind: str, size: int) -> Views:
-    """MoCo v3 (its ResNet-50 setting): BYOL's views with crops from a fifth of the image on ImageNet."""
-    return _asymmetric(size, (0.2 if kind == 'imagenet' else 0.08, 1.0), blur=kind != 'cifar')
+    """MoCo v3 (its ResNet-50 setting): BYOL's views, bilinear, from a fifth of the image on ImageNet."""
+    if kind == 'cifar':
+        return byol(kind, size)
+    least = 0.2 if kind == 'imagenet' else 0.08
+    return tuple(view._replace(method='bilinear') for view in _asymmetric(size, (least, 1.0), blur=True))
 
 
 def vicreg(kind: str, size: int) -> Views:
@@ -81,7 +84,10 @@ def dino(kind: str, size: int) -> Views:
 
 
 def swav(kind: str, size: int) -> Views:
-    """SwAV: two global views and six local ones; on CIFAR two strong ones with blur (solo-learn)."""
+    """SwAV: two global views and six local ones; on CIFAR two strong ones with blur (solo-learn).
+
+    Its code divides red by 0.228; here as everywhere by 0.229.
+    """
     if kind == 'cifar':
         return (View(size, (0.08, 1.0), 'bicubic', STRONG, blur_p=0.5),) * 2
     view = View(size, (0.14, 1.0), 'bilinear', STRONG, blur_p=0.5)

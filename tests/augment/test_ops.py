@@ -1,7 +1,7 @@
 """Every operation against torchvision's tensor path, batched, with and without jit.
 
-Not compared, since no pipeline has them: crops without antialiasing, and Pillow's operations on uint8 images, which
-round after every step and blur by boxes.
+Not compared, since no pipeline has them: crops without antialiasing, and Pillow's operations on uint8
+images, which round after every step and blur by boxes.
 """
 
 import chex

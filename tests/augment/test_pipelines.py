@@ -116,6 +116,14 @@ def test_recipes(name, data):
     assert made[0].size == {'cifar': 32, 'tiny': 64, 'imagenet': 224}[images.kind]
 
 
+def test_crops_are_resized_as_each_methods_code_does():
+    bilinear = {name for name, recipe in recipes.RECIPES.items()
+                if {view.method for view in recipe('imagenet', 224)} == {'bilinear'}}
+    assert bilinear == {'simsiam', 'mocov1', 'mocov2', 'mocov3', 'swav'}
+    for name in recipes.RECIPES.keys() - bilinear:
+        assert {view.method for view in recipes.RECIPES[name]('imagenet', 224)} == {'bicubic'}
+
+
 @pytest.mark.parametrize('name', sorted(recipes.RECIPES))
 @pytest.mark.parametrize('data', ['cifar10', 'tiny_imagenet', 'imagenet100'])
 def test_every_pipeline_has_static_shapes(name, data):
