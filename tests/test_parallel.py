@@ -62,7 +62,8 @@ def process_of_two_devices(path, mode, names):
     """Method -> the leaves of its last state, trained by pmap on two devices made of the CPU."""
     environment = os.environ | {
         'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_X64': '1', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-        'XLA_FLAGS': '--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false',
+        'XLA_FLAGS': ' '.join(['--xla_force_host_platform_device_count=2',
+                               *(f'--{name}={value}'.lower() for name, value in tiny.EMITTERS.items())]),
         'PYTHONPATH': str(ROOT)}
     command = [sys.executable, '-m', 'tests.two_devices', str(path), mode, *names]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)

@@ -22,6 +22,8 @@ BATCH, STEPS, PASSES = 16, 3, 2
 CLASSES = 3
 POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
 DATA = {'x': POINTS, 'y': np.argmax(POINTS @ np.float32([[1, 0, -1], [0, 1, -1]]), axis=1).astype(np.int32)}
+# XLA compiles small programs faster without its fusion emitters; from jax 0.11 on they cannot be left out.
+EMITTERS = {'xla_cpu_use_fusion_emitters': False} if jax.__version_info__ < (0, 11) else {}
 HYPER = ({'lr': 0.02, 'weight_decay': 0.0}, {'lr': 0.01, 'weight_decay': 1e-2})  # one a seed
 
 
@@ -141,7 +143,8 @@ def _call(experiment, run, phase, population, data, batches, length):
         jax.block_until_ready(moved)
     donated = all(leaf.is_deleted() for leaf in jax.tree.leaves(trained))
     kept = not any(leaf.is_deleted() for leaf in jax.tree.leaves(frozen))
-    shared = all(np.array_equal(shard.data, leaf) for leaf in jax.tree.leaves((moved, metrics))
+    copies = jax.tree.map(jnp.copy, (moved, metrics))  # see snapshot
+    shared = all(np.array_equal(shard.data, leaf) for leaf in jax.tree.leaves(copies)
                  for shard in leaf.addressable_shards)
     population = parallel.per_seed(lambda s, own: state.merge(s, phase, own), population, layout, moved)
     after = snapshots(population, layout)
@@ -155,8 +158,8 @@ def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:
 
 
 def snapshot(tree: Any) -> Any:
-    """The tree in numpy, independent of the device's buffers."""
-    return jax.tree.map(np.array, tree)
+    """The tree in numpy, independent of the device's buffers, which jax 0.11 would not donate once the host sees them."""
+    return jax.tree.map(lambda leaf: np.array(leaf.copy()), tree)
 
 
 @contextlib.contextmanager
@@ -183,8 +186,7 @@ def quick_compilation() -> Iterator[None]:
     """
     jit = jax.jit
     jax.jit = functools.partial(jit, compiler_options={
-        'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True,
-        'xla_cpu_use_fusion_emitters': False})
+        'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True, **EMITTERS})
     try:
         yield
     finally:
