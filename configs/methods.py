@@ -34,6 +34,6 @@ def arguments(name: str) -> dict:
         'mec': {**_COSINE, 'distortion': 64.0, 'order': 4, 'warmup_epochs': 10.0},
         'tico': {'momentum': 0.99, 'momentum_schedule': 'cosine', 'decay': 0.9, 'weight': 8.0},
         'mmi': {
-            **_COSINE, 'order': 4, 'rescale': True, 'eigenvalue_momentum': 0.99, 'eps': 1e-3,
+            **_COSINE, 'form': 'difference', 'order': 4, 'rescale': True, 'eigenvalue_momentum': 0.99, 'eps': 1e-3,
             'momentum_encoder': False},
     }.get(name, {})

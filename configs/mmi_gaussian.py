@@ -11,6 +11,7 @@ from configs import gaussian
 def get_config():
     return gaussian.base(
         'mmi',
+        form='difference',
         order=4,
         rescale=True,
         eigenvalue_momentum=0.99,

@@ -27,6 +27,8 @@ def test_parts_change_what_they_are_named_after(data):
     assert len({config.net.projector[-1] for config in methods.values()}) == 1  # compared at one width
     widths = [config.net.projector[-1] for config in configs('projector', data).values()]
     assert widths == ([64, 256, 512, 1024] if data == 'digits' else [256, 512, 1024, 2048])
+    difference, joint = (config.method.to_dict() for config in configs('form', data).values())
+    assert difference['form'] == 'difference' and {**difference, 'form': 'joint'} == joint
     off, on = (config.method.to_dict() for config in configs('momentum', data).values())
     assert not off['momentum_encoder'] and {**off, 'momentum_encoder': True} == on
     order = list(configs('order', data).values())

@@ -18,8 +18,9 @@ from mi_ssl_jax.figures.tables import Table
 
 DIVERGED = 'diverged.txt'
 TITLES = {'methods': 'Against Barlow Twins and SimSiam', 'projector': 'Dimension of the projector’s output',
-          'momentum': 'Momentum encoder', 'order': 'Order of the Taylor series'}
-SHORT = {'methods': 'Methods', 'projector': 'Projector', 'momentum': 'Momentum', 'order': 'Order'}
+          'form': 'Joint entropy', 'momentum': 'Momentum encoder', 'order': 'Order of the Taylor series'}
+SHORT = {'methods': 'Methods', 'projector': 'Projector', 'form': 'Joint entropy', 'momentum': 'Momentum',
+         'order': 'Order'}
 DOT, MEAN = '#0072B2', '#D55E00'
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mi_ssl_jax import cli
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
-MMI_PARTS = ('methods', 'projector', 'momentum', 'order', 'costs')
+MMI_PARTS = ('methods', 'projector', 'form', 'momentum', 'order', 'costs')
 COLLECTED = {  # commands that put finished runs together
     'table1': 'Table 1: linear-probe accuracies of finished runs, beside the paper',
     'figure4': 'Figure 4: SDMI without its marginal term, SimSiam without its predictor, from finished runs',

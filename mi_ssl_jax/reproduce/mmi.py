@@ -49,6 +49,8 @@ def parts(data: str) -> dict[str, tuple[Variant, ...]]:
                     Variant('simsiam', 'SimSiam', 'simsiam')),
         'projector': (MMI._replace(label=f'dimension {WIDTHS[data][0]}'), *(
             Variant(f'dimension-{width}', f'dimension {width}', width=width) for width in WIDTHS[data][1:])),
+        'form': (MMI._replace(label='differences'),
+                 Variant('joint', 'joint covariance', arguments={'form': 'joint'})),
         'momentum': (MMI._replace(label='off'),
                      Variant('momentum', 'on', arguments={'momentum_encoder': True})),
         'order': (

@@ -16,18 +16,18 @@ from tests import goldens, oracles, tiny
 RNG = np.random.default_rng(24)
 ZA = RNG.standard_normal((40, 3)).astype(np.float32)
 ZB = (ZA + 0.7 * RNG.standard_normal((40, 3))).astype(np.float32)
-OPTIONS = dict(order=4, rescale=True, eigenvalue_momentum=0.9, eps=1e-3)
-DEFAULTS = OPTIONS | {'eigenvalue_momentum': 0.99}
+OPTIONS = dict(form='joint', order=4, rescale=True, eigenvalue_momentum=0.9, eps=1e-3)
+DEFAULTS = OPTIONS | {'form': 'difference', 'eigenvalue_momentum': 0.99}
 
 
-def start(dimension=3):
-    return mmi.eigenvalues_init(jax.random.PRNGKey(0), dimension)
+def start(dimension=3, form='joint'):
+    return mmi.eigenvalues_init(jax.random.PRNGKey(0), dimension, form=form)
 
 
 def settled(za, zb, **options):
     """The entropies once the power iterations have found the eigenvalues of one and the same batch."""
     step = jax.jit(functools.partial(mmi.mmi_entropies, **OPTIONS | options))
-    eigenvalues = start(za.shape[1])
+    eigenvalues = start(za.shape[1], (OPTIONS | options)['form'])
     for _ in range(60):
         entropies, eigenvalues = step(za, zb, eigenvalues)
     return entropies, eigenvalues
@@ -86,17 +86,49 @@ class EntropiesTest(chex.TestCase):
         assert max(np.max(np.abs(gradient)) for gradient in gradients) < 5
 
 
-def test_gradient_equals_differences():
-    eigenvalues = jax.tree.map(np.asarray, settled(ZA, ZB)[1])
+    def test_views_in_either_order_are_exchangeable_and_both_forms_agree(self):
+        """(a, b) and (b, a) in one batch: the covariances are equal and the cross-covariance symmetric."""
+        za, zb = np.concatenate([ZA, ZB]), np.concatenate([ZB, ZA])
+        joint, _ = settled(za, zb, order=150)
+        difference, _ = settled(za, zb, order=150, form='difference')
+        np.testing.assert_allclose(difference, joint, rtol=1e-4)
+        np.testing.assert_allclose(difference, moments.gaussian_entropies(za, zb, eps=1e-3), rtol=1e-4)
+
+    @parameterized.named_parameters(*((str(order), order) for order in (2, 4, 6)))
+    def test_differences_equal_the_series_of_their_eigenvalues(self, order):
+        entropies, _ = settled(ZA, ZB, order=order, form='difference')
+        pooled, total, difference = (series(z, order) for z in differences(ZA, ZB))
+        np.testing.assert_allclose(entropies, (pooled, pooled, total + difference), rtol=1e-3)
+
+    def test_a_batch_as_large_as_twice_the_dimension_is_enough_for_differences(self):
+        """Where the joint covariance is singular but for eps: 12 samples of 6 + 6 dimensions."""
+        za = RNG.standard_normal((12, 6)).astype(np.float32)
+        zb = za + 0.5 * RNG.standard_normal((12, 6)).astype(np.float32)
+        values = {form: settled(za, zb, order=60, eps=1e-2, form=form)[0] for form in mmi.FORMS}
+        information = {form: float(one.a + one.b - one.joint) for form, one in values.items()}
+        assert information['difference'] < information['joint'] - 0.5
+
+
+def differences(za, zb):
+    """Both views pooled, their sum and their difference over sqrt(2), centred."""
+    za, zb = za - za.mean(0), zb - zb.mean(0)
+    return np.concatenate([za, zb]), (za + zb) / math.sqrt(2), (za - zb) / math.sqrt(2)
+
+
+def joint(za, zb):
+    return za, zb, np.concatenate([za, zb], axis=1)
+
+
+@pytest.mark.parametrize('form, blocks, signs', [('joint', joint, (-1, -1, 1)), ('difference', differences, (-2, 1, 1))])
+def test_gradient_equals_differences(form, blocks, signs):
+    eigenvalues = jax.tree.map(np.asarray, settled(ZA, ZB, form=form)[1])
     scales = [float(moments.average(state.value)) for state in eigenvalues]
 
     def by_hand(za):
-        both = np.concatenate([za, ZB], axis=1)
-        h = [series(z, 4, scale) for z, scale in zip((za, ZB, both), scales)]
-        return h[2] - h[0] - h[1]
+        return sum(sign * series(z, 4, scale) for sign, z, scale in zip(signs, blocks(za, ZB), scales))
 
     def loss(za):
-        frozen = OPTIONS | {'eigenvalue_momentum': 1.0}  # the scales stay as they are
+        frozen = OPTIONS | {'eigenvalue_momentum': 1.0, 'form': form}  # the scales stay as they are
         return mmi.mmi_loss(mmi.mmi_entropies(za, np.float64(ZB), eigenvalues, **frozen)[0]).value
 
     with goldens.x64():
@@ -118,15 +150,15 @@ def test_terms_name_each_entropy():
 
 def loss_of(method, target):
     views = {'online': api.Views((ZA, ZB), (), {}), 'target': api.Views(target, (), {})}
-    return method.phases[0].loss(views, start(), None)
+    return method.phases[0].loss(views, start(form='difference'), None)
 
 
 def test_the_momentum_encoder_is_the_other_view_in_both_orders():
     shared, ema = tiny.method('mmi'), tiny.method('mmi', momentum_encoder=True)
-    one, _ = mmi.mmi_entropies(ZA, ZB, start(), **DEFAULTS)
+    one, _ = mmi.mmi_entropies(ZA, ZB, start(form='difference'), **DEFAULTS)
     np.testing.assert_allclose(loss_of(shared, None).value, mmi.mmi_loss(one).value, rtol=1e-5)
     target = (2 * ZA + ZB, ZB - ZA)
-    first, eigenvalues = mmi.mmi_entropies(ZA, target[1], start(), **DEFAULTS)
+    first, eigenvalues = mmi.mmi_entropies(ZA, target[1], start(form='difference'), **DEFAULTS)
     second, _ = mmi.mmi_entropies(ZB, target[0], eigenvalues, **DEFAULTS)
     loss = loss_of(ema, target)
     expected = (mmi.mmi_loss(first).value + mmi.mmi_loss(second).value) / 2
@@ -144,6 +176,8 @@ def test_structure_with_and_without_momentum_encoder():
     assert devices == {'ema', 'stop_gradient'}
 
 
-def test_bad_order():
-    with pytest.raises(ValueError, match='order=0'):
-        tiny.method('mmi', order=0)
+@pytest.mark.parametrize('changes, words', [({'order': 0}, 'order=0'),
+                                            ({'form': 'sum'}, "unknown form 'sum'; use one of difference, joint")])
+def test_bad_options(changes, words):
+    with pytest.raises(ValueError, match=words):
+        tiny.method('mmi', **changes)
