@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,8 @@ import orbax.checkpoint as ocp
 
 Tree = Any
 MANIFEST = 'manifest.json'
+# Saves of one process that overlap mistake each other's signals in Orbax: they fail at once, or after 300 seconds.
+_ONE_SAVE = threading.Lock()
 
 
 class Checkpoint(NamedTuple):
@@ -169,7 +172,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
     try:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-        with _orbax() as saver:
+        with _ONE_SAVE, _orbax() as saver:
             saver.save(path / 'state', dict(checkpoint.arrays))
         _durable(path / 'progress.json', json.dumps(checkpoint.progress))
         _durable(path / MANIFEST, json.dumps(_sums(path), indent=1))

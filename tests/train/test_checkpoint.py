@@ -168,6 +168,18 @@ def test_half_written_arrays_do_not_pile_up(tmp_path):
     assert len(said) == 3 and len(list(tmp_path.glob('unfinished-*'))) == 1
 
 
+def test_stores_that_save_at_the_same_time_do_not_disturb_each_other(tmp_path):
+    """As the end of a population does: its own last checkpoint beside those of its members."""
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(store(tmp_path / name)) for name in 'abcd']
+        for number in range(1, 6):
+            for own, _ in stores:
+                own.save(number, tree(number), progress(number))
+        for own, said in stores:
+            assert_holds(own.restore(tree(0)), 5)
+            assert said == []
+
+
 @pytest.mark.parametrize('name', methods.names())
 def test_every_part_of_a_methods_state_comes_back(name, tmp_path):
     experiment = tiny.experiment(name, tiny.one_device())
