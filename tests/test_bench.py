@@ -62,6 +62,7 @@ def by_name(rows):
     return {(row.config, row.what, row.phase): row for row in rows}
 
 
+@pytest.mark.slow
 def test_the_table_of_two_configurations_has_every_row(folder):
     given = {'a': points('sdmi', folder, temperature=0.5), 'b': points('simclr', folder, temperature=0.5)}
     result = bench.measure(given, steps=2, rounds=2)
@@ -111,6 +112,7 @@ def test_made_up_images_have_the_size_of_the_missing_ones(tmp_path):
     assert made.train.x.std() > 20
 
 
+@pytest.mark.slow
 def test_streamed_photographs_are_made_up_and_measured(tmp_path):
     result = bench.measure({'x': made_up.replace_data(images(streamed=True), tmp_path)}, steps=1, rounds=1)
     assert result['settings']['x']['data'] == 'made_up, streamed, 1024 examples'

@@ -34,6 +34,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_repeats_it(t
     assert (tmp_path / 'metrics.jsonl').read_bytes() == before  # trained again from the checkpoint before, to the bit
 
 
+@pytest.mark.slow
 def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path):
     run.run(runs.small('jmi'), tmp_path)
     said = []
@@ -93,6 +94,7 @@ def diverge_once(at, monkeypatch):
     monkeypatch.setattr(loop, 'check_finite', fake)
 
 
+@pytest.mark.slow
 def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(tmp_path, monkeypatch):
     config = runs.small('jmi', checkpoint={'epochs': 2}, rollback={'times': 1, 'factor': 0.5})
     said = []

@@ -12,7 +12,8 @@ from tests import runs
 pytestmark = pytest.mark.usefixtures('own_data_dir')
 
 
-@pytest.mark.parametrize('name, stop', [('sdmi', 6), ('simsiam', 5), ('byol', 9)])
+@pytest.mark.parametrize('name, stop', [('sdmi', 6), pytest.param('simsiam', 5, marks=pytest.mark.slow),
+                                        pytest.param('byol', 9, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch, name, stop):
     config = runs.small(name)
     run.run(config, tmp_path / 'whole')
@@ -67,6 +68,7 @@ def test_metrics_hold_terms_mutual_information_collapse_and_centres(tmp_path):
     assert environment['packages']['jax'] and environment['mode'] == 'scan'
 
 
+@pytest.mark.slow
 def test_loop_and_scan_reach_the_same_state(tmp_path):
     run.run(runs.small('sdmi', mode='scan'), tmp_path / 'scan')
     run.run(runs.small('sdmi', mode='loop'), tmp_path / 'loop')
@@ -131,6 +133,7 @@ def test_a_second_process_in_the_folder_is_refused(tmp_path):
         run.run(runs.small('jmi'), tmp_path)
 
 
+@pytest.mark.slow
 def test_digits_run_in_a_host_loop_and_resume(tmp_path, monkeypatch):
     config = runs.small('jmi', 'digits', epochs=2, warmup_epochs=0, batch_size=64, data={'limit': 256}, seeds=1, log_every=2)
     run.run(config, tmp_path / 'whole')

@@ -12,8 +12,14 @@ from mi_ssl_jax.data import cifar, folders, graph_npz, plan, records
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0, or 2 after one line (and one more for each bad file) that says what is wrong."""
+    came = []
+
+    def interrupt(number, frame):
+        came.append(number)
+        raise KeyboardInterrupt  # so that an ended run cleans up
+
     for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: in a background job Python leaves it ignored
-        signal.signal(number, signal.default_int_handler)  # so that an ended run cleans up
+        signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
     parser.add_argument('name', help=', '.join(data.names()))
     parser.add_argument('--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets')
@@ -23,15 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         _prepare(given)
-    except plan.BadFiles as error:
-        print(*(f'bad file: {file}' for file in error.files), f'error: {error}', sep='\n', file=sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:
+        if came:  # also where a library has made an error of its own of it
+            print('interrupted: nothing was written; the same command starts again', file=sys.stderr)
+            return 130
+        if not isinstance(error, (ValueError, OSError)):
+            raise
+        bad = [f'bad file: {file}' for file in error.files] if isinstance(error, plan.BadFiles) else []
+        print(*bad, f'error: {error}', sep='\n', file=sys.stderr)
         return 2
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('interrupted: nothing was written; the same command starts again', file=sys.stderr)
-        return 130
     return 0
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mi_ssl_jax import data
 from mi_ssl_jax.data import archive, folders, images, plan
+from mi_ssl_jax.data import prepare as command
 from tests.data import samples
 
 TINY = ('n01443537', 'n02002724', 'n02231487')
@@ -306,6 +307,23 @@ def test_download_checks_the_sum_and_keeps_nothing_wrong(tmp_path):
         archive.download((tmp_path / 'absent').as_uri(), good, folder)
 
 
+def test_an_interrupt_that_a_library_turns_into_an_error_is_told_as_one(monkeypatch, capsys):
+    def work(given):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise RuntimeError('Error while closing the writer') from error
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(command, '_prepare', work)
+    try:
+        assert command.main(['cifar10']) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert capsys.readouterr().err.startswith('interrupted: nothing was written')
+
+
 @pytest.mark.parametrize('number,code', [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_interrupt_and_clean_restart(prepare, tmp_path, number, code):
     folder = samples.write_folder(tmp_path / 'tree', ('cat', 'dog'), train=40)
@@ -320,7 +338,7 @@ def test_interrupt_and_clean_restart(prepare, tmp_path, number, code):
         time.sleep(0.05)
     process.send_signal(number)
     error = process.communicate(timeout=30)[1]
-    assert process.returncode == code
+    assert process.returncode == code, error
     if number != signal.SIGKILL:
         assert nothing_left(tmp_path, 'image_folder') and error.startswith('interrupted: nothing was written')
     assert prepare('image_folder', folder)[0] == 0

@@ -68,11 +68,11 @@ class EntropiesTest(chex.TestCase):
     def test_a_batch_smaller_than_its_dimensions(self):
         """The Gram form: N = 5 samples of 8 dimensions and of 16 side by side."""
         za, zb = (RNG.standard_normal((5, 8)).astype(np.float32) for _ in range(2))
-        entropies, eigenvalues = settled(za, zb, order=400, eps=0.1)
-        exact = moments.gaussian_entropies(za, zb, eps=0.1)
+        entropies, eigenvalues = settled(za, zb, order=100, eps=0.5)
+        exact = moments.gaussian_entropies(za, zb, eps=0.5)
         np.testing.assert_allclose(entropies, exact, rtol=1e-3)
         assert [len(state.vector) for state in eigenvalues] == [8, 8, 16]
-        top = np.linalg.eigvalsh(np.cov(za.T, bias=True))[-1] + 0.1
+        top = np.linalg.eigvalsh(np.cov(za.T, bias=True))[-1] + 0.5
         np.testing.assert_allclose(moments.average(eigenvalues.a.value), top, rtol=1e-3)
 
     @chex.variants(with_jit=True)

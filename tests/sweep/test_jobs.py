@@ -57,6 +57,7 @@ def lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_member_equals_its_own_run(swept, tmp_path):
     """To rounding: alone, the seeds of another population size are compiled to another program."""
     member = swept.members[2]
@@ -106,6 +107,7 @@ def small(tmp_path, name: str, **options) -> plan.Search:
     return found
 
 
+@pytest.mark.slow
 def test_interrupted_equals_uninterrupted_to_the_byte(tmp_path, monkeypatch):
     whole, parts = small(tmp_path, 'whole'), small(tmp_path, 'parts')
     jobs.work(whole, 0)
