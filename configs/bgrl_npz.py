@@ -1,4 +1,4 @@
-"""BGRL on a graph of your own, with the source's settings for Amazon Photos (arXiv 2102.06514, appendix).
+"""BGRL on a graph of your own: the settings for Amazon Photos (arXiv 2102.06514, appendix).
 
 python -m mi_ssl_jax.data.prepare graph_npz --source=amazon_electronics_photo.npz
 python -m mi_ssl_jax.main --config=configs/bgrl_npz.py

@@ -1,8 +1,8 @@
 """BYOL on CIFAR-10: Table 5, row BYOL CIFAR10.
 
 The paper's linear probe (Table 1): 91.28 +- 0.16 %.
-Open in the paper, and our choice: the target starts from its own random weights, as in BYOL's code; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: the target starts from its own random weights, as in BYOL's code;
+no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/byol_cifar10.py
 """

@@ -1,8 +1,8 @@
 """BYOL on CIFAR-100: Table 5, row BYOL CIFAR100.
 
 The paper's linear probe (Table 1): 63.11 +- 0.21 %.
-Open in the paper, and our choice: the target starts from its own random weights, as in BYOL's code; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: the target starts from its own random weights, as in BYOL's code;
+no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/byol_cifar100.py
 """

@@ -1,7 +1,8 @@
 """DINO on CIFAR-10, two global views (solo-learn's for this data set). Not in the paper's tables.
 
-K and the widths are a quarter to a sixteenth of the source's for ImageNet; its schedules, temperatures and
-momentum, batch norm in the head, and a learning rate of 5e-4 for 256 images, are the source's.
+K and the widths are a quarter to a sixteenth of the source's for ImageNet; its schedules,
+temperatures and momentum, batch norm in the head, and a learning rate of 5e-4 for 256 images, are
+the source's.
 
 python -m mi_ssl_jax.main --config=configs/dino_cifar10.py
 """

@@ -1,7 +1,8 @@
 """The paper's controlled experiment (section 4.2), full batch: what its eight configurations share.
 
-SGD, learning rate 0.5, cosine, 100 epochs are stated for the mini-batch run (B.1.2); that the full-batch run of Table 2
-uses them too, without momentum and weight decay, is our choice, as is everything a configuration says about its method.
+SGD, learning rate 0.5, cosine, 100 epochs are stated for the mini-batch run (B.1.2); that the
+full-batch run of Table 2 uses them too, without momentum and weight decay, is our choice, as is
+everything a configuration says about its method.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,8 @@
 """JMI on CIFAR-10: Table 5, row JMI CIFAR10.
 
 The paper's linear probe (Table 1): 88.01 +- 0.48 %.
-Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The rest:
-configs/images.py.
+Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The
+rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/jmi_cifar10.py
 """

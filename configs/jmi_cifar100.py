@@ -1,8 +1,8 @@
 """JMI on CIFAR-100: Table 5, row JMI CIFAR100.
 
 The paper's linear probe (Table 1): 57.22 +- 0.56 %.
-Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The rest:
-configs/images.py.
+Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The
+rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/jmi_cifar100.py
 """

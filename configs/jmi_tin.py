@@ -1,8 +1,8 @@
 """JMI on TinyImageNet: Table 6.
 
 The paper's linear probe (Table 1): 32.23 +- 0.52 %.
-Open in the paper, and our choice: SimCLR's views, the projector's batch norms; temperature 0.1. The rest:
-configs/images.py.
+Open in the paper, and our choice: SimCLR's views, the projector's batch norms; temperature 0.1. The
+rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/jmi_tin.py
 """

@@ -1,8 +1,8 @@
 """MoCo-v3 on CIFAR-10: Table 5, row MoCo-v3 CIFAR10.
 
 The paper's linear probe (Table 1): 91.10 +- 0.16 %.
-Open in the paper, and our choice: the predictor has no batch norm at its end, as MoCo-v3's for ResNets; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: the predictor has no batch norm at its end, as MoCo-v3's for
+ResNets; no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/mocov3_cifar10.py
 """

@@ -1,8 +1,8 @@
 """MoCo-v3 on CIFAR-100: Table 5, row MoCo-v3 CIFAR100.
 
 The paper's linear probe (Table 1): 58.90 +- 0.32 %.
-Open in the paper, and our choice: the predictor has no batch norm at its end, as MoCo-v3's for ResNets; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: the predictor has no batch norm at its end, as MoCo-v3's for
+ResNets; no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/mocov3_cifar100.py
 """

@@ -1,8 +1,8 @@
 """SDMI on CIFAR-100: Table 5, row SDMI CIFAR100.
 
 The paper's linear probe (Table 1): 57.37 +- 0.38 (f) and 57.85 +- 0.32 (g) %.
-Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The rest:
-configs/images.py.
+Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The
+rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/sdmi_cifar100.py
 """

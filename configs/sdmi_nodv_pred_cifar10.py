@@ -1,7 +1,7 @@
 """SDMI without the marginal term but with predictors on CIFAR-10: Figure 4a, SDMI-NoDV-Pred.
 
-In the paper the predictor alone, on f in the E-step and on g in the M-step, prevents the collapse; the bars
-are drawn without numbers.
+In the paper the predictor alone, on f in the E-step and on g in the M-step, prevents the collapse;
+the bars are drawn without numbers.
 All else is sdmi_nodv_cifar10's.
 
 python -m mi_ssl_jax.main --config=configs/sdmi_nodv_pred_cifar10.py

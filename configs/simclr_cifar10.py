@@ -1,8 +1,8 @@
 """SimCLR on CIFAR-10: Table 5, row SimCLR CIFAR10.
 
 The paper's linear probe (Table 1): 87.24 +- 0.37 %.
-Open in the paper, and our choice: batch norm on every layer of the projector, as in SimCLR's code; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: batch norm on every layer of the projector, as in SimCLR's code;
+no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/simclr_cifar10.py
 """

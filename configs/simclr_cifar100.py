@@ -1,8 +1,8 @@
 """SimCLR on CIFAR-100: Table 5, row SimCLR CIFAR100.
 
 The paper's linear probe (Table 1): 55.32 +- 0.46 %.
-Open in the paper, and our choice: batch norm on every layer of the projector, as in SimCLR's code; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: batch norm on every layer of the projector, as in SimCLR's code;
+no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/simclr_cifar100.py
 """

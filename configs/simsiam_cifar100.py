@@ -1,8 +1,8 @@
 """SimSiam on CIFAR-100: Table 5, row SimSiam CIFAR100.
 
 The paper's linear probe (Table 1): 60.45 +- 0.60 %.
-Open in the paper, and our choice: the predictor's learning rate is not decayed, as in SimSiam's code; no
-warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: the predictor's learning rate is not decayed, as in SimSiam's
+code; no warm-up. The rest: configs/images.py.
 
 python -m mi_ssl_jax.main --config=configs/simsiam_cifar100.py
 """

@@ -1,7 +1,7 @@
 """SimSiam with the cos-DV objective and no predictor on CIFAR-10: Figure 4b, SimSiam-SDMI.
 
-The paper's linear probe: 88.43 +- 0.78 %, beside 89.68 +- 0.35 % of SimSiam (89.72 +- 0.18 % in Table 1). The
-temperature is SDMI's on CIFAR-10 (Table 5): our choice.
+The paper's linear probe: 88.43 +- 0.78 %, beside 89.68 +- 0.35 % of SimSiam (89.72 +- 0.18 % in
+Table 1). The temperature is SDMI's on CIFAR-10 (Table 5): our choice.
 All else is simsiam_cifar10's.
 
 python -m mi_ssl_jax.main --config=configs/simsiam_sdmi_cifar10.py

@@ -2,9 +2,11 @@
 
 python launch/sweep.py configs/sweep_digits.py --method=jmi
 
-Learning rates, weight decays, temperatures, seed and the two projection layers are the paper's. Widths and
-lengths are of the digits' own scale: hidden 128 for 2048, out 64 and 128 for 128 and 256; 40 epochs for 300,
-150 for 1000. So that the 36 take minutes: 308 s of processor time, compilations and probes included.
+Learning rates, weight decays, temperatures, seed and the two projection layers are the paper's.
+Widths and lengths are of the digits' own scale: hidden 128 for 2048, out 64 and 128 for 128 and
+256; 40 epochs for 300,
+150 for 1000. So that the 36 take minutes: 308 s of processor time, compilations and probes
+included.
 """
 
 from configs import sweep_cifar
@@ -17,9 +19,14 @@ EPOCHS, FINAL_EPOCHS = 40, 150
 
 def grid(method: str, data: str) -> list[dict]:
     """All runs of a method: 36 with a temperature, 12 without."""
-    return [{**run, 'config.epochs': EPOCHS,
-             'config.net.projector': (FEATURES, run['config.net.projector'][-1] // 2)}
-            for run in sweep_cifar.grid(method, data)]
+    return [
+        {
+            **run,
+            'config.epochs': EPOCHS,
+            'config.net.projector': (FEATURES, run['config.net.projector'][-1] // 2),
+        }
+        for run in sweep_cifar.grid(method, data)
+    ]
 
 
 def second_stage(best: dict) -> dict:
@@ -28,5 +35,6 @@ def second_stage(best: dict) -> dict:
 
 
 def final(winner: dict) -> dict:
-    """The better of a method's best run and its second stage, as long as the digits' configurations."""
+    """The better of a method's best run and its second stage, as long as the digits'
+    configurations."""
     return {**winner, 'config.epochs': FINAL_EPOCHS}

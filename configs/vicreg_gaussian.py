@@ -1,6 +1,7 @@
 """VICReg on the Gaussian mixture: Table 2, 82.2 degrees.
 
-Our choice: the loss sees the output before l2-normalisation, and the learning rate is 0.01 (0.5 diverges).
+Our choice: the loss sees the output before l2-normalisation, and the learning rate is 0.01 (0.5
+diverges).
 
 python -m mi_ssl_jax.main --config=configs/vicreg_gaussian.py
 """

@@ -1,8 +1,10 @@
 """Train one configuration by several processes on this machine:
 
-python launch/local.py --processes=2 [--dry_run] -- --config=configs/jmi_gaussian.py [further arguments of mi_ssl_jax.main]
+python launch/local.py --processes=2 [--dry_run] -- --config=configs/jmi_gaussian.py [further
+arguments of mi_ssl_jax.main]
 
-Each line of their output begins with the process's number. When one fails, the others are ended. SIGINT and SIGTERM go
+Each line of their output begins with the process's number. When one fails, the others are ended.
+SIGINT and SIGTERM go
 to all: they save and stop; a second one ends them at once.
 """
 
@@ -26,12 +28,20 @@ ADDRESS = '127.0.0.1'
 def commands(processes: int, port: int, arguments: Sequence[str]) -> list[list[str]]:
     """The command of each process."""
     main = [sys.executable, '-m', 'mi_ssl_jax.main', *arguments]
-    return [[*main, f'--coordinator={ADDRESS}:{port}', f'--processes={processes}', f'--process={number}']
-            for number in range(processes)]
+    return [
+        [
+            *main,
+            f'--coordinator={ADDRESS}:{port}',
+            f'--processes={processes}',
+            f'--process={number}',
+        ]
+        for number in range(processes)
+    ]
 
 
 def environment(environ: Mapping[str, str], number: int) -> dict[str, str]:
-    """Of process `number`: a GPU of its own where there are any, and the repository's configs/ to import."""
+    """Of process `number`: a GPU of its own where there are any, and the repository's configs/ to
+    import."""
     path = os.pathsep.join([str(ROOT), *filter(None, [environ.get('PYTHONPATH')])])
     return {'JAX_LOCAL_DEVICE_IDS': str(number), **environ, 'PYTHONPATH': path}
 
@@ -45,9 +55,18 @@ def free_port() -> int:
 
 def run(started: Sequence[Sequence[str]]) -> int:
     """Run the commands together. The status of the first to fail, 0 when none did."""
-    running = [subprocess.Popen(command, env=environment(os.environ, number), text=True, errors='replace',
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-               for number, command in enumerate(started)]
+    running = [
+        subprocess.Popen(
+            command,
+            env=environment(os.environ, number),
+            text=True,
+            errors='replace',
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        for number, command in enumerate(started)
+    ]
 
     def forward(number, frame):
         for process in running:
@@ -56,7 +75,10 @@ def run(started: Sequence[Sequence[str]]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, forward)
-    readers = [threading.Thread(target=_copy, args=(process.stdout, number)) for number, process in enumerate(running)]
+    readers = [
+        threading.Thread(target=_copy, args=(process.stdout, number))
+        for number, process in enumerate(running)
+    ]
     for reader in readers:
         reader.start()
     status = _wait(running)
@@ -71,7 +93,10 @@ def _wait(running: Sequence[subprocess.Popen]) -> int:
     while any(process.poll() is None for process in running):
         statuses = [process.poll() for process in running]
         if deadline is None and any(statuses):
-            failed, deadline = next(status for status in statuses if status), time.monotonic() + PATIENCE
+            failed, deadline = (
+                next(status for status in statuses if status),
+                time.monotonic() + PATIENCE,
+            )
         if deadline is not None and time.monotonic() > deadline:
             for process in running:
                 process.kill()
@@ -87,7 +112,9 @@ def _copy(lines, number: int) -> None:
 
 def main() -> int:
     """Exit status: 0, or that of the first process to fail."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--processes', type=int, required=True, help='how many')
     parser.add_argument('--dry_run', action='store_true', help='print the commands and end')
     parser.add_argument('arguments', nargs='+', help='of mi_ssl_jax.main, behind --')

@@ -1,10 +1,12 @@
 """Train one configuration as a SLURM job:
 
-python launch/slurm.py --nodes=2 --gpus=8 --partition=gpu --time=24:00:00 [--dry_run] -- --config=configs/jmi_in100.py
+python launch/slurm.py --nodes=2 --gpus=8 --partition=gpu --time=24:00:00 [--dry_run] --
+--config=configs/jmi_in100.py
 
-It writes a batch file into --folder and hands it to sbatch; --dry_run prints the file instead. One process a node uses
-all the node's GPUs, unless --tasks asks for more. Before the time is over, and when the job is preempted, the run saves
-and the job queues again by itself; it goes on where it stopped until the run has finished.
+It writes a batch file into --folder and hands it to sbatch; --dry_run prints the file instead. One
+process a node uses all the node's GPUs, unless --tasks asks for more. Before the time is over, and
+when the job is preempted, the run saves and the job queues again by itself; it goes on where it
+stopped until the run has finished.
 """
 
 import argparse
@@ -18,13 +20,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 STOPPED = 128 + 15  # the run's status after SIGTERM, with what was due saved
 
-TEMPLATE = r'''#!/usr/bin/env bash
+TEMPLATE = r"""#!/usr/bin/env bash
 {directives}
 
 cd {here}
 export PYTHONPATH={root}${{PYTHONPATH:+:$PYTHONPATH}}
 
-# SLURM's own SIGTERM to this shell (scontrol requeue, scancel) must not end it before the run has saved.
+# SLURM's own SIGTERM to this shell (scontrol requeue, scancel) must not end it before the run
+# has saved.
 ended=
 trap 'ended=1' TERM
 
@@ -35,41 +38,66 @@ while true; do
     kill -0 "$step" 2>/dev/null || break
 done
 
-# The run was told to stop, this shell was not: the time is nearly over, or a preemption has a time of grace.
+# The run was told to stop, this shell was not: the time is nearly over, or a preemption has a
+# time of grace.
 if [ "$status" = {stopped} ] && [ -z "$ended" ]; then
     echo "job $SLURM_JOB_ID stopped and saved; it queues again"
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"
-'''
+"""
 
 
 def batch_file(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     """The text of the batch file. options: see `parser`. arguments: of mi_ssl_jax.main."""
     directives = {
-        'job-name': options.name, 'nodes': options.nodes, 'ntasks-per-node': options.tasks,
-        'gpus-per-node': options.gpus or None, 'cpus-per-task': options.cpus, 'partition': options.partition,
-        'time': options.time, 'output': f'{options.folder.absolute()}/%x-%j.out', 'open-mode': 'append',
+        'job-name': options.name,
+        'nodes': options.nodes,
+        'ntasks-per-node': options.tasks,
+        'gpus-per-node': options.gpus or None,
+        'cpus-per-task': options.cpus,
+        'partition': options.partition,
+        'time': options.time,
+        'output': f'{options.folder.absolute()}/%x-%j.out',
+        'open-mode': 'append',
         'signal': f'TERM@{options.notice}',
     }
     lines = [f'#SBATCH --{name}={value}' for name, value in directives.items() if value is not None]
     command = shlex.join([sys.executable, '-m', 'mi_ssl_jax.main', *arguments])
-    return TEMPLATE.format(directives='\n'.join([*lines, '#SBATCH --requeue']), root=shlex.quote(str(ROOT)),
-                           here=shlex.quote(str(Path.cwd())), command=command, stopped=STOPPED)
+    return TEMPLATE.format(
+        directives='\n'.join([*lines, '#SBATCH --requeue']),
+        root=shlex.quote(str(ROOT)),
+        here=shlex.quote(str(Path.cwd())),
+        command=command,
+        stopped=STOPPED,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    own = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    own = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     own.add_argument('--nodes', type=_positive, default=1, help='machines')
     own.add_argument('--gpus', type=_count, default=0, help='GPUs a node; 0 for none')
-    own.add_argument('--tasks', type=_positive, default=1, help='processes a node, which share its GPUs')
+    own.add_argument(
+        '--tasks', type=_positive, default=1, help='processes a node, which share its GPUs'
+    )
     own.add_argument('--cpus', type=_positive, help='CPUs a process')
     own.add_argument('--partition', type=_word)
-    own.add_argument('--time', type=_time, help='limit, such as 90 (minutes), 12:00:00 or 2-00:00:00')
-    own.add_argument('--notice', type=_positive, default=120, help='seconds before that limit at which the run stops')
+    own.add_argument(
+        '--time', type=_time, help='limit, such as 90 (minutes), 12:00:00 or 2-00:00:00'
+    )
+    own.add_argument(
+        '--notice',
+        type=_positive,
+        default=120,
+        help='seconds before that limit at which the run stops',
+    )
     own.add_argument('--name', type=_word, help="the job's; default the configuration's")
-    own.add_argument('--folder', type=Path, default=Path('runs/slurm'), help='for batch files and output')
+    own.add_argument(
+        '--folder', type=Path, default=Path('runs/slurm'), help='for batch files and output'
+    )
     own.add_argument('--dry_run', action='store_true', help='print the batch file and end')
     own.add_argument('arguments', nargs='+', help='of mi_ssl_jax.main, behind --')
     return own
@@ -95,7 +123,9 @@ def _word(text: str) -> str:
 
 def _time(text: str) -> str:
     if not re.fullmatch(r'(\d+-)?\d+(:\d\d){0,2}', text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no time such as 90 (minutes), 12:00:00 or 2-00:00:00")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no time such as 90 (minutes), 12:00:00 or 2-00:00:00"
+        )
     return text
 
 
@@ -103,7 +133,9 @@ def main() -> int:
     """Exit status: sbatch's."""
     own = parser()
     options = own.parse_args()
-    config = next((word.partition('=')[2] for word in options.arguments if word.startswith('--config=')), None)
+    config = next(
+        (word.partition('=')[2] for word in options.arguments if word.startswith('--config=')), None
+    )
     if config is None:
         own.error('no configuration: end the line with -- --config=configs/NAME.py')
     options.name = options.name or Path(config).stem
@@ -118,7 +150,10 @@ def main() -> int:
     try:
         return subprocess.run(['sbatch', str(path)], check=False).returncode
     except FileNotFoundError:
-        print('error: there is no sbatch here: run this on a machine of a SLURM cluster', file=sys.stderr)
+        print(
+            'error: there is no sbatch here: run this on a machine of a SLURM cluster',
+            file=sys.stderr,
+        )
         return 2
 
 

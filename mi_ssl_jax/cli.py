@@ -1,4 +1,5 @@
-"""What the commands share: how they end, JAX's persistent compilation cache, what makes a CPU faster."""
+"""What the commands share: how they end, JAX's persistent compilation cache, what makes a CPU
+faster."""
 
 import argparse
 import ctypes
@@ -15,7 +16,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Stopped(Exception):
-    """A command ends early although its input is good; the message is one line. status: its exit status."""
+    """A command ends early although its input is good; the message is one line. status: its exit
+    status."""
 
     def __init__(self, message: str, status: int):
         super().__init__(message)
@@ -31,9 +33,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def guard(command: Callable[[], int | None]) -> int:
-    """Run a command; what ends it early becomes one line and an exit status: ValueError 2, Stopped its own, a full disk 5,
-    a full device 6, Ctrl-C 130."""
-    sys.path.insert(0, os.getcwd())  # configs/ and the user's own modules are imported from where the command runs
+    """Run a command; what ends it early becomes one line and an exit status: ValueError 2, Stopped
+    its own, a full disk 5, a full device 6, Ctrl-C 130."""
+    sys.path.insert(
+        0, os.getcwd()
+    )  # configs/ and the user's own modules are imported from where the command runs
     use_compilation_cache()
     convolve_fast(os.environ)
     keep_freed_memory()
@@ -65,8 +69,11 @@ def no_room(error: OSError) -> str:
 def no_memory(error: RuntimeError) -> str:
     """A full device in words, with the fields that need less of it."""
     said = str(error).splitlines()[0]
-    return (f"out of device memory: lower batch_size, set method.block_size (losses with N x N critics) or "
-            f"mi.batch_size (if it was the evaluation), or use net.dtype='bfloat16'; the last checkpoint stays ({said})")
+    return (
+        'out of device memory: lower batch_size, set method.block_size (losses with N x N critics)'
+        " or mi.batch_size (if it was the evaluation), or use net.dtype='bfloat16'; the last"
+        f' checkpoint stays ({said})'
+    )
 
 
 def _end(line: str, status: int) -> int:
@@ -75,7 +82,8 @@ def _end(line: str, status: int) -> int:
 
 
 def use_compilation_cache() -> None:
-    """JAX's persistent compilation cache, under .cache/jax unless JAX_COMPILATION_CACHE_DIR says otherwise.
+    """JAX's persistent compilation cache, under .cache/jax unless JAX_COMPILATION_CACHE_DIR says
+    otherwise.
 
     Set before jax is imported.
     """
@@ -85,23 +93,30 @@ def use_compilation_cache() -> None:
 
 
 def convolve_fast(environ: MutableMapping[str, str]) -> None:
-    """Have XLA's CPU backend leave single convolutions to its older kernels; where XLA_FLAGS is unset alone.
+    """Have XLA's CPU backend leave single convolutions to its older kernels; where XLA_FLAGS is
+    unset alone.
 
-    Measured on 2 cores: 1.18 times as fast for forward and gradient of conv4 on 512 images (median of three pairs, 1.09 to
-    1.28), 1.08 to 1.16 for steps of a ResNet-18, no difference for the digits. XLA ends a process that names a flag it does
-    not know, so only the versions that were tried have it.
+    Measured on 2 cores: 1.18 times as fast for forward and gradient of conv4 on 512 images (median
+    of three pairs, 1.09 to
+    1.28), 1.08 to 1.16 for steps of a ResNet-18, no difference for the digits. XLA ends a process
+    that names a flag it does not know, so only the versions that were tried have it.
     """
     if importlib.metadata.version('jaxlib') in FLAG_TRIED:
-        environ.setdefault('XLA_FLAGS', '--xla_cpu_experimental_ynn_fusion_type=-INDIVIDUAL_CONVOLUTION')
+        environ.setdefault(
+            'XLA_FLAGS', '--xla_cpu_experimental_ynn_fusion_type=-INDIVIDUAL_CONVOLUTION'
+        )
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next step instead of handing it back to the system.
+    """Have the C library keep freed memory for the next step instead of handing it back to the
+    system.
 
-    XLA on a CPU allocates every large buffer of a step anew; each page of it is then made and zeroed again by the
-    system. Measured on 2 cores, forward and gradient of conv4 on 512 images: 0.24 s a step instead of 0.43 to 0.51,
-    3 thousand page faults instead of 101 thousand, about the same peak memory. Nothing changes where the C library
-    is not glibc, or where the user tunes it by its own MALLOC_ variables.
+    XLA on a CPU allocates every large buffer of a step anew; each page of it is then made and
+    zeroed again by the
+    system. Measured on 2 cores, forward and gradient of conv4 on 512 images: 0.24 s a step instead
+    of 0.43 to 0.51, 3 thousand page faults instead of 101 thousand, about the same peak memory.
+    Nothing changes where the C library is not glibc, or where the user tunes it by its own MALLOC_
+    variables.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is None or any(name.startswith('MALLOC_') for name in os.environ):

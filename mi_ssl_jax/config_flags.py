@@ -1,4 +1,5 @@
-"""Configurations on the command line (--config=configs/NAME.py --config.lr=0.1); wrong ones explained."""
+"""Configurations on the command line (--config=configs/NAME.py --config.lr=0.1); wrong ones
+explained."""
 
 import difflib
 import os
@@ -26,16 +27,23 @@ def words(argv: Sequence[str]) -> list[str]:
 
 def path(argv: Sequence[str], flag: str = 'config') -> str | None:
     """The configuration file that `flag` names, None without one."""
-    return next((word.partition('=')[2] for word in words(argv) if word.startswith(f'{flag}=')), None)
+    return next(
+        (word.partition('=')[2] for word in words(argv) if word.startswith(f'{flag}=')), None
+    )
 
 
 def parse(
-    values: flags.FlagValues, argv: Sequence[str], *, usage: str, files: Sequence[str] = ('config',),
+    values: flags.FlagValues,
+    argv: Sequence[str],
+    *,
+    usage: str,
+    files: Sequence[str] = ('config',),
 ) -> None:
     """Parse the command line into `values`.
 
     usage: what --help prints above the flags. files: the flags that name configuration files.
-    ValueError, in one line, for a file that is missing or lacks a field, and for a flag, field or value that is wrong.
+    ValueError, in one line, for a file that is missing or lacks a field, and for a flag, field or
+    value that is wrong.
     """
     if '--help' in argv:
         print(usage.strip(), values.main_module_help(), sep='\n')
@@ -44,7 +52,9 @@ def parse(
         file = path(argv, flag)
         if file is not None and not os.path.isfile(file):
             near = difflib.get_close_matches(file, map(str, Path('configs').glob('*.py')), 1)
-            raise ValueError(f'no configuration {file}' + (f'; did you mean {near[0]}?' if near else ''))
+            raise ValueError(
+                f'no configuration {file}' + (f'; did you mean {near[0]}?' if near else '')
+            )
     try:
         rest = values(list(argv))[1:]
     except Exception as error:  # ml_collections lets errors of many kinds through
@@ -57,16 +67,21 @@ def parse(
 
 
 def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:
-    """One line for a flag that cannot be parsed, with the nearest right name for a misspelt field."""
+    """One line for a flag that cannot be parsed, with the nearest right name for a misspelt
+    field."""
     for flag in files:
         known = _fields(argv, flag)
         for word in words(argv):
             name = word.partition('=')[0].removeprefix(f'{flag}.')
             if word.startswith(f'{flag}.') and known and name not in known:
                 near = difflib.get_close_matches(name, known, 1, cutoff=0.4)
-                return f"no {flag} field '{name}'" + (f"; did you mean '{near[0]}'?" if near else '')
+                return f"no {flag} field '{name}'" + (
+                    f"; did you mean '{near[0]}'?" if near else ''
+                )
         if "has no attribute 'get_config'" in f'{error}':
-            return f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
+            return (
+                f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
+            )
     return re.sub(r'\s+', ' ', f'{error}')
 
 

@@ -1,7 +1,8 @@
-"""Embeddings of a run's data as arrays: python -m mi_ssl_jax.embed --workdir=runs/jmi_digits [--branch=theta] [--seed=0]
+"""Embeddings of a run's data as arrays: python -m mi_ssl_jax.embed --workdir=runs/jmi_digits
+[--branch=theta] [--seed=0]
 
-Writes SPLIT_features.npy (backbone), SPLIT_z.npy (projector) and SPLIT_labels.npy for both splits, in the data set's
-order, un-augmented.
+Writes SPLIT_features.npy (backbone), SPLIT_z.npy (projector) and SPLIT_labels.npy for both splits,
+in the data set's order, un-augmented.
 """
 
 import sys
@@ -23,7 +24,11 @@ def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Pa
         parts = {'features': [], 'z': [], 'labels': []}
         for batch in sources.batches(ready.source, split, ready.config.mi.batch_size):
             output = apply(variables, batch.x)
-            for name, rows in (('features', output.features), ('z', output.z), ('labels', np.ravel(batch.y))):
+            for name, rows in (
+                ('features', output.features),
+                ('z', output.z),
+                ('labels', np.ravel(batch.y)),
+            ):
                 parts[name].append(np.asarray(rows))
         for name, found in parts.items():
             written.append(out / f'{split}_{name}.npy')
@@ -36,8 +41,13 @@ def main() -> None:
     parser = cli.Parser(prog='python -m mi_ssl_jax.embed', description=__doc__.splitlines()[0])
     parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
     parser.add_argument('--out', type=Path, help='where to write (default: WORKDIR/embeddings)')
-    parser.add_argument('--branch', help='the encoder (default: the first that is trained; SDMI: theta is f, xi is g)')
-    parser.add_argument('--seed', type=int, default=0, help="which of the run's seeds, counted from 0")
+    parser.add_argument(
+        '--branch',
+        help='the encoder (default: the first that is trained; SDMI: theta is f, xi is g)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help="which of the run's seeds, counted from 0"
+    )
     options = parser.parse_args()
     out = options.out or options.workdir / 'embeddings'
     for path in write(options.workdir, out, branch=options.branch, seed=options.seed):

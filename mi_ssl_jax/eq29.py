@@ -1,8 +1,9 @@
-"""What a finished run's embeddings share with each other and with their input (arXiv 2510.01345, appendix A.4).
+"""What a finished run's embeddings share with each other and with their input (arXiv 2510.01345,
+appendix A.4).
 
-z1 = a(view 1), z2 = b(view 2) of the two branches between which the run watches mutual information (SDMI: f and g),
-with views drawn afresh of the held-out examples; x is the example itself, un-augmented. Given x the views are
-independent, so I(z1; z2) <= min(I(x; z1), I(x; z2)) (Eq. 29).
+z1 = a(view 1), z2 = b(view 2) of the two branches between which the run watches mutual information
+(SDMI: f and g), with views drawn afresh of the held-out examples; x is the example itself,
+un-augmented. Given x the views are independent, so I(z1; z2) <= min(I(x; z1), I(x; z2)) (Eq. 29).
 """
 
 from collections.abc import Mapping
@@ -35,14 +36,19 @@ class Samples(NamedTuple):
 
     def pairs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The three quantities of Eq. 29 by name."""
-        return {'I(z1; z2)': (self.z1, self.z2), 'I(x; z1)': (self.x, self.z1), 'I(x; z2)': (self.x, self.z2)}
+        return {
+            'I(z1; z2)': (self.z1, self.z2),
+            'I(x; z1)': (self.x, self.z1),
+            'I(x; z2)': (self.x, self.z2),
+        }
 
 
 def samples(workdir: Path) -> Samples:
     """The samples of a finished run (its first seed).
 
-    x holds, beside the input's own numbers, its embeddings a(x) and b(x). They are a function of x and so change no
-    mutual information, and the critic need not learn the encoders anew. Inputs of more than 1,024 numbers are left out
+    x holds, beside the input's own numbers, its embeddings a(x) and b(x). They are a function of x
+    and so change no mutual information, and the critic need not learn the encoders anew. Inputs of
+    more than 1,024 numbers are left out
     of it: the estimate is then of I(a(x), b(x); z) <= I(x; z).
 
     ValueError: not the folder of a finished run; data of another kind than points and images.
@@ -50,7 +56,9 @@ def samples(workdir: Path) -> Samples:
     config = rundir.read_config(workdir)
     ready = experiments.setup(config)
     if ready.source.rows != 1:
-        raise ValueError(f'{config.data.name} holds graphs: points and images only have an input to compare with')
+        raise ValueError(
+            f'{config.data.name} holds graphs: points and images only have an input to compare with'
+        )
     population, _ = run.restore(ready, workdir)
     variables = parallel.members(population, ready.layout)[0].variables
     plain = views.evaluation(config.views.name, **config.views.options)
@@ -65,18 +73,29 @@ def samples(workdir: Path) -> Samples:
             return encoder(variables[branch], keys[rows], held_out[rows])
 
         net = ready.method.branches[branch].net
-        encoder = jax.jit(lambda own, keys, x: net.apply(own, jax.vmap(one)(keys, x), train=False).z)
+        encoder = jax.jit(
+            lambda own, keys, x: net.apply(own, jax.vmap(one)(keys, x), train=False).z
+        )
         return features.encode(apply, np.arange(len(held_out)), batch_size=config.mi.batch_size)
 
     inputs = np.asarray(jax.vmap(plain)(held_out)).reshape(len(held_out), -1)
-    notes = [f'{len(held_out)} held-out examples of {config.data.name}; z1 = {tracked.a}(view 1), '
-             f'z2 = {tracked.b}(view 2), x = the un-augmented example with its embeddings beside it']
+    notes = [
+        f'{len(held_out)} held-out examples of {config.data.name}; z1 = {tracked.a}(view 1), '
+        f'z2 = {tracked.b}(view 2), x = the un-augmented example with its embeddings beside it'
+    ]
     parts = [encode(branch, None) for branch in dict.fromkeys([tracked.a, tracked.b])]
     if inputs.shape[1] <= RAW_FEATURES:
         parts = [inputs, *parts]
     else:
-        notes += [f"the input's own {inputs.shape[1]} numbers are left out: I(x; z) is bounded through its embeddings"]
-    found = {'z1': encode(tracked.a, 0), 'z2': encode(tracked.b, 1), 'x': np.concatenate(parts, axis=1)}
+        notes += [
+            f"the input's own {inputs.shape[1]} numbers are left out: I(x; z) is bounded through"
+            ' its embeddings'
+        ]
+    found = {
+        'z1': encode(tracked.a, 0),
+        'z2': encode(tracked.b, 1),
+        'x': np.concatenate(parts, axis=1),
+    }
     varying = {name: _varying(array, name, notes) for name, array in found.items()}
     return Samples(**varying, notes=tuple(notes))
 
@@ -85,7 +104,9 @@ def _varying(array: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     """The columns that are not constant; those that are carry no information (and are noted)."""
     keep = np.ptp(array, axis=0) > 0
     if not keep.any():
-        raise ValueError(f'{name} is the same for every held-out example: the run has collapsed, and I = 0')
+        raise ValueError(
+            f'{name} is the same for every held-out example: the run has collapsed, and I = 0'
+        )
     if not keep.all():
         notes.append(f'{np.sum(~keep)} constant columns of {name} are left out')
     return array[:, keep]
@@ -96,8 +117,12 @@ def verdict(found: Mapping[str, Estimate]) -> str:
     views_ = found['I(z1; z2)'].interval
     inputs = [found[name].interval for name in ('I(x; z1)', 'I(x; z2)')]
     if views_[1] <= min(low for low, _ in inputs):
-        return 'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates keep it, intervals apart'
+        return (
+            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates keep it, intervals apart'
+        )
     if views_[0] <= min(high for _, high in inputs):
         return 'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): undecided, the intervals overlap'
-    return ('Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates break it; as it is a theorem, '
-            'a bound on I(x; z) is too loose (or one on I(z1; z2) is none)')
+    return (
+        'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates break it; as it is a theorem, '
+        'a bound on I(x; z) is too loose (or one on I(z1; z2) is none)'
+    )

@@ -1,8 +1,9 @@
 """Mutual information between two arrays: python -m mi_ssl_jax.estimate_mi X.npy Y.npy
 
-X (N, Dx), Y (N, Dy): row i of both belongs together. A critic is trained on one part, stopped early on a second, and the
-bound is reported on a third; several fits give the interval. With --workdir: I(z1; z2), I(x; z1), I(x; z2) of a finished
-run's held-out embeddings, and whether they keep the paper's Eq. 29.
+X (N, Dx), Y (N, Dy): row i of both belongs together. A critic is trained on one part, stopped early
+on a second, and the bound is reported on a third; several fits give the interval. With --workdir:
+I(z1; z2), I(x; z1), I(x; z2) of a finished run's held-out embeddings, and whether they keep the
+paper's Eq. 29.
 """
 
 import argparse
@@ -27,8 +28,10 @@ def load(path: Path) -> np.ndarray:
     except OSError as error:
         raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
     except (ValueError, EOFError) as error:
-        raise ValueError(f'{path} holds no plain array of numbers (pickled objects are not read): '
-                         'save it with numpy.save') from error
+        raise ValueError(
+            f'{path} holds no plain array of numbers (pickled objects are not read): '
+            'save it with numpy.save'
+        ) from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
     return array
@@ -39,7 +42,10 @@ def table(found: dict[str, Estimate]) -> str:
     lines = [f'{"":12}{"nats":>8}  {"95 % interval":20}fits']
     for name, one in found.items():
         interval = f'[{one.interval[0]:.3f}, {one.interval[1]:.3f}]'
-        lines.append(f'{name:12}{one.mi:8.3f}  {interval:20}' + ' '.join(f'{value:.3f}' for value in one.fits))
+        lines.append(
+            f'{name:12}{one.mi:8.3f}  {interval:20}'
+            + ' '.join(f'{value:.3f}' for value in one.fits)
+        )
     return '\n'.join(lines)
 
 
@@ -55,11 +61,17 @@ def remarks(found: dict[str, Estimate]) -> list[str]:
 def main() -> None:
     """Estimate, print a table, and keep it where --json says."""
     args = _arguments()
-    options = {'bound': args.bound, 'critic': args.critic, 'fits': args.fits, 'steps': args.steps,
-               'batch_size': args.batch_size}
+    options = {
+        'bound': args.bound,
+        'critic': args.critic,
+        'fits': args.fits,
+        'steps': args.steps,
+        'batch_size': args.batch_size,
+    }
     estimate.check_options(**options)
     if args.workdir:
         from mi_ssl_jax import eq29  # slow to import, and needed for runs only
+
         samples = eq29.samples(args.workdir)
         pairs, notes = samples.pairs(), list(samples.notes)
     else:
@@ -70,17 +82,28 @@ def main() -> None:
     lines = notes + remarks(found) + ([eq29.verdict(found)] if args.workdir else [])
     print('\n'.join(lines))
     if args.json:
-        _write(args.json, {'estimates': {name: one._asdict() for name, one in found.items()}, 'notes': lines})
+        _write(
+            args.json,
+            {'estimates': {name: one._asdict() for name, one in found.items()}, 'notes': lines},
+        )
 
 
 def _arguments() -> argparse.Namespace:
-    parser = cli.Parser(prog='python -m mi_ssl_jax.estimate_mi', description=__doc__.splitlines()[0])
-    parser.add_argument('arrays', nargs='*', type=Path, metavar='FILE.npy', help='X (N, Dx) and Y (N, Dy)')
-    parser.add_argument('--workdir', type=Path, help='the folder of a finished run, instead of arrays')
+    parser = cli.Parser(
+        prog='python -m mi_ssl_jax.estimate_mi', description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        'arrays', nargs='*', type=Path, metavar='FILE.npy', help='X (N, Dx) and Y (N, Dy)'
+    )
+    parser.add_argument(
+        '--workdir', type=Path, help='the folder of a finished run, instead of arrays'
+    )
     parser.add_argument('--bound', default='infonce', help=f'one of {", ".join(estimate.bounds())}')
     parser.add_argument('--critic', help=f'one of {", ".join(estimate.critics_of("infonce"))}')
     parser.add_argument('--fits', type=int, default=5, help='fresh critics and splits')
-    parser.add_argument('--steps', type=int, default=estimate.STEPS, help='of training a fit, at most')
+    parser.add_argument(
+        '--steps', type=int, default=estimate.STEPS, help='of training a fit, at most'
+    )
     parser.add_argument('--batch_size', type=int, help='of training')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', type=Path, help='a file for the result')

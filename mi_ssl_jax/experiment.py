@@ -1,5 +1,5 @@
-"""From a configuration to what it names: data, networks, method, optimiser, layout. Everything is checked here, before
-anything is compiled."""
+"""From a configuration to what it names: data, networks, method, optimiser, layout. Everything is
+checked here, before anything is compiled."""
 
 import contextlib
 import functools
@@ -20,7 +20,8 @@ from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment, State
 
 Tree = Any
-BASE_BATCH = 256  # the batch whose learning rate `lr` is under lr_scaling (Goyal et al. 2017, arXiv 1706.02677)
+# the batch whose learning rate `lr` is under lr_scaling (Goyal et al. 2017, arXiv 1706.02677)
+BASE_BATCH = 256
 
 
 class Setup(NamedTuple):
@@ -41,7 +42,8 @@ class Setup(NamedTuple):
 
 
 def setup(config: ConfigDict) -> Setup:
-    """Load the data and build the experiment. ValueError, in one line, for anything that cannot work."""
+    """Load the data and build the experiment. ValueError, in one line, for anything that cannot
+    work."""
     return build(config, sources.load(config), parallel.choose_devices(config.devices or None))
 
 
@@ -57,28 +59,54 @@ def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device,
         parts = _parts(config, layout, view)
     arguments = method_arguments(config)
     steps = source.size // config.batch_size
-    schedule = optim.warmup_cosine(warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps)
+    schedule = optim.warmup_cosine(
+        warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps
+    )
 
     def method(hyper: Mapping[str, Any], parts: api.Parts = parts) -> api.Method:
         own = {name: hyper[name] for name in ('temperature',) if name in arguments}
         return methods.load(config.method.name, parts, **{**arguments, **own})
 
     def optimiser(hyper: Mapping[str, Any], phase: api.Phase):
-        return optim.make(config.optimizer.name, lr=hyper['lr'], weight_decay=hyper['weight_decay'],
-                          momentum=config.optimizer.momentum, schedule=schedule, steps_per_epoch=steps,
-                          total_steps=config.epochs * steps, groups=phase.groups, rules=phase.rules)
+        return optim.make(
+            config.optimizer.name,
+            lr=hyper['lr'],
+            weight_decay=hyper['weight_decay'],
+            momentum=config.optimizer.momentum,
+            schedule=schedule,
+            steps_per_epoch=steps,
+            total_steps=config.epochs * steps,
+            groups=phase.groups,
+            rules=phase.rules,
+        )
 
     hyper = traced(config)
-    experiment = Experiment(method, optimiser, pipeline, layout, (hyper,) * config.seeds, config.batch_size, steps,
-                            config.epochs, config.period or steps, len(source.class_names) * config.probe.online,
-                            config.accumulate, config.net.batch_norm == 'device', config.check_replicas)
-    for phase in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
+    experiment = Experiment(
+        method,
+        optimiser,
+        pipeline,
+        layout,
+        (hyper,) * config.seeds,
+        config.batch_size,
+        steps,
+        config.epochs,
+        config.period or steps,
+        len(source.class_names) * config.probe.online,
+        config.accumulate,
+        config.net.batch_norm == 'device',
+        config.check_replicas,
+    )
+    for (
+        phase
+    ) in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
     alone = layout._replace(devices=layout.devices[:1])
     single = functools.partial(method, parts=_parts(config, alone, view))
     mode = _mode(config.mode, experiment._replace(build=single, layout=alone), source)
-    return Setup(config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding)
+    return Setup(
+        config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding
+    )
 
 
 def method_arguments(config: ConfigDict) -> dict[str, Any]:
@@ -88,7 +116,8 @@ def method_arguments(config: ConfigDict) -> dict[str, Any]:
 
 
 def learning_rate(config: ConfigDict) -> float:
-    """The largest learning rate of the schedule: `lr`, scaled with the batch where the configuration says so."""
+    """The largest learning rate of the schedule: `lr`, scaled with the batch where the
+    configuration says so."""
     powers = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
     if config.lr_scaling not in powers:
         raise ValueError(f"lr_scaling='{config.lr_scaling}': use 'none', 'linear' or 'sqrt'")
@@ -99,42 +128,59 @@ def traced(config: ConfigDict) -> dict[str, float]:
     """What configurations may differ in and still share one compiled step."""
     hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
     arguments = method_arguments(config)
-    return {**hyper, 'temperature': arguments['temperature']} if 'temperature' in arguments else hyper
+    return (
+        {**hyper, 'temperature': arguments['temperature']} if 'temperature' in arguments else hyper
+    )
 
 
 def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
-    """One population of several configurations that differ from `ready`'s in `traced` alone: the seeds of the first,
-    of the second, ...
+    """One population of several configurations that differ from `ready`'s in `traced` alone: the
+    seeds of the first, of the second, ...
     """
     for config in configs:
         _check_numbers(config, ready.source)
     hyper = tuple(traced(config) for config in configs for _ in range(config.seeds))
     layout = ready.layout._replace(seeds=len(hyper))
-    return ready._replace(config=configs[0], experiment=ready.experiment._replace(hyper=hyper, layout=layout))
+    return ready._replace(
+        config=configs[0], experiment=ready.experiment._replace(hyper=hyper, layout=layout)
+    )
 
 
 def initial(ready: Setup) -> Tree:
     """The population before step one."""
-    create = functools.partial(states.init, experiment=ready.experiment, example=ready.source.example)
+    create = functools.partial(
+        states.init, experiment=ready.experiment, example=ready.source.example
+    )
     seed, seeds = ready.config.seed, ready.config.seeds
-    states_ = [create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.experiment.hyper)]
+    states_ = [
+        create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.experiment.hyper)
+    ]
     return parallel.population(states_, ready.layout)
 
 
 def abstract(ready: Setup) -> State:
     """Shapes and dtypes of the stacked population, with nothing computed."""
-    one = jax.eval_shape(lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.example))
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one)
+    one = jax.eval_shape(
+        lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.example)
+    )
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one
+    )
 
 
 def stacked(population: Tree, layout: parallel.Layout) -> State:
-    """The population on the host, each array with a leading axis of seeds: the form of checkpoints."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *map(jax.device_get, parallel.members(population, layout)))
+    """The population on the host, each array with a leading axis of seeds: the form of
+    checkpoints."""
+    return jax.tree.map(
+        lambda *leaves: np.stack(leaves), *map(jax.device_get, parallel.members(population, layout))
+    )
 
 
 def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
     """The inverse of `stacked`."""
-    return parallel.population([jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)], layout)
+    return parallel.population(
+        [jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)], layout
+    )
 
 
 def measure(ready: Setup):
@@ -142,10 +188,21 @@ def measure(ready: Setup):
     config, source = ready.config, ready.source
     plain = views.evaluation(config.views.name, **config.views.options)
     held_out = sources.watched(source, config)
-    inputs = watch.HeldOut(held_out.x, held_out.y, len(source.class_names), ready.experiment.views, plain,
-                           source.centres)
-    return watch.make(ready.method, ready.layout, inputs, temperature=config.mi.temperature,
-                      batch_size=config.mi.batch_size)
+    inputs = watch.HeldOut(
+        held_out.x,
+        held_out.y,
+        len(source.class_names),
+        ready.experiment.views,
+        plain,
+        source.centres,
+    )
+    return watch.make(
+        ready.method,
+        ready.layout,
+        inputs,
+        temperature=config.mi.temperature,
+        batch_size=config.mi.batch_size,
+    )
 
 
 @contextlib.contextmanager
@@ -156,7 +213,9 @@ def _fitting(field: str, name: str, source: sources.Source) -> Iterator[None]:
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError) as error:
         if ':' in name:  # the user's own: where it fails says more
             raise
-        raise ValueError(f"{field}.name='{name}' cannot take what {source.name} holds: choose another") from error
+        raise ValueError(
+            f"{field}.name='{name}' cannot take what {source.name} holds: choose another"
+        ) from error
 
 
 def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts:
@@ -167,14 +226,18 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts
     axis = None if config.net.batch_norm == 'device' else layout.axis
     backbone = nets.load(config.net.name, dtype=dtype, axis_name=axis, **options)
     projector = tuple(config.net.projector)
-    features = _width(backbone, view) if not projector or isinstance(view, Mapping) else None  # fails where they do not fit
+    features = (
+        _width(backbone, view) if not projector or isinstance(view, Mapping) else None
+    )  # fails where they do not fit
     width = projector[-1] if projector else features
     return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, axis)
 
 
 def _width(backbone, view: Tree) -> int:
     x = batch_of(2, view)
-    features, _ = jax.eval_shape(lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x)
+    features, _ = jax.eval_shape(
+        lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x
+    )
     return features.shape[-1]
 
 
@@ -193,44 +256,83 @@ def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
     def one_step(x: Tree) -> tuple:
         state = states.init(0, experiment.hyper[0], experiment, sources.pick(x, 0))
         batch = {'x': x, 'y': jnp.zeros((experiment.batch_size, source.rows), jnp.int32)}
-        return step.make(experiment, phase.name)(*states.split(state, experiment.method, phase), (), batch)
+        return step.make(experiment, phase.name)(
+            *states.split(state, experiment.method, phase), (), batch
+        )
 
-    # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so here.
+    # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
+    # here.
     return parallel.choose_mode(one_step, batch_of(experiment.batch_size, source.example))
 
 
 def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> None:
-    """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm more than one
-    example."""
+    """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm
+    more than one example."""
     if config.net.batch_norm not in ('global', 'device'):
         raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
     if config.batch_size % devices:
         of = f' of {distributed.count()} processes' if distributed.count() > 1 else ''
-        why = f': {source.name} is one graph, which devices cannot share; set devices=1' if source.rows > 1 else ''
-        raise ValueError(f'batch_size={config.batch_size} does not divide among {devices} devices{of}{why}')
+        why = (
+            f': {source.name} is one graph, which devices cannot share; set devices=1'
+            if source.rows > 1
+            else ''
+        )
+        raise ValueError(
+            f'batch_size={config.batch_size} does not divide among {devices} devices{of}{why}'
+        )
     share = config.batch_size // devices
     if share % config.accumulate:
-        raise ValueError(f'accumulate={config.accumulate} does not divide the {share} examples that each of {devices} '
-                         f'devices has of batch_size={config.batch_size}: choose a divisor of {share}')
-    normalised = share // config.accumulate * source.rows * (1 if config.net.batch_norm == 'device' else devices)
+        raise ValueError(
+            f'accumulate={config.accumulate} does not divide the {share} examples that each of'
+            f' {devices} devices has of batch_size={config.batch_size}: choose a divisor of {share}'
+        )
+    normalised = (
+        share
+        // config.accumulate
+        * source.rows
+        * (1 if config.net.batch_norm == 'device' else devices)
+    )
     if normalised < 2:
-        raise ValueError('batch norm would see one example at a time: raise batch_size, or lower accumulate or devices')
+        raise ValueError(
+            'batch norm would see one example at a time: raise batch_size, or lower accumulate or'
+            ' devices'
+        )
 
 
 def _check_numbers(config: ConfigDict, source: sources.Source) -> None:
-    least = {'seeds': 1, 'epochs': 1, 'batch_size': 2 if source.rows == 1 else 1, 'log_every': 1, 'period': 0,
-             'devices': 0, 'accumulate': 1, 'warmup_epochs': 0, 'lr': 0.0, 'weight_decay': 0.0}
+    least = {
+        'seeds': 1,
+        'epochs': 1,
+        'batch_size': 2 if source.rows == 1 else 1,
+        'log_every': 1,
+        'period': 0,
+        'devices': 0,
+        'accumulate': 1,
+        'warmup_epochs': 0,
+        'lr': 0.0,
+        'weight_decay': 0.0,
+    }
     for name, bound in least.items():
         if not config[name] >= bound:
-            why = ': a batch of one has no marginal pairs and no batch statistics' if name == 'batch_size' else ''
+            why = (
+                ': a batch of one has no marginal pairs and no batch statistics'
+                if name == 'batch_size'
+                else ''
+            )
             raise ValueError(f'{name}={config[name]} must be at least {bound}{why}')
     if config.batch_size > source.size:
-        raise ValueError(f'batch_size={config.batch_size}, but {config.data.name} has {source.size} training examples: '
-                         f'use at most {source.size}')
+        raise ValueError(
+            f'batch_size={config.batch_size}, but {config.data.name} has {source.size} training'
+            f' examples: use at most {source.size}'
+        )
     if config.warmup_epochs >= config.epochs:
-        raise ValueError(f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}')
+        raise ValueError(
+            f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}'
+        )
     if config.mi.every < 1 or config.mi.batch_size * source.rows < 2:
         raise ValueError('mi.every must be at least 1 and mi.batch_size at least 2')
     if config.mi.every_steps and config.mi.every_steps < config.log_every:
-        raise ValueError(f'mi.every_steps={config.mi.every_steps} must be 0 or at least log_every={config.log_every}: '
-                         'evaluations stand in lines of the log')
+        raise ValueError(
+            f'mi.every_steps={config.mi.every_steps} must be 0 or at least'
+            f' log_every={config.log_every}: evaluations stand in lines of the log'
+        )

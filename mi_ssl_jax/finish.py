@@ -9,7 +9,11 @@ from mi_ssl_jax import health, probe, run
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
     """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
-    from mi_ssl_jax.figures import report, training  # matplotlib is slow to import, and bad input should not wait for it
+    from mi_ssl_jax.figures import (
+        report,
+        training,
+    )  # matplotlib is slow to import, and bad input should not wait for it
+
     if ready.config.probe.at_end:
         print(probe.text(probed(ready, workdir)))
     warnings = collapses(ready, workdir)
@@ -21,8 +25,8 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
 
 
 def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
-    """The run's probe.json, made anew when it is missing, of another epoch or of other settings. before: see
-    probe.probe."""
+    """The run's probe.json, made anew when it is missing, of another epoch or of other settings.
+    before: see probe.probe."""
     path = workdir / 'probe.json'
     if path.exists():
         result = json.loads(path.read_text())
@@ -36,4 +40,7 @@ def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
     """One line a collapsed branch, from the run's own figures."""
     lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
     history = [line['collapse'] for line in lines if 'collapse' in line]
-    return [f'{branch}: {sentence}' for branch, sentence in health.findings(history, ready.width).items()]
+    return [
+        f'{branch}: {sentence}'
+        for branch, sentence in health.findings(history, ready.width).items()
+    ]

@@ -12,12 +12,12 @@ from mi_ssl_jax import data
 from mi_ssl_jax.augment import pipelines, small, views
 from mi_ssl_jax.data import streamed
 
-
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 
 
 class Gallery(NamedTuple):
-    """images: (H, W, C) each, in [0, 1]. views: a tuple for each image, (size, size, C) each, cut to [0, 1].
+    """images: (H, W, C) each, in [0, 1]. views: a tuple for each image, (size, size, C) each, cut
+    to [0, 1].
 
     title, note: the pipeline with its parameters, in words.
     """
@@ -36,9 +36,13 @@ def make(config: ConfigDict, count: int) -> Gallery:
     made = jax.device_get(jax.jit(jax.vmap(pipeline))(keys, x))
     undo, how = undone(pipeline)
     shown = [tuple(np.clip(undo(view[index]), 0, 1) for view in made) for index in range(count)]
-    return Gallery(list(x / 255), shown, f"Views '{config.views.name}' of {config.data.name}",
-                   'Images of the training set, to their right their random views as the network gets them, '
-                   f'{how}. {described(pipeline)}.')
+    return Gallery(
+        list(x / 255),
+        shown,
+        f"Views '{config.views.name}' of {config.data.name}",
+        'Images of the training set, to their right their random views as the network gets them, '
+        f'{how}. {described(pipeline)}.',
+    )
 
 
 def examples(config: ConfigDict, count: int) -> np.ndarray:
@@ -51,10 +55,14 @@ def examples(config: ConfigDict, count: int) -> np.ndarray:
         stream = data.stream(config.data.name, where, canvas=config.data.canvas)
         chosen = _evenly(stream.prepared.sizes['train'], count)
         return next(streamed.once(stream, 'train', indices=chosen, batch_size=count)).x
-    held = data.load(config.data.name, where, short_side=config.data.short_side or None, **config.data.options)
+    held = data.load(
+        config.data.name, where, short_side=config.data.short_side or None, **config.data.options
+    )
     if isinstance(held.train.x, dict) or held.train.x.ndim != 4:
         kind = 'a graph' if isinstance(held.train.x, dict) else 'points'
-        raise ValueError(f'{config.data.name} holds {kind}, not images: there is nothing to look at')
+        raise ValueError(
+            f'{config.data.name} holds {kind}, not images: there is nothing to look at'
+        )
     return held.train.x[_evenly(len(held.train.x), count)]
 
 
@@ -79,7 +87,9 @@ def described(pipeline: views.Pipeline) -> str:
     made, found = pipeline.keywords['views'], []
     for view in dict.fromkeys(made):
         numbers = [str(number) for number, own in enumerate(made, 1) if own == view]
-        which = f'View {numbers[0]}' if len(numbers) == 1 else f'Views {numbers[0]} to {numbers[-1]}'
+        which = (
+            f'View {numbers[0]}' if len(numbers) == 1 else f'Views {numbers[0]} to {numbers[-1]}'
+        )
         found.append(f'{which}: {_words(view)}')
     return '. '.join(found)
 
@@ -87,7 +97,9 @@ def described(pipeline: views.Pipeline) -> str:
 def _words(view: pipelines.View) -> str:
     low, high = (100 * share for share in view.scale)
     jitter = [f'{name} {strength:g}' for name, strength in zip(JITTER, view.jitter, strict=True)]
-    words = [f'crop of {low:g} to {high:g} % of the area to {view.size} px ({view.method}), flip p 0.5']
+    words = [
+        f'crop of {low:g} to {high:g} % of the area to {view.size} px ({view.method}), flip p 0.5'
+    ]
     words += [f'jitter ({", ".join(jitter)}) p {view.jitter_p:g}'] if view.jitter_p else []
     words += [f'grey p {view.grey_p:g}'] if view.grey_p else []
     if view.blur_p:

@@ -1,7 +1,9 @@
-"""Devices, seeds and passes: the only file that names pmap, jit for steps, vmap over seeds, an axis or a collective.
+"""Devices, seeds and passes: the only file that names pmap, jit for steps, vmap over seeds, an axis
+or a collective.
 
-A step is written for one seed and the global batch. Here it becomes a program: over the devices of `Layout` by pmap,
-over the seeds by vmap, a device loop or one after another, and over the steps of a pass by lax.scan or a host loop.
+A step is written for one seed and the global batch. Here it becomes a program: over the devices of
+`Layout` by pmap, over the seeds by vmap, a device loop or one after another, and over the steps of
+a pass by lax.scan or a host loop.
 """
 
 import functools
@@ -22,10 +24,11 @@ AXIS = 'devices'
 class Layout(NamedTuple):
     """How a run lies on the machine, or on several.
 
-    devices: those that share each global batch, of all processes. seeds: independent copies trained side by side.
-    mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program) or 'loop' (a host loop over the
-    compiled step, one seed after another). A population is one tree with a leading axis of seeds under 'scan', and a
-    tuple of trees under 'loop'.
+    devices: those that share each global batch, of all processes. seeds: independent copies trained
+    side by side.
+    mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program) or 'loop' (a host
+    loop over the compiled step, one seed after another). A population is one tree with a leading
+    axis of seeds under 'scan', and a tuple of trees under 'loop'.
     """
 
     devices: tuple[jax.Device, ...]
@@ -34,25 +37,34 @@ class Layout(NamedTuple):
 
     @property
     def axis(self) -> str | None:
-        """The axis name for batch statistics and gathers; None on one device, where neither is needed."""
+        """The axis name for batch statistics and gathers; None on one device, where neither is
+        needed."""
         return AXIS if len(self.devices) > 1 else None
 
     @property
     def own(self) -> tuple[jax.Device, ...]:
-        """This process's devices. Arrays outside a pass lie on them alone; a pass joins the processes."""
-        return tuple(device for device in self.devices if device.process_index == jax.process_index())
+        """This process's devices. Arrays outside a pass lie on them alone; a pass joins the
+        processes."""
+        return tuple(
+            device for device in self.devices if device.process_index == jax.process_index()
+        )
 
 
 def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
-    """The devices of all processes, or `count` of them, as many of each process. ValueError if there are fewer."""
+    """The devices of all processes, or `count` of them, as many of each process. ValueError if
+    there are fewer."""
     processes = [jax.local_devices(process_index=index) for index in range(jax.process_count())]
     each = min(map(len, processes))
     most = each * len(processes)
     if count is not None and (not 1 <= count <= most or count % len(processes)):
         if len(processes) == 1:
-            raise ValueError(f'devices={count}, but this machine has {most}: use 1 to {most}, or 0 for all')
-        raise ValueError(f'devices={count}, but {len(processes)} processes have {each} each: use a multiple of '
-                         f'{len(processes)} up to {most}, or 0 for all')
+            raise ValueError(
+                f'devices={count}, but this machine has {most}: use 1 to {most}, or 0 for all'
+            )
+        raise ValueError(
+            f'devices={count}, but {len(processes)} processes have {each} each: use a multiple of '
+            f'{len(processes)} up to {most}, or 0 for all'
+        )
     each = (count or most) // len(processes)
     return tuple(device for own in processes for device in own[:each])
 
@@ -60,18 +72,21 @@ def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
 def choose_mode(step: Step, *arguments: Tree) -> str:
     """'loop' on a CPU for networks with convolutions, else 'scan'.
 
-    Inside scan, cond or map XLA's CPU backend runs the gradients of convolutions 25 to 46 times slower than outside.
+    Inside scan, cond or map XLA's CPU backend runs the gradients of convolutions 25 to 46 times
+    slower than outside.
     """
     if jax.default_backend() != 'cpu':
         return 'scan'
     return 'loop' if 'conv_general_dilated' in str(jax.make_jaxpr(step)(*arguments)) else 'scan'
 
 
-# Inside a step --------------------------------------------------------------------------------------------------
+# Inside a step
+# --------------------------------------------------------------------------------------------------
 
 
 def gather(tree: Tree, axis: str | None) -> Tree:
-    """Per-device rows (n, ...) -> the global batch (devices * n, ...), differentiable; the identity for axis None."""
+    """Per-device rows (n, ...) -> the global batch (devices * n, ...), differentiable; the identity
+    for axis None."""
     if axis is None:
         return tree
     return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
@@ -80,8 +95,9 @@ def gather(tree: Tree, axis: str | None) -> Tree:
 def mean(tree: Tree, axis: str | None) -> Tree:
     """Mean over devices; the identity for axis None.
 
-    The gradient of a loss that every device computes on the gathered batch: all_gather's transpose sums the
-    cotangents over devices, this mean divides them again, so the result is the one-device gradient.
+    The gradient of a loss that every device computes on the gathered batch: all_gather's transpose
+    sums the cotangents over devices, this mean divides them again, so the result is the one-device
+    gradient.
     """
     return tree if axis is None else jax.lax.pmean(tree, axis)
 
@@ -93,12 +109,14 @@ def positions(count: int, axis: str | None) -> Array:
 
 
 def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
-    """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not exist."""
+    """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not
+    exist."""
     axes = [] if layout.axis is None else [(AXIS, len(layout.devices))]
     return jax.make_jaxpr(step, axis_env=axes)(*arguments).jaxpr
 
 
-# Populations ----------------------------------------------------------------------------------------------------
+# Populations
+# --------------------------------------------------------------------------------------------------
 
 
 def population(members: Sequence[Tree], layout: Layout) -> Tree:
@@ -106,7 +124,11 @@ def population(members: Sequence[Tree], layout: Layout) -> Tree:
 
     Placed before step one: a state that moves at step two is a second compilation.
     """
-    tree = tuple(members) if layout.mode == 'loop' else jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    tree = (
+        tuple(members)
+        if layout.mode == 'loop'
+        else jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    )
     return place(tree, layout)
 
 
@@ -118,8 +140,11 @@ def members(tree: Tree, layout: Layout) -> list[Tree]:
 
 
 def place(tree: Tree, layout: Layout) -> Tree:
-    """Put the arrays on this process's devices, the same on each, as copies that the caller does not share."""
-    target = layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
+    """Put the arrays on this process's devices, the same on each, as copies that the caller does
+    not share."""
+    target = (
+        layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
+    )
     return jax.tree.map(lambda leaf: jax.device_put(leaf, target, may_alias=False), tree)
 
 
@@ -128,38 +153,54 @@ def _over_devices(layout: Layout, spec: PartitionSpec) -> NamedSharding:
 
 
 def place_batch(batch: Tree, layout: Layout) -> Tree:
-    """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its devices, for one seed."""
+    """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its
+    devices, for one seed."""
     devices = len(layout.own)
     if layout.axis:
         batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
         batch = jax.tree.map(lambda x: x if layout.mode == 'loop' else x[:, None], batch)
         placed = jax.device_put(batch, _over_devices(layout, PartitionSpec(AXIS)))
     else:
-        placed = jax.device_put(batch if layout.mode == 'loop' else jax.tree.map(lambda x: x[None], batch),
-                                layout.devices[0])
+        placed = jax.device_put(
+            batch if layout.mode == 'loop' else jax.tree.map(lambda x: x[None], batch),
+            layout.devices[0],
+        )
     return (placed,) if layout.mode == 'loop' else placed
 
 
 def check_replicas(tree: Tree, layout: Layout) -> None:
-    """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the tree."""
+    """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the
+    tree."""
     if layout.axis is None:
         return
     gaps = jax.device_get(_compiled_gaps(layout.devices)(tree, jnp.zeros(len(layout.own))))
-    found = [(jax.tree_util.keystr(path), gap) for path, gap in jax.tree_util.tree_leaves_with_path(gaps) if gap != 0]
+    found = [
+        (jax.tree_util.keystr(path), gap)
+        for path, gap in jax.tree_util.tree_leaves_with_path(gaps)
+        if gap != 0
+    ]
     if found:
         listed = ', '.join(f'{name} (by up to {gap:.3g})' for name, gap in found[:3])
-        raise AssertionError(f'the devices hold different states: {listed}; {len(found)} arrays differ')
+        raise AssertionError(
+            f'the devices hold different states: {listed}; {len(found)} arrays differ'
+        )
 
 
 @functools.cache
 def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree, Array], Tree]:
-    """-> gaps(tree, anything with a row for each own device): of each array the largest difference between two copies."""
+    """-> gaps(tree, anything with a row for each own device): of each array the largest difference
+    between two copies."""
 
     def gap(x: Array) -> Array:
         return jnp.max(jax.lax.pmax(x, AXIS) - jax.lax.pmin(x, AXIS), initial=0)
 
-    return jax.pmap(lambda tree, row: jax.tree.map(gap, tree), axis_name=AXIS, in_axes=(None, 0), out_axes=None,
-                    devices=devices)
+    return jax.pmap(
+        lambda tree, row: jax.tree.map(gap, tree),
+        axis_name=AXIS,
+        in_axes=(None, 0),
+        out_axes=None,
+        devices=devices,
+    )
 
 
 def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
@@ -175,7 +216,8 @@ def unzip(pairs: Tree, layout: Layout) -> tuple[Tree, Tree]:
 
 
 def over_seeds(function: Callable, layout: Layout, *, shared: int = 0) -> Callable:
-    """`function(tree, *shared)` for one seed -> a compiled function of the population; results have a seeds axis.
+    """`function(tree, *shared)` for one seed -> a compiled function of the population; results have
+    a seeds axis.
 
     The last `shared` arguments are the same for all seeds.
     """
@@ -190,10 +232,11 @@ def _stack(trees: Sequence[Tree]) -> Tree:
 
 
 def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
-    """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the device."""
+    """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the
+    device."""
 
     def mapped(*arguments):
-        own, rest = arguments[:len(arguments) - shared], arguments[len(arguments) - shared:]
+        own, rest = arguments[: len(arguments) - shared], arguments[len(arguments) - shared :]
         if layout.seeds == 1:
             result = function(*jax.tree.map(lambda leaf: leaf[0], own), *rest)
             return jax.tree.map(lambda leaf: leaf[None], result)
@@ -204,23 +247,26 @@ def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
     return mapped
 
 
-# Passes ---------------------------------------------------------------------------------------------------------
+# Passes
+# --------------------------------------------------------------------------------------------------
 
 
 def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int], Tree]:
-    """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled for each seed.
+    """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled
+    for each seed.
 
-    keys: the population's keys. The result holds (steps, batch) indices a seed, or (own devices, steps, batch / devices),
-    where every process has its own share of the same batches; examples that do not fill a batch are left out of this pass.
+    keys: the population's keys. The result holds (steps, batch) indices a seed, or (own devices,
+    steps, batch / devices), where every process has its own share of the same batches; examples
+    that do not fill a batch are left out of this pass.
     """
     steps, devices, own = size // batch, len(layout.devices), len(layout.own)
     first = own * jax.process_index()
 
     def order(key: Array, number: Array) -> Array:
-        indices = jax.random.permutation(jax.random.fold_in(key, number), size)[:steps * batch]
+        indices = jax.random.permutation(jax.random.fold_in(key, number), size)[: steps * batch]
         if devices == 1:
             return indices.reshape(steps, batch)
-        return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)[first:first + own]
+        return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)[first : first + own]
 
     # pmap takes its arguments where it wants them or not at all.
     shares = None if devices == 1 else _over_devices(layout, PartitionSpec(AXIS))
@@ -228,14 +274,20 @@ def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int]
         one = jax.jit(order, out_shardings=shares)
         return lambda keys, number: tuple(one(key, number) for key in keys)
     # The devices' axis stands first, where pmap wants it; the seeds' axis behind it.
-    return jax.jit(jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1), out_shardings=shares)
+    return jax.jit(
+        jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1), out_shardings=shares
+    )
 
 
-def compile_pass(step: Step, layout: Layout) -> Callable[[Tree, Tree, Tree, Tree, int], tuple[Tree, Tree]]:
-    """-> run(trained, frozen, data, order, length): takes `length` steps; gives (trained, metrics summed over them).
+def compile_pass(
+    step: Step, layout: Layout
+) -> Callable[[Tree, Tree, Tree, Tree, int], tuple[Tree, Tree]]:
+    """-> run(trained, frozen, data, order, length): takes `length` steps; gives (trained, metrics
+    summed over them).
 
-    step(trained, frozen, data, order) is one step of one seed on one device's share of the batch; `trained` is donated,
-    metrics come back with a leading axis of seeds, on the device. Scan and loop agree to rounding, not to the bit.
+    step(trained, frozen, data, order) is one step of one seed on one device's share of the batch;
+    `trained` is donated, metrics come back with a leading axis of seeds, on the device. Scan and
+    loop agree to rounding, not to the bit.
     """
     if layout.mode == 'loop':
         return _host_loop(_on_devices(step, layout))
@@ -243,21 +295,32 @@ def compile_pass(step: Step, layout: Layout) -> Callable[[Tree, Tree, Tree, Tree
     @functools.cache
     def scan(length: int) -> Callable:
         def one(trained, frozen, order, data):
-            trained, metrics = jax.lax.scan(lambda carry, _: step(carry, frozen, data, order), trained, length=length)
+            trained, metrics = jax.lax.scan(
+                lambda carry, _: step(carry, frozen, data, order), trained, length=length
+            )
             return trained, jax.tree.map(lambda x: x.sum(axis=0), metrics)
 
         mapped = _map_seeds(one, layout, shared=1)
-        return _on_devices(lambda trained, frozen, data, order: mapped(trained, frozen, order, data), layout)
+        return _on_devices(
+            lambda trained, frozen, data, order: mapped(trained, frozen, order, data), layout
+        )
 
     return lambda trained, frozen, data, order, length: scan(length)(trained, frozen, data, order)
 
 
 def _on_devices(function: Callable, layout: Layout) -> Callable:
-    """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its plain shapes."""
+    """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its
+    plain shapes."""
     if len(layout.devices) == 1:
         return jax.jit(function, donate_argnums=0)
-    return jax.pmap(function, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0,
-                    devices=layout.devices)
+    return jax.pmap(
+        function,
+        axis_name=AXIS,
+        in_axes=(None, None, None, 0),
+        out_axes=None,
+        donate_argnums=0,
+        devices=layout.devices,
+    )
 
 
 def _host_loop(step: Callable) -> Callable:

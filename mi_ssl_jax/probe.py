@@ -1,7 +1,7 @@
 """Probes of a run's frozen backbone features: python -m mi_ssl_jax.probe --workdir=runs/jmi_digits
 
-Linear probe with all labels and with few, weighted kNN; for every branch trained by gradient (SDMI: f and g), beside the
-untrained encoder and the raw inputs.
+Linear probe with all labels and with few, weighted kNN; for every branch trained by gradient (SDMI:
+f and g), beside the untrained encoder and the raw inputs.
 """
 
 import functools
@@ -20,7 +20,8 @@ from mi_ssl_jax.data.source import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 
 Tree = Any
-RAW_FEATURES = 1024  # raw inputs of more numbers than this are not probed: their linear probe costs more than a training
+# raw inputs of more numbers than this are not probed: their linear probe costs more than a training
+RAW_FEATURES = 1024
 
 
 class Frozen(NamedTuple):
@@ -32,8 +33,11 @@ class Frozen(NamedTuple):
     test_y: np.ndarray
 
 
-def probe(ready: experiments.Setup, population: Tree, *, before: list[dict] | None = None) -> dict[str, Any]:
-    """{'rows': [{encoder, probe, labels, seeds, top5, protocol}]}; accuracies in percent on the held-out split.
+def probe(
+    ready: experiments.Setup, population: Tree, *, before: list[dict] | None = None
+) -> dict[str, Any]:
+    """{'rows': [{encoder, probe, labels, seeds, top5, protocol}]}; accuracies in percent on the
+    held-out split.
 
     seeds: one top-1 a seed. before: the rows of `untrained(ready)`, where they are known already.
     """
@@ -41,8 +45,8 @@ def probe(ready: experiments.Setup, population: Tree, *, before: list[dict] | No
 
 
 def untrained(ready: experiments.Setup) -> list[dict]:
-    """The rows that training does not change: the untrained encoder and, where they are few enough to be features, the
-    raw inputs.
+    """The rows that training does not change: the untrained encoder and, where they are few enough
+    to be features, the raw inputs.
     """
     raw = raw_inputs(ready.source)
     rows = [] if raw is None else _rows('raw inputs', [raw], ready)
@@ -53,8 +57,10 @@ def _encoders(name: str, ready: experiments.Setup, population: Tree) -> list[dic
     """The rows of every branch that is trained by gradient."""
     rows = []
     for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
-        encoded = [backbone_features(ready, member.variables[branch], branch)
-                   for member in parallel.members(population, ready.layout)]
+        encoded = [
+            backbone_features(ready, member.variables[branch], branch)
+            for member in parallel.members(population, ready.layout)
+        ]
         rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
     return rows
 
@@ -65,7 +71,9 @@ def raw_inputs(source: sources.Source) -> Frozen | None:
         return None
     found = []
     for split in (source.train, source.test):
-        x = (split.x['features'] if isinstance(split.x, dict) else split.x).reshape(split.y.size, -1)
+        x = (split.x['features'] if isinstance(split.x, dict) else split.x).reshape(
+            split.y.size, -1
+        )
         if x.shape[1] > RAW_FEATURES:
             return None
         found += _known(x.astype(np.float32), split.y)
@@ -83,39 +91,67 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
     encode, size = trained.encoder(ready, branch), ready.config.mi.batch_size
     found = []
     for split in ('train', 'test'):
-        batches = [(features.encode(lambda x: encode(variables, x).features, batch.x, batch_size=size), batch.y)
-                   for batch in sources.batches(ready.source, split, size)]
+        batches = [
+            (
+                features.encode(lambda x: encode(variables, x).features, batch.x, batch_size=size),
+                batch.y,
+            )
+            for batch in sources.batches(ready.source, split, size)
+        ]
         found += _known(*(np.concatenate(column) for column in zip(*batches, strict=True)))
     return Frozen(*found)
 
 
 def label_sets(y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
-    """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that probes may use."""
+    """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that
+    probes may use."""
     found = {}
     for name in wanted:
         count = re.fullmatch(r'(\d+) a class', name)
         if name == 'all':
             found[name] = None
         elif count:
-            found[name] = np.stack([data.few_labels(y, per_class=int(count[1]), draw=draw) for draw in range(LABEL_DRAWS)])
+            found[name] = np.stack(
+                [
+                    data.few_labels(y, per_class=int(count[1]), draw=draw)
+                    for draw in range(LABEL_DRAWS)
+                ]
+            )
         elif name in ('1%', '10%'):
             found[name] = data.subset(y, name)[None]
         else:
-            raise ValueError(f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'")
+            raise ValueError(
+                f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'"
+            )
     return found
 
 
 def _rows(encoder: str, encoded: Sequence[Frozen], ready: experiments.Setup) -> list[dict]:
     """A linear probe for each set of labels, and kNN with all of them. encoded: one a seed."""
     options, classes = ready.config.probe, len(ready.source.class_names)
-    probes = {('linear', name): functools.partial(linear.evaluate, subsets=subsets)
-              for name, subsets in label_sets(encoded[0].train_y, options.labels).items()}
-    probes['kNN', 'all'] = functools.partial(knn.evaluate, k=options.knn_neighbours, temperature=options.knn_temperature)
+    probes = {
+        ('linear', name): functools.partial(linear.evaluate, subsets=subsets)
+        for name, subsets in label_sets(encoded[0].train_y, options.labels).items()
+    }
+    probes['kNN', 'all'] = functools.partial(
+        knn.evaluate, k=options.knn_neighbours, temperature=options.knn_temperature
+    )
     rows = []
     for (kind, labels), evaluate in probes.items():
-        found = [evaluate(own.train, own.train_y, own.test, own.test_y, classes=classes) for own in encoded]
-        rows.append({'encoder': encoder, 'probe': kind, 'labels': labels, 'seeds': [one.top1 for one in found],
-                     'top5': [one.top5 for one in found], 'protocol': found[0].protocol})
+        found = [
+            evaluate(own.train, own.train_y, own.test, own.test_y, classes=classes)
+            for own in encoded
+        ]
+        rows.append(
+            {
+                'encoder': encoder,
+                'probe': kind,
+                'labels': labels,
+                'seeds': [one.top1 for one in found],
+                'top5': [one.top5 for one in found],
+                'protocol': found[0].protocol,
+            }
+        )
     return rows
 
 
@@ -124,12 +160,21 @@ def text(result: dict[str, Any]) -> str:
     lines = [f'{"encoder":28}{"probe":8}{"labels":12}{"top-1 %":>8}  seeds']
     for row in result['rows']:
         seeds = ' '.join(f'{value:.1f}' for value in row['seeds'])
-        lines.append(f'{row["encoder"]:28}{row["probe"]:8}{row["labels"]:12}{np.mean(row["seeds"]):8.1f}  {seeds}')
+        lines.append(
+            f'{row["encoder"]:28}{row["probe"]:8}{row["labels"]:12}{np.mean(row["seeds"]):8.1f} '
+            f' {seeds}'
+        )
     return '\n'.join(lines)
 
 
-def write(ready: experiments.Setup, population: Tree, workdir: Path, name: str = 'probe.json', *,
-          before: list[dict] | None = None) -> dict[str, Any]:
+def write(
+    ready: experiments.Setup,
+    population: Tree,
+    workdir: Path,
+    name: str = 'probe.json',
+    *,
+    before: list[dict] | None = None,
+) -> dict[str, Any]:
     """Probe, and keep the result as a file of the run's folder. before: see `probe`."""
     result = {'settings': settings(ready), **probe(ready, population, before=before)}
     rundir.write_json(workdir / name, result)
@@ -137,21 +182,28 @@ def write(ready: experiments.Setup, population: Tree, workdir: Path, name: str =
 
 
 def settings(ready: experiments.Setup) -> dict[str, Any]:
-    """What a probe's result depends on beside the run: kept with it, so that an outdated one is noticed."""
-    return json.loads(json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()}))  # as a file holds it
+    """What a probe's result depends on beside the run: kept with it, so that an outdated one is
+    noticed."""
+    return json.loads(
+        json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()})
+    )  # as a file holds it
 
 
 def main() -> None:
     """Probe a finished run again, from its checkpoint."""
     parser = cli.Parser(prog='python -m mi_ssl_jax.probe', description=__doc__.splitlines()[0])
     parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
-    parser.add_argument('--best', action='store_true', help="probe the best checkpoint, into probe_best.json")
+    parser.add_argument(
+        '--best', action='store_true', help='probe the best checkpoint, into probe_best.json'
+    )
     values = parser.parse_args()
     workdir = values.workdir
     ready = experiments.setup(rundir.read_config(workdir))
     population, progress = run.restore(ready, workdir, best=values.best)
-    print(f"checkpoint of epoch {progress['epoch']:g}")
-    print(text(write(ready, population, workdir, 'probe_best.json' if values.best else 'probe.json')))
+    print(f'checkpoint of epoch {progress["epoch"]:g}')
+    print(
+        text(write(ready, population, workdir, 'probe_best.json' if values.best else 'probe.json'))
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
-"""What happens between two chunks of training: the log point is written and shown, a collapse told, the state saved."""
+"""What happens between two chunks of training: the log point is written and shown, a collapse told,
+the state saved."""
 
 import json
 import time
@@ -18,48 +19,87 @@ from mi_ssl_jax.train.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.train.metrics import Silent, Writer, plain
 from mi_ssl_jax.train.state import State
 
-# Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see loop.pace), bytes of the
-# files that grow, the best evaluation, the configuration.
-START = {'chunk': 0, 'epoch': 0, 'pace': None, 'bytes': 0, 'timing': 0, 'best': None, 'config': None}
+# Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see
+# loop.pace), bytes of the files that grow, the best evaluation, the configuration.
+START = {
+    'chunk': 0,
+    'epoch': 0,
+    'pace': None,
+    'bytes': 0,
+    'timing': 0,
+    'best': None,
+    'config': None,
+}
 BEST = ('mi', 'online_top1', 'none')
 
 
 class Recorder:
     """Writes, shows and saves one run while it trains."""
 
-    def __init__(self, ready: experiments.Setup, workdir: Path, store: Store, progress: Mapping[str, Any], *,
-                 extra: Mapping[str, Any], say: Callable[[str], None]):
-        """progress: where training starts from. extra: stands in every line of metrics.jsonl. say: told what a person
-        should know. ValueError when metrics.jsonl is shorter than the checkpoint knows it.
+    def __init__(
+        self,
+        ready: experiments.Setup,
+        workdir: Path,
+        store: Store,
+        progress: Mapping[str, Any],
+        *,
+        extra: Mapping[str, Any],
+        say: Callable[[str], None],
+    ):
+        """progress: where training starts from. extra: stands in every line of metrics.jsonl. say:
+        told what a person should know. ValueError when metrics.jsonl is shorter than the checkpoint
+        knows it.
         """
         self._ready, self._store, self._extra, self._say = ready, store, extra, say
         self._start, self._best = progress['epoch'], progress['best']
-        self._fresh: Checkpoint | None = None  # the best, until the next checkpoint takes it to the disk
-        self._fixed = {'pace': loop.pace(ready.experiment, ready.config.log_every), 'config': ready.config.to_json()}
+        self._fresh: Checkpoint | None = (
+            None  # the best, until the next checkpoint takes it to the disk
+        )
+        self._fixed = {
+            'pace': loop.pace(ready.experiment, ready.config.log_every),
+            'config': ready.config.to_json(),
+        }
         first = distributed.first()
         with distributed.together():
-            # A save that is about to fail on a full disk gives its space back: lines that do not fit wait for it.
-            self._writer = Writer(workdir, size=progress['bytes'], timing_size=progress['timing'], report=say,
-                                  make_room=store.wait) if first else Silent()
+            # A save that is about to fail on a full disk gives its space back: lines that do not
+            # fit wait for it.
+            self._writer = (
+                Writer(
+                    workdir,
+                    size=progress['bytes'],
+                    timing_size=progress['timing'],
+                    report=say,
+                    make_room=store.wait,
+                )
+                if first
+                else Silent()
+            )
             self._tracker = tracking.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
 
     def record(self, chunks: Iterator[loop.Progress], asked: list[int]) -> None:
         """Take the chunks as they come, to the last epoch. asked: signals that came.
 
-        signals.Interrupted: after a signal. cli.Stopped: a collapse that config.collapse.stop ends the run at, or a last
-        checkpoint that could not be saved. loop.Diverged: parameters that are not finite. OSError: a full disk.
+        signals.Interrupted: after a signal. cli.Stopped: a collapse that config.collapse.stop ends
+        the run at, or a last
+        checkpoint that could not be saved. loop.Diverged: parameters that are not finite. OSError:
+        a full disk.
         """
         config, saved = self._ready.config, time.monotonic()
         with _bar(config, self._start) as bar:
             for now in chunks:
                 for log in (self._writer, self._tracker):
-                    log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
+                    log.write(
+                        {**now.line, **self._extra}, step=sum(now.line.get('step', {}).values())
+                    )
                 _show(bar, now)
                 collapsed = self._evaluated(now) if now.evaluated else None
                 due = save_due(now, config, time.monotonic() - saved)
-                # Several processes save and stop at the same chunk, whichever of them a signal or a clock told to.
-                number, collapse, due = distributed.largest([asked[0] if asked else 0, collapsed is not None, due])
+                # Several processes save and stop at the same chunk, whichever of them a signal or a
+                # clock told to.
+                number, collapse, due = distributed.largest(
+                    [asked[0] if asked else 0, collapsed is not None, due]
+                )
                 stop = number or collapse or now.epoch == config.epochs
                 if stop or due:
                     self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
@@ -73,7 +113,8 @@ class Recorder:
         self._tracker.close()
 
     def _evaluated(self, now: loop.Progress) -> str | None:
-        """Tell of a collapse, once a kind; keep the best. Returns why the run should stop, if it should."""
+        """Tell of a collapse, once a kind; keep the best. Returns why the run should stop, if it
+        should."""
         config, width = self._ready.config, self._ready.width
         self._history.append(plain(now.line['collapse']))
         found = health.findings(self._history, width)
@@ -83,49 +124,92 @@ class Recorder:
                 self._say(f'epoch {now.epoch:g}: {branch}: {sentence}')
         self._told = kinds
         value = _figure(now.line, config.checkpoint.best)
-        if np.isfinite(value) and (self._best is None or self._best['figure'] != config.checkpoint.best
-                                   or value > self._best['value']):
-            self._best = {'figure': config.checkpoint.best, 'value': value, 'number': now.chunk, 'epoch': now.epoch}
+        if np.isfinite(value) and (
+            self._best is None
+            or self._best['figure'] != config.checkpoint.best
+            or value > self._best['value']
+        ):
+            self._best = {
+                'figure': config.checkpoint.best,
+                'value': value,
+                'number': now.chunk,
+                'epoch': now.epoch,
+            }
             self._fresh = Checkpoint(now.chunk, on_host(self._state(now)), self._progress(now))
         most = config.collapse.stop
-        return '; '.join(found.values()) if 0 < most == health.collapsed_for(self._history, width, most=most) else None
+        return (
+            '; '.join(found.values())
+            if 0 < most == health.collapsed_for(self._history, width, most=most)
+            else None
+        )
 
     def _state(self, now: loop.Progress) -> State:
-        """The state, if all of it is finite: the last update of a chunk may break what its losses do not show yet."""
+        """The state, if all of it is finite: the last update of a chunk may break what its losses
+        do not show yet."""
         state = experiments.stacked(now.population, self._ready.layout)
         for name, tree in state.variables.items():
             _check_finite(tree, f"the parameters of '{name}'", now.epoch)
-        _check_finite((state.optimiser, state.aux, state.probe), "the optimiser's or the method's own state", now.epoch)
+        _check_finite(
+            (state.optimiser, state.aux, state.probe),
+            "the optimiser's or the method's own state",
+            now.epoch,
+        )
         return state
 
     def _progress(self, now: loop.Progress) -> dict[str, Any]:
-        return {'chunk': now.chunk, 'epoch': now.epoch, 'best': self._best, **self._writer.sizes, **self._fixed}
+        return {
+            'chunk': now.chunk,
+            'epoch': now.epoch,
+            'best': self._best,
+            **self._writer.sizes,
+            **self._fixed,
+        }
 
     def _stop(self, now: loop.Progress, asked: list[int], collapsed: str | None) -> None:
         """End the run, or return if it is at its end and nothing else asks for it."""
         self._store.wait()
-        number, = distributed.largest([asked[0] if asked else 0])  # again: one may have come while it saved
+        (number,) = distributed.largest(
+            [asked[0] if asked else 0]
+        )  # again: one may have come while it saved
         kept = self._store.newest is not None and self._store.newest['chunk'] == now.chunk
-        standing = 'with a checkpoint; the same command resumes' if kept else f'without a new one: {self._store.standing()}'
+        standing = (
+            'with a checkpoint; the same command resumes'
+            if kept
+            else f'without a new one: {self._store.standing()}'
+        )
         kept, standing, collapsed = distributed.told([kept, standing, collapsed])
         if number:
             raise signals.Interrupted(number, standing)
         if now.epoch == self._ready.config.epochs and not kept:
-            raise cli.Stopped(f'error: the end of the training could not be saved: {self._store.standing()}; the same '
-                              'command goes on from there', cli.UNWRITABLE)
+            raise cli.Stopped(
+                f'error: the end of the training could not be saved: {self._store.standing()}; the'
+                ' same command goes on from there',
+                cli.UNWRITABLE,
+            )
         if now.epoch < self._ready.config.epochs:
-            raise cli.Stopped(f'stopped at epoch {now.epoch:g} {standing}: {collapsed}', cli.COLLAPSED)
+            raise cli.Stopped(
+                f'stopped at epoch {now.epoch:g} {standing}: {collapsed}', cli.COLLAPSED
+            )
 
 
 def check(config: ConfigDict) -> None:
     """ValueError for settings of saving, stopping and tracking that cannot work."""
     tracking.check(config)
     if config.checkpoint.best not in BEST:
-        raise ValueError(f"checkpoint.best='{config.checkpoint.best}': use one of {', '.join(BEST)}")
+        raise ValueError(
+            f"checkpoint.best='{config.checkpoint.best}': use one of {', '.join(BEST)}"
+        )
     if config.checkpoint.best == 'online_top1' and not config.probe.online:
-        raise ValueError("checkpoint.best='online_top1' needs the online probe: set probe.online=True")
-    for name, least in (('checkpoint.keep', 1), ('checkpoint.minutes', 0), ('checkpoint.epochs', 0), ('collapse.stop', 0),
-                        ('rollback.times', 0)):
+        raise ValueError(
+            "checkpoint.best='online_top1' needs the online probe: set probe.online=True"
+        )
+    for name, least in (
+        ('checkpoint.keep', 1),
+        ('checkpoint.minutes', 0),
+        ('checkpoint.epochs', 0),
+        ('collapse.stop', 0),
+        ('rollback.times', 0),
+    ):
         if not _field(config, name) >= least:
             raise ValueError(f'{name}={_field(config, name)} must be at least {least}')
     if not 0 < config.rollback.factor <= 1:
@@ -149,9 +233,18 @@ def _history(path: Path) -> list[dict]:
 
 
 def _figure(line: Mapping[str, Any], name: str) -> float:
-    """What the best checkpoint is chosen by, over seeds (and phases); NaN where a line does not have it."""
-    values = {'mi': lambda: line['mi']['cos_dv'], 'none': lambda: np.nan,
-              'online_top1': lambda: [line['online_top1'][phase] for phase in sorted(line.get('online_top1', {}))] or np.nan}
+    """What the best checkpoint is chosen by, over seeds (and phases); NaN where a line does not
+    have it."""
+    values = {
+        'mi': lambda: line['mi']['cos_dv'],
+        'none': lambda: np.nan,
+        'online_top1': (
+            lambda: (
+                [line['online_top1'][phase] for phase in sorted(line.get('online_top1', {}))]
+                or np.nan
+            )
+        ),
+    }
     return float(np.mean(values[name]()))
 
 
@@ -161,14 +254,25 @@ def _check_finite(tree: Any, what: str, epoch: float) -> None:
 
 
 def _bar(config: ConfigDict, start: float) -> tqdm:
-    return tqdm(total=config.epochs, initial=start, unit='epoch', dynamic_ncols=True,
-                disable=None if distributed.first() else True, desc=f'{config.method.name} {config.data.name}',
-                bar_format='{desc} {percentage:3.0f}%|{bar:20}| {n:.1f}/{total} epochs, {remaining} left{postfix}')
+    return tqdm(
+        total=config.epochs,
+        initial=start,
+        unit='epoch',
+        dynamic_ncols=True,
+        disable=None if distributed.first() else True,
+        desc=f'{config.method.name} {config.data.name}',
+        bar_format=(
+            '{desc} {percentage:3.0f}%|{bar:20}| {n:.1f}/{total} epochs, {remaining} left{postfix}'
+        ),
+    )
 
 
 def _show(bar: tqdm, now: loop.Progress) -> None:
-    shown = {f'loss {phase}': f'{np.mean(value):.4f}' for phase, value in now.line.get('loss', {}).items()}
+    shown = {
+        f'loss {phase}': f'{np.mean(value):.4f}'
+        for phase, value in now.line.get('loss', {}).items()
+    }
     if now.evaluated:
-        shown['MI'] = f"{np.mean(now.line['mi']['cos_dv']):.4f} nats"
+        shown['MI'] = f'{np.mean(now.line["mi"]["cos_dv"]):.4f} nats'
     bar.set_postfix(shown, refresh=False)
     bar.update(now.epoch - bar.n)

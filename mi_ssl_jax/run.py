@@ -1,4 +1,5 @@
-"""One run in its folder: train it or resume it, go back when it diverges, give back what was trained."""
+"""One run in its folder: train it or resume it, go back when it diverges, give back what was
+trained."""
 
 import contextlib
 import json
@@ -20,21 +21,29 @@ Say = Callable[[str], None]
 
 
 class Start(NamedTuple):
-    """Where training goes on. progress: see record.START. lr_factor: of the configured learning rate, after roll-backs."""
+    """Where training goes on. progress: see record.START. lr_factor: of the configured learning
+    rate, after roll-backs."""
 
     population: Tree
     progress: Mapping[str, Any]
     lr_factor: float
 
 
-def run(config: ConfigDict, workdir: Path, *, force: bool = False, say: Say = tqdm.write) -> experiments.Setup:
-    """Train `config` in `workdir` to its last epoch, from where the folder stands. Returns the setup, for probes.
+def run(
+    config: ConfigDict, workdir: Path, *, force: bool = False, say: Say = tqdm.write
+) -> experiments.Setup:
+    """Train `config` in `workdir` to its last epoch, from where the folder stands. Returns the
+    setup, for probes.
 
-    force: go on from a checkpoint of another configuration, where its arrays fit. ValueError: a configuration that cannot
-    work, or a folder of another configuration or in use. train.loop.Diverged: a loss that is not finite; the last good
-    checkpoint stays. signals.Interrupted: SIGINT or SIGTERM. cli.Stopped: a collapse to stop at, a full disk.
+    force: go on from a checkpoint of another configuration, where its arrays fit. ValueError: a
+    configuration that cannot
+    work, or a folder of another configuration or in use. train.loop.Diverged: a loss that is not
+    finite; the last good
+    checkpoint stays. signals.Interrupted: SIGINT or SIGTERM. cli.Stopped: a collapse to stop at, a
+    full disk.
 
-    Of several processes the first alone reads and writes the folder; the others learn from it where to go on.
+    Of several processes the first alone reads and writes the folder; the others learn from it where
+    to go on.
     """
     first = distributed.first()
     say = say if first else lambda line: None
@@ -45,30 +54,45 @@ def run(config: ConfigDict, workdir: Path, *, force: bool = False, say: Say = tq
                 held.enter_context(rundir.claim(workdir))
                 rundir.check_same(config, workdir, force=force, say=say)
             ready = experiments.setup(config)
-        store = Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say) if first else Elsewhere()
+        store = (
+            Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
+            if first
+            else Elsewhere()
+        )
         _train(ready, workdir, held.enter_context(contextlib.closing(store)), say)
     return ready
 
 
-def restore(ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write) -> tuple[Tree, dict]:
-    """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when there is none."""
+def restore(
+    ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write
+) -> tuple[Tree, dict]:
+    """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when
+    there is none."""
     with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
         found = store.restore(experiments.abstract(ready), best=best)
     if found is None:
-        raise ValueError(f"{workdir} holds no {'best ' * best}checkpoint: train it first with python -m mi_ssl_jax.main")
+        raise ValueError(
+            f'{workdir} holds no {"best " * best}checkpoint: train it first with python -m'
+            ' mi_ssl_jax.main'
+        )
     return experiments.from_stacked(found[1], ready.layout), found[2]
 
 
 def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> None:
     config = ready.config
-    with signals.watched(lambda: f'{store.standing()}; the same command goes on from there') as asked:
+    with signals.watched(
+        lambda: f'{store.standing()}; the same command goes on from there'
+    ) as asked:
         while True:
             start = _start(ready, workdir, store)
             if start.progress['epoch'] >= config.epochs:
-                say(f"{workdir} is finished ({start.progress['epoch']:g} epochs); set more epochs to go on")
+                say(
+                    f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs'
+                    ' to go on'
+                )
                 return
             if start.progress['chunk']:
-                say(f"resuming {workdir} at epoch {start.progress['epoch']:g}")
+                say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
             if distributed.first():
                 rundir.keep_config(config, workdir)
                 rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
@@ -85,46 +109,77 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     """
     layout, like = ready.layout, experiments.abstract(ready)
     with distributed.together():
-        number, state, saved = store.restore(like) or (0, experiments.stacked(experiments.initial(ready), layout), {})
+        number, state, saved = store.restore(like) or (
+            0,
+            experiments.stacked(experiments.initial(ready), layout),
+            {},
+        )
     state = distributed.from_first(state, like)
-    number, saved, done = distributed.told([number, saved, _rollbacks(workdir) if distributed.first() else []])
+    number, saved, done = distributed.told(
+        [number, saved, _rollbacks(workdir) if distributed.first() else []]
+    )
     progress = {**record.START, **saved}
     if progress['pace'] not in (None, loop.pace(ready.experiment, ready.config.log_every)):
-        raise ValueError(f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every must stay as '
-                         'they were, with --force too; train in another workdir')
+        raise ValueError(
+            f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'
+            ' must stay as they were, with --force too; train in another workdir'
+        )
     # Roll-backs to a checkpoint that was lost since are made again when training comes there.
     rollbacks = [entry for entry in done if entry['chunk'] <= number]
     factor = rollbacks[-1]['lr_factor'] if rollbacks else 1.0
     if len(rollbacks) < len(done) and distributed.first():
         rundir.write_json(workdir / 'rollbacks.json', rollbacks)
-    hyper = {name: np.float32([own[name] * (factor if name == 'lr' else 1) for own in ready.experiment.hyper])
-             for name in state.hyper}
+    hyper = {
+        name: np.float32(
+            [own[name] * (factor if name == 'lr' else 1) for own in ready.experiment.hyper]
+        )
+        for name in state.hyper
+    }
     return Start(experiments.from_stacked(state._replace(hyper=hyper), layout), progress, factor)
 
 
-def _go_on(ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say) -> None:
+def _go_on(
+    ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say
+) -> None:
     config, layout = ready.config, ready.layout
-    steps = parallel.members(parallel.per_seed(lambda state: state.steps, start.population, layout), layout)[0]
+    steps = parallel.members(
+        parallel.per_seed(lambda state: state.steps, start.population, layout), layout
+    )[0]
     position = sources.taken(ready.experiment, steps)
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = record.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
-    with contextlib.closing(recorder), sources.feeding(ready.source, ready.experiment, config, position) as feed:
-        chunks = loop.train(ready.experiment, start.population, feed, log_every=config.log_every,
-                            evaluate_every=config.mi.every, evaluate=experiments.measure(ready),
-                            evaluate_steps=config.mi.every_steps, done=start.progress['chunk'])
+    with (
+        contextlib.closing(recorder),
+        sources.feeding(ready.source, ready.experiment, config, position) as feed,
+    ):
+        chunks = loop.train(
+            ready.experiment,
+            start.population,
+            feed,
+            log_every=config.log_every,
+            evaluate_every=config.mi.every,
+            evaluate=experiments.measure(ready),
+            evaluate_steps=config.mi.every_steps,
+            done=start.progress['chunk'],
+        )
         try:
             recorder.record(chunks, asked)
         except OSError as error:
             if error.errno not in cli.NO_ROOM:
                 raise
             store.wait()
-            raise cli.Stopped(f'error: {cli.no_room(error)}; {store.standing()}; free some space, and the same command '
-                              'goes on from there', cli.UNWRITABLE) from error
+            raise cli.Stopped(
+                f'error: {cli.no_room(error)}; {store.standing()}; free some space, and the same'
+                ' command goes on from there',
+                cli.UNWRITABLE,
+            ) from error
 
 
-def _roll_back(error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say) -> None:
-    """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning rate, before it does;
-    raises `error` when it may not."""
+def _roll_back(
+    error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say
+) -> None:
+    """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning
+    rate, before it does; raises `error` when it may not."""
     done = _rollbacks(workdir) if distributed.first() else []
     if distributed.told(len(done)) >= config.rollback.times:
         raise error
@@ -133,9 +188,13 @@ def _roll_back(error: loop.Diverged, config: ConfigDict, workdir: Path, store: S
     store.wait()
     back = {name: (store.newest or record.START)[name] for name in ('chunk', 'epoch')}
     factor = (done[-1]['lr_factor'] if done else 1.0) * config.rollback.factor
-    rundir.write_json(workdir / 'rollbacks.json', [*done, {**back, 'lr_factor': factor, 'reason': str(error)}])
-    say(f"{error}; back to epoch {back['epoch']:g} with {factor:g} times the learning rate "
-        f'(roll-back {len(done) + 1} of {config.rollback.times})')
+    rundir.write_json(
+        workdir / 'rollbacks.json', [*done, {**back, 'lr_factor': factor, 'reason': str(error)}]
+    )
+    say(
+        f'{error}; back to epoch {back["epoch"]:g} with {factor:g} times the learning rate '
+        f'(roll-back {len(done) + 1} of {config.rollback.times})'
+    )
 
 
 def _rollbacks(workdir: Path) -> list[dict]:

@@ -1,4 +1,5 @@
-"""A run's folder: who holds it, whose configuration it is of, and the small files that describe the run."""
+"""A run's folder: who holds it, whose configuration it is of, and the small files that describe the
+run."""
 
 import contextlib
 import fcntl
@@ -20,25 +21,53 @@ from mi_ssl_jax import fields, parallel
 from mi_ssl_jax.train.metrics import plain
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
-FREE = ('epochs', 'checkpoint', 'collapse', 'rollback', 'devices', 'check_replicas', 'data.dir', 'data.workers',
-        'probe.at_end', 'probe.labels', 'probe.knn_neighbours', 'probe.knn_temperature', 'wandb')
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'tensorflow-datasets', 'ml_collections', 'chex', 'numpy')
+FREE = (
+    'epochs',
+    'checkpoint',
+    'collapse',
+    'rollback',
+    'devices',
+    'check_replicas',
+    'data.dir',
+    'data.workers',
+    'probe.at_end',
+    'probe.labels',
+    'probe.knn_neighbours',
+    'probe.knn_temperature',
+    'wandb',
+)
+PACKAGES = (
+    'jax',
+    'jaxlib',
+    'flax',
+    'optax',
+    'orbax-checkpoint',
+    'tensorflow-datasets',
+    'ml_collections',
+    'chex',
+    'numpy',
+)
 
 
 @contextlib.contextmanager
 def claim(workdir: Path) -> Iterator[None]:
-    """Make the folder and hold it: a second process in it is refused. One made here goes again if nothing came of it."""
+    """Make the folder and hold it: a second process in it is refused. One made here goes again if
+    nothing came of it."""
     made = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         file = open(workdir / '.lock', 'w')
     except OSError as error:
-        raise ValueError(f'cannot write to workdir {workdir}: {error.strerror}; choose another with --workdir') from error
+        raise ValueError(
+            f'cannot write to workdir {workdir}: {error.strerror}; choose another with --workdir'
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(f'workdir {workdir} is in use by another process; choose another with --workdir') from error
+            raise ValueError(
+                f'workdir {workdir} is in use by another process; choose another with --workdir'
+            ) from error
         try:
             yield
         finally:
@@ -46,27 +75,41 @@ def claim(workdir: Path) -> Iterator[None]:
                 shutil.rmtree(workdir)
 
 
-def check_same(config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]) -> None:
-    """ValueError, with the fields that differ, when the folder holds a run of another configuration; or told, with force."""
+def check_same(
+    config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]
+) -> None:
+    """ValueError, with the fields that differ, when the folder holds a run of another
+    configuration; or told, with force."""
     if not (workdir / 'config.json').exists():
         return
     here, there = _flat(resolved(config)), _flat(resolved(_kept(workdir)))
-    names = sorted(name for name in set(here) | set(there) if here.get(name) != there.get(name)
-                   and not any(name == free or name.startswith(f'{free}.') for free in FREE))
+    names = sorted(
+        name
+        for name in set(here) | set(there)
+        if here.get(name) != there.get(name)
+        and not any(name == free or name.startswith(f'{free}.') for free in FREE)
+    )
     if not names:
         return
     listed = ', '.join(f'{name} ({there.get(name)} there, {here.get(name)} here)' for name in names)
     if not force:
-        raise ValueError(f'workdir {workdir} belongs to another configuration: {listed}; choose another with --workdir, or '
-                         'go on with this one by --force')
+        raise ValueError(
+            f'workdir {workdir} belongs to another configuration: {listed}; choose another with'
+            ' --workdir, or go on with this one by --force'
+        )
     say(f'going on in {workdir} with another configuration: {listed}')
 
 
 def keep_config(config: ConfigDict, workdir: Path) -> None:
-    """Write config.json; one of another content that was there stays as config-0.json, config-1.json, ..."""
+    """Write config.json; one of another content that was there stays as config-0.json,
+    config-1.json, ..."""
     path, value = workdir / 'config.json', resolved(config)
     if path.exists() and json.loads(path.read_text()) != value:
-        number = next(number for number in itertools.count() if not (workdir / f'config-{number}.json').exists())
+        number = next(
+            number
+            for number in itertools.count()
+            if not (workdir / f'config-{number}.json').exists()
+        )
         shutil.copyfile(path, workdir / f'config-{number}.json')
     write_json(path, value)
 
@@ -79,14 +122,20 @@ def resolved(config: ConfigDict) -> dict:
 def _flat(tree: dict, prefix: str = '') -> dict:
     found = {}
     for key, value in tree.items():
-        found.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
+        found.update(
+            _flat(value, f'{prefix}{key}.')
+            if isinstance(value, dict)
+            else {f'{prefix}{key}': value}
+        )
     return found
 
 
 def environment(layout: parallel.Layout) -> dict:
     """Versions, device, mode and git commit: what a number depends on beside its configuration."""
     folder = Path(__file__).parent
-    git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=folder, capture_output=True, text=True, check=False)
+    git = subprocess.run(
+        ['git', 'rev-parse', 'HEAD'], cwd=folder, capture_output=True, text=True, check=False
+    )
     return {
         'python': platform.python_version(),
         'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -111,7 +160,8 @@ def write_json(path: Path, value) -> None:
 
 
 def read_config(workdir: Path) -> ConfigDict:
-    """The configuration of a run. ValueError when the folder holds none, or one of another version of the project."""
+    """The configuration of a run. ValueError when the folder holds none, or one of another version
+    of the project."""
     config = _kept(workdir)
     fields.check(config, str(workdir / 'config.json'))
     return config

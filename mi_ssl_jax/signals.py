@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM: a run finishes its step and saves; whatever happens, it ends within `GRACE` seconds."""
+"""SIGINT and SIGTERM: a run finishes its step and saves; whatever happens, it ends within `GRACE`
+seconds."""
 
 import contextlib
 import os
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterator
 
 from mi_ssl_jax import cli
 
-GRACE = 25.0  # seconds from a signal to the end of the process; cluster managers commonly kill after 30
+GRACE = (
+    25.0  # seconds from a signal to the end of the process; cluster managers commonly kill after 30
+)
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,12 +27,15 @@ class Interrupted(cli.Stopped):
 
 @contextlib.contextmanager
 def watched(standing: Callable[[], str], *, at_once: bool = False) -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in the list it yields, or raises Interrupted where they come (at_once).
+    """Collects SIGINT and SIGTERM in the list it yields, or raises Interrupted where they come
+    (at_once).
 
     One that was collected and not acted on raises Interrupted at the end: a signal is never lost.
-    standing: how a line 'stopped by SIGTERM ...' ends. A compilation or a long step does not let the interpreter see a
-    signal, so a thread watches too: it ends the process, with that line, when GRACE seconds have passed, and without a
-    word at a second signal. The status is 128 + the signal's number in every case.
+    standing: how a line 'stopped by SIGTERM ...' ends. A compilation or a long step does not let
+    the interpreter see a
+    signal, so a thread watches too: it ends the process, with that line, when GRACE seconds have
+    passed, and without a word at a second signal. The status is 128 + the signal's number in every
+    case.
     """
     asked = []
 
@@ -38,12 +44,16 @@ def watched(standing: Callable[[], str], *, at_once: bool = False) -> Iterator[l
         if at_once:
             raise Interrupted(number, standing())
 
-    if threading.current_thread() is not threading.main_thread():  # who runs us there handles signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # who runs us there handles signals
         yield asked
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    thread = threading.Thread(target=_attend, args=(reader, standing, GRACE), daemon=True, name='signals')
+    thread = threading.Thread(
+        target=_attend, args=(reader, standing, GRACE), daemon=True, name='signals'
+    )
     thread.start()
     before = {number: signal.signal(number, handle) for number in NUMBERS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -65,8 +75,12 @@ def _attend(reader: int, standing: Callable[[], str], grace: float) -> None:
     while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)
         if not select.select([reader], [], [], left)[0]:
-            print(f'stopped by {signal.Signals(first).name} in the midst of something that takes longer than {grace:g} s; '
-                  f'{standing()}', file=sys.stderr, flush=True)
+            print(
+                f'stopped by {signal.Signals(first).name} in the midst of something that takes'
+                f' longer than {grace:g} s; {standing()}',
+                file=sys.stderr,
+                flush=True,
+            )
             os._exit(128 + first)
         numbers = os.read(reader, 64)
         if not numbers:

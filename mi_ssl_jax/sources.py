@@ -1,4 +1,5 @@
-"""The data of an experiment: held in memory or streamed, with what the networks need to know of it."""
+"""The data of an experiment: held in memory or streamed, with what the networks need to know of
+it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ Tree = Any
 
 
 class Source(NamedTuple):
-    """size: training examples. example: one of them, as the views take it. train: all of them, None when streamed.
+    """size: training examples. example: one of them, as the views take it. train: all of them, None
+    when streamed.
 
-    test: the held-out examples; of streamed data only those that are watched. stream: None for data in memory.
+    test: the held-out examples; of streamed data only those that are watched. stream: None for data
+    in memory.
     """
 
     name: str
@@ -34,34 +37,69 @@ class Source(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """What the networks make of one example: rows of output, as many as it has labels (of a graph: its nodes)."""
+        """What the networks make of one example: rows of output, as many as it has labels (of a
+        graph: its nodes)."""
         return 1 if self.train is None else int(np.prod(self.train.y.shape[1:], dtype=int))
 
 
 def load(config: ConfigDict) -> Source:
-    """The configuration's data. ValueError, in one line, when they are missing, too few or too many for the memory."""
+    """The configuration's data. ValueError, in one line, when they are missing, too few or too many
+    for the memory."""
     where = config.data.dir or None
     if not config.data.streamed:
-        held = data.load(config.data.name, where, short_side=config.data.short_side or None, **config.data.options)
+        held = data.load(
+            config.data.name,
+            where,
+            short_side=config.data.short_side or None,
+            **config.data.options,
+        )
         train = _limited(held.train, config.data.limit, held.name, 'data.limit')
-        return Source(held.name, len(train.y), pick(train.x, 0), train, held.test, held.class_names, held.centres,
-                      None)
+        return Source(
+            held.name,
+            len(train.y),
+            pick(train.x, 0),
+            train,
+            held.test,
+            held.class_names,
+            held.centres,
+            None,
+        )
     if config.data.canvas < 8:
-        raise ValueError(f'data.canvas={config.data.canvas}: streamed images need a square of at least 8 px')
+        raise ValueError(
+            f'data.canvas={config.data.canvas}: streamed images need a square of at least 8 px'
+        )
     if config.seeds != 1 or config.data.limit:
-        raise ValueError('streamed data train one seed on all examples: set seeds=1 and data.limit=0')
+        raise ValueError(
+            'streamed data train one seed on all examples: set seeds=1 and data.limit=0'
+        )
     stream = data.stream(config.data.name, where, canvas=config.data.canvas)
     sizes = stream.prepared.sizes
     chosen = _evenly(sizes['test'], config.mi.examples, stream.prepared.name, 'mi.examples')
     parts = list(streamed.once(stream, 'test', indices=chosen, batch_size=256))
-    test = data.Split(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]))
+    test = data.Split(
+        np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+    )
     example = np.zeros(stream.shape, np.uint8)
-    return Source(stream.prepared.name, sizes['train'], example, None, test, stream.prepared.class_names, None, stream)
+    return Source(
+        stream.prepared.name,
+        sizes['train'],
+        example,
+        None,
+        test,
+        stream.prepared.class_names,
+        None,
+        stream,
+    )
 
 
 def watched(source: Source, config: ConfigDict) -> data.Split:
-    """The held-out examples on which mutual information and collapse are measured: mi.examples of them."""
-    return source.test if source.stream else _limited(source.test, config.mi.examples, source.name, 'mi.examples')
+    """The held-out examples on which mutual information and collapse are measured: mi.examples of
+    them."""
+    return (
+        source.test
+        if source.stream
+        else _limited(source.test, config.mi.examples, source.name, 'mi.examples')
+    )
 
 
 def batches(source: Source, split: str, size: int) -> Iterator[data.Split]:
@@ -81,15 +119,23 @@ def pick(tree: Tree, chosen: int | slice | np.ndarray) -> Tree:
 
 @contextlib.contextmanager
 def feeding(
-    source: Source, experiment: Experiment, config: ConfigDict, taken: int,
+    source: Source,
+    experiment: Experiment,
+    config: ConfigDict,
+    taken: int,
 ) -> Iterator[feed.Resident | feed.Streamed]:
     """The training loop's feed. taken: batches that training has had, for a stream's position."""
     if source.stream is None:
         examples = jax.tree.map(jnp.asarray, {'x': source.train.x, 'y': source.train.y})
         yield feed.Resident(experiment, parallel.place(examples, experiment.layout))
         return
-    reader = streamed.Batches(source.stream, batch_size=config.batch_size, seed=config.seed,
-                              worker_count=config.data.workers, part=(distributed.index(), distributed.count()))
+    reader = streamed.Batches(
+        source.stream,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        worker_count=config.data.workers,
+        part=(distributed.index(), distributed.count()),
+    )
     reader.set_state({**reader.get_state(), 'taken': taken})
     try:
         yield feed.Streamed(experiment, reader)
@@ -98,7 +144,8 @@ def feeding(
 
 
 def taken(experiment: Experiment, steps: dict[str, jax.Array]) -> int:
-    """Batches that the phases have had together: apart when they take turns pass by pass, else shared."""
+    """Batches that the phases have had together: apart when they take turns pass by pass, else
+    shared."""
     counts = [int(np.ravel(count)[0]) for count in steps.values()]
     return sum(counts) if feed.whole_passes(experiment) else counts[0]
 

@@ -1,4 +1,5 @@
-"""Weights & Biases, for who wants it: config.wandb names the project; pip install 'mi_ssl_jax[wandb]'."""
+"""Weights & Biases, for who wants it: config.wandb names the project; pip install
+'mi_ssl_jax[wandb]'."""
 
 import hashlib
 import json
@@ -12,15 +13,22 @@ from mi_ssl_jax.train.metrics import plain, scalars
 
 
 class Tracker:
-    """Sends every log point to a wandb run that a resumed run goes on with; does nothing without config.wandb."""
+    """Sends every log point to a wandb run that a resumed run goes on with; does nothing without
+    config.wandb."""
 
     def __init__(self, config: ConfigDict, workdir: Path):
         self._run = None
         if config.wandb:
             # One id a folder: what a resumed run sends again replaces what it sent before.
             own = hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:16]
-            self._run = _library().init(project=config.wandb, id=own, resume='allow', name=workdir.name, dir=str(workdir),
-                                        config=json.loads(config.to_json()))
+            self._run = _library().init(
+                project=config.wandb,
+                id=own,
+                resume='allow',
+                name=workdir.name,
+                dir=str(workdir),
+                config=json.loads(config.to_json()),
+            )
 
     def write(self, line: Mapping[str, Any], *, step: int) -> None:
         """One log point: the mean over seeds of each number."""
@@ -43,5 +51,7 @@ def _library() -> Any:
     try:
         import wandb
     except ImportError as error:
-        raise ValueError(f"wandb is not installed: pip install 'mi_ssl_jax[wandb]', or set wandb='' ({error})") from error
+        raise ValueError(
+            f"wandb is not installed: pip install 'mi_ssl_jax[wandb]', or set wandb='' ({error})"
+        ) from error
     return wandb

@@ -14,12 +14,15 @@ from mi_ssl_jax.nets.heads import Output
 Tree = Any
 
 
-def load_encoder(workdir: str | Path, *, branch: str | None = None, seed: int = 0,
-                 best: bool = False) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
+def load_encoder(
+    workdir: str | Path, *, branch: str | None = None, seed: int = 0, best: bool = False
+) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
     """(apply, variables) of an encoder that a run has trained.
 
-    apply(variables, x) takes examples as the data set holds them (images: (N, H, W, 3) uint8), normalises them without
-    augmentation and gives nets.heads.Output: features (N, F), z (N, D). It is compiled once for each shape.
+    apply(variables, x) takes examples as the data set holds them (images: (N, H, W, 3) uint8),
+    normalises them without
+    augmentation and gives nets.heads.Output: features (N, F), z (N, D). It is compiled once for
+    each shape.
 
     Args:
         branch: which encoder (SDMI: 'theta' is f, 'xi' is g); None for the first that is trained.
@@ -30,11 +33,14 @@ def load_encoder(workdir: str | Path, *, branch: str | None = None, seed: int = 
         ValueError: no run there, no checkpoint, or no such branch or seed.
     """
     workdir = Path(workdir)
-    return restored(experiments.setup(rundir.read_config(workdir)), workdir, branch=branch, seed=seed, best=best)
+    return restored(
+        experiments.setup(rundir.read_config(workdir)), workdir, branch=branch, seed=seed, best=best
+    )
 
 
-def restored(ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int,
-             best: bool) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
+def restored(
+    ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int, best: bool
+) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
     """As `load_encoder`, of a run that is set up already."""
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')

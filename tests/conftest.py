@@ -1,4 +1,5 @@
-"""What all tests share: compiled programs kept between runs, and the folder of real images where there is one."""
+"""What all tests share: compiled programs kept between runs, and the folder of real images where
+there is one."""
 
 import os
 import pathlib
@@ -6,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-# JAX reads these when it is imported, here and in the processes that tests start. Every program is worth keeping:
-# the suite compiles hundreds of small ones, and recompiling them costs more than reading them back.
+# JAX reads these when it is imported, here and in the processes that tests start. Every program is
+# worth keeping: the suite compiles hundreds of small ones, and recompiling them costs more than
+# reading them back.
 CACHE = pathlib.Path(__file__).parents[1] / '.cache' / 'jax'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(CACHE))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')

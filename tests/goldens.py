@@ -4,10 +4,12 @@
 
     {"id", "family", "peer", "function", "args", "dtype", "inputs", "outputs", "grads", "note"}
 
-where a value is a number or `{"array": KEY}`, and a gradient is `{"array": KEY, "l2", "sum", "absmax"}` (the
-array is left out for the largest ones). `peer` says who computed the numbers ('direct' = from the equation).
+where a value is a number or `{"array": KEY}`, and a gradient is `{"array": KEY, "l2", "sum",
+"absmax"}` (the array is left out for the largest ones). `peer` says who computed the numbers
+('direct' = from the equation).
 
-Tolerances: numbers 1e-9 relative; gradients 1e-7 of the largest entry, 1e-6 where they are stored in float32.
+Tolerances: numbers 1e-9 relative; gradients 1e-7 of the largest entry, 1e-6 where they are stored
+in float32.
 """
 
 import json
@@ -49,8 +51,10 @@ def cases(name: str) -> Iterator[Case]:
     entries = json.loads((FOLDER / f'{name}.json').read_text())['cases']
     with np.load(FOLDER / f'{name}.npz') as arrays:
         for entry in entries:
-            read = {field: {key: _value(item, arrays) for key, item in entry[field].items()}
-                    for field in ('inputs', 'outputs')}
+            read = {
+                field: {key: _value(item, arrays) for key, item in entry[field].items()}
+                for field in ('inputs', 'outputs')
+            }
             grads = {key: _grad(item, arrays) for key, item in entry['grads'].items()}
             yield Case(**{**entry, **read, 'grads': grads})
 
@@ -66,7 +70,8 @@ def assert_value(actual: Any, expected: Any, *, rtol: float = 1e-9, atol: float 
 
 
 def assert_grad(actual: Any, expected: Grad, *, atol: float = 0.0) -> None:
-    """A gradient equals its golden value, relative to the largest entry; `atol` where the truth is zero."""
+    """A gradient equals its golden value, relative to the largest entry; `atol` where the truth is
+    zero."""
     actual = np.asarray(actual)
     if expected.value is None:
         np.testing.assert_allclose(np.linalg.norm(actual), expected.l2, rtol=1e-7, atol=atol)
@@ -74,7 +79,9 @@ def assert_grad(actual: Any, expected: Grad, *, atol: float = 0.0) -> None:
         np.testing.assert_allclose(np.sum(actual), expected.sum, atol=1e-7 * expected.l2 + atol)
         return
     relative = 1e-7 if expected.value.dtype == np.float64 else 1e-6
-    np.testing.assert_allclose(actual, expected.value, rtol=0, atol=relative * expected.absmax + atol)
+    np.testing.assert_allclose(
+        actual, expected.value, rtol=0, atol=relative * expected.absmax + atol
+    )
 
 
 def _value(item: Any, arrays: Mapping[str, np.ndarray]) -> Any:

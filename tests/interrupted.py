@@ -1,7 +1,8 @@
-"""The command mi_ssl_jax.main, made to say when it reaches a moment, and to be slow there: MOMENT MARKER ARGUMENTS...
+"""The command mi_ssl_jax.main, made to say when it reaches a moment, and to be slow there: MOMENT
+MARKER ARGUMENTS...
 
-Compilation is not made up but for 'long compilation': a computation that never returns to the interpreter, as a large
-network's does not, with a grace of 2 instead of 25 seconds.
+Compilation is not made up but for 'long compilation': a computation that never returns to the
+interpreter, as a large network's does not, with a grace of 2 instead of 25 seconds.
 """
 
 import hashlib

@@ -1,4 +1,5 @@
-"""Slow, obvious float64 numpy versions of the library's mathematics: one loop or one formula each."""
+"""Slow, obvious float64 numpy versions of the library's mathematics: one loop or one formula
+each."""
 
 import math
 
@@ -20,7 +21,9 @@ def cosine(za, zb, temperature):
 
 
 def negative_squared_distance(za, zb, temperature):
-    return np.array([[-np.sum((a - b) ** 2) / temperature for b in np.float64(zb)] for a in np.float64(za)])
+    return np.array(
+        [[-np.sum((a - b) ** 2) / temperature for b in np.float64(zb)] for a in np.float64(za)]
+    )
 
 
 def off_diagonal(scores):
@@ -61,8 +64,11 @@ def nwj(scores):
 def taylor_dv(scores, variance_weight=0.5):
     negatives = off_diagonal(scores)
     centre = mean(negatives)
-    return (mean(np.diagonal(scores)) - centre
-            - variance_weight * mean([(s - centre) ** 2 for s in negatives]))
+    return (
+        mean(np.diagonal(scores))
+        - centre
+        - variance_weight * mean([(s - centre) ** 2 for s in negatives])
+    )
 
 
 def eq13(za, zb):
@@ -107,18 +113,19 @@ def numerical_gradient(function, x, step=1e-6):
 def gaussian_pairs(generator, n, rho, dimension=1):
     """n samples of x, y, standard normal in each of `dimension` coordinates, correlated by rho."""
     x = generator.standard_normal((n, dimension))
-    return x, rho * x + math.sqrt(1 - rho ** 2) * generator.standard_normal((n, dimension))
+    return x, rho * x + math.sqrt(1 - rho**2) * generator.standard_normal((n, dimension))
 
 
 def gaussian_mi(rho, dimension=1):
     """True mutual information of `gaussian_pairs`, nats."""
-    return -0.5 * dimension * math.log(1 - rho ** 2)
+    return -0.5 * dimension * math.log(1 - rho**2)
 
 
 def gaussian_log_ratio(x, y, rho):
-    """log p(x_i, y_j) / (p(x_i) p(y_j)): the optimal critic, (N, N), up to each bound's additive constant."""
-    difference = ((y[None, :, :] - rho * x[:, None, :]) ** 2).sum(-1) / (1 - rho ** 2)
-    return -0.5 * x.shape[1] * math.log(1 - rho ** 2) - 0.5 * (difference - (y ** 2).sum(-1)[None, :])
+    """log p(x_i, y_j) / (p(x_i) p(y_j)): the optimal critic, (N, N), up to each bound's additive
+    constant."""
+    difference = ((y[None, :, :] - rho * x[:, None, :]) ** 2).sum(-1) / (1 - rho**2)
+    return -0.5 * x.shape[1] * math.log(1 - rho**2) - 0.5 * (difference - (y**2).sum(-1)[None, :])
 
 
 def cosdv_on_sphere(temperature):
@@ -134,32 +141,47 @@ def column(scores, j):
 def tuba(scores, log_baseline):
     n = len(scores)
     joint = mean([scores[j][j] - log_baseline[j] for j in range(n)])
-    return 1 + joint - mean([math.exp(s - log_baseline[j]) for j in range(n) for s in column(scores, j)])
+    return (
+        1
+        + joint
+        - mean([math.exp(s - log_baseline[j]) for j in range(n) for s in column(scores, j)])
+    )
 
 
 def i_alpha(scores, log_baseline, alpha):
     def baseline(entries, j):
-        return alpha * mean([math.exp(s) for s in entries]) + (1 - alpha) * math.exp(log_baseline[j])
+        return alpha * mean([math.exp(s) for s in entries]) + (1 - alpha) * math.exp(
+            log_baseline[j]
+        )
 
     n = len(scores)
     joint = mean([scores[j][j] - math.log(baseline(scores[:, j], j)) for j in range(n)])
-    ratios = [mean([math.exp(s) for s in others]) / baseline(others, j)
-              for j, others in enumerate(column(scores, j) for j in range(n))]
+    ratios = [
+        mean([math.exp(s) for s in others]) / baseline(others, j)
+        for j, others in enumerate(column(scores, j) for j in range(n))
+    ]
     return 1 + joint - mean(ratios)
 
 
 def smile(scores, clip):
-    return mean(np.diagonal(scores)) - log_mean_exp([min(clip, max(-clip, s)) for s in off_diagonal(scores)])
+    return mean(np.diagonal(scores)) - log_mean_exp(
+        [min(clip, max(-clip, s)) for s in off_diagonal(scores)]
+    )
 
 
 def log_density(y, centre, log_variance):
     """Log density of one diagonal Gaussian at one point."""
-    return sum(-0.5 * (math.log(2 * math.pi) + v + (a - m) ** 2 / math.exp(v))
-               for a, m, v in zip(y, centre, log_variance, strict=True))
+    return sum(
+        -0.5 * (math.log(2 * math.pi) + v + (a - m) ** 2 / math.exp(v))
+        for a, m, v in zip(y, centre, log_variance, strict=True)
+    )
 
 
 def club(y, centre, log_variance):
-    table = [[log_density(b, m, v) for b in np.float64(y)] for m, v in zip(centre, log_variance, strict=True)]
+    table = [
+        [log_density(b, m, v) for b in np.float64(y)]
+        for m, v in zip(centre, log_variance, strict=True)
+    ]
     return mean(np.diagonal(table)) - mean([entry for row in table for entry in row])
 
 
@@ -175,6 +197,8 @@ def sinkhorn(scores, epsilon, iterations):
 def gaussian_plugin_mi(za, zb, eps=0.0):
     """MI of the Gaussian with the samples' covariance (1 / N) plus eps on the diagonal."""
     za, zb = np.float64(za), np.float64(zb)
-    a, b, both = (np.linalg.slogdet(np.atleast_2d(np.cov(z.T, bias=True)) + eps * np.eye(z.shape[1]))[1]
-                  for z in (za, zb, np.concatenate([za, zb], axis=1)))
+    a, b, both = (
+        np.linalg.slogdet(np.atleast_2d(np.cov(z.T, bias=True)) + eps * np.eye(z.shape[1]))[1]
+        for z in (za, zb, np.concatenate([za, zb], axis=1))
+    )
     return 0.5 * (a + b - both)

@@ -10,14 +10,17 @@ from mi_ssl_jax.train import loop
 def small(name='sdmi', on='gaussian', **changes):
     """A configuration that trains in a second or two."""
     config = importlib.import_module(f'configs.{name}_{on}').get_config()
-    config.update({'epochs': 4, 'seeds': 2, 'batch_size': 50, 'data': {'limit': 250}, 'log_every': 2})
+    config.update(
+        {'epochs': 4, 'seeds': 2, 'batch_size': 50, 'data': {'limit': 250}, 'log_every': 2}
+    )
     config.lr = min(config.lr, 0.1)
     config.update(changes)
     return config
 
 
 def files(workdir):
-    """What must not depend on interruptions: the metrics to the byte, the final state to the bit."""
+    """What must not depend on interruptions: the metrics to the byte, the final state to the
+    bit."""
     ready = experiment.setup(rundir.read_config(workdir))
     population, _ = run.restore(ready, workdir)
     return (workdir / 'metrics.jsonl').read_bytes(), experiment.stacked(population, ready.layout)

@@ -1,4 +1,5 @@
-"""The bench command: its table and its file, FLOPs by hand, Pillow's views and gathered crops by value."""
+"""The bench command: its table and its file, FLOPs by hand, Pillow's views and gathered crops by
+value."""
 
 import dataclasses
 import json
@@ -64,17 +65,35 @@ def by_name(rows):
 
 @pytest.mark.slow
 def test_the_table_of_two_configurations_has_every_row(folder):
-    given = {'a': points('sdmi', folder, temperature=0.5), 'b': points('simclr', folder, temperature=0.5)}
+    given = {
+        'a': points('sdmi', folder, temperature=0.5),
+        'b': points('simclr', folder, temperature=0.5),
+    }
     result = bench.measure(given, steps=2, rounds=2)
     found = by_name(result['rows'])
-    phased = {steps.WHOLE: 'views/s', steps.NETWORK: 'views/s', 'tracing': 's', 'compilation, cold': 's',
-              'compilation, from the cache': 's', 'device memory': 'MB', 'of it temporaries': 'MB',
-              'model FLOPs a step': 'GFLOP', 'model FLOPs a second': 'GFLOP/s'}
-    wanted = {(name, what, phase): unit for name, phases in (('a', ('e', 'm')), ('b', ('joint',)))
-              for phase in phases for what, unit in phased.items()}
+    phased = {
+        steps.WHOLE: 'views/s',
+        steps.NETWORK: 'views/s',
+        'tracing': 's',
+        'compilation, cold': 's',
+        'compilation, from the cache': 's',
+        'device memory': 'MB',
+        'of it temporaries': 'MB',
+        'model FLOPs a step': 'GFLOP',
+        'model FLOPs a second': 'GFLOP/s',
+    }
+    wanted = {
+        (name, what, phase): unit
+        for name, phases in (('a', ('e', 'm')), ('b', ('joint',)))
+        for phase in phases
+        for what, unit in phased.items()
+    }
     wanted |= {(name, what, ''): 'views/s' for name in 'ab' for what in (steps.VIEWS, steps.INPUT)}
-    ratios = [f'a E + M / {what} of b, {clock} time'
-              for what in ('one step', '2 steps') for clock in ('wall', 'CPU')]
+    ratios = [
+        f'a E + M / {what} of b, {clock} time'
+        for what in ('one step', '2 steps')
+        for clock in ('wall', 'CPU')
+    ]
     memory = ['device memory, a / b', 'the same in the paper, 15 GB / 7 GB']
     wanted |= {('', what, ''): 'times' for what in (*ratios, *memory)}
     assert {key: row.unit for key, row in found.items()} == wanted
@@ -89,7 +108,10 @@ def test_the_table_of_two_configurations_has_every_row(folder):
 
 
 def test_two_configurations_of_different_batches_are_refused(folder):
-    given = {'a': points('sdmi', folder, temperature=0.5), 'b': points('simclr', folder, temperature=0.5)}
+    given = {
+        'a': points('sdmi', folder, temperature=0.5),
+        'b': points('simclr', folder, temperature=0.5),
+    }
     given['b'].batch_size = 24
     with pytest.raises(ValueError, match='differ in batch_size'):
         bench.measure(given, steps=1, rounds=1)
@@ -114,24 +136,43 @@ def test_made_up_images_have_the_size_of_the_missing_ones(tmp_path):
 
 @pytest.mark.slow
 def test_streamed_photographs_are_made_up_and_measured(tmp_path):
-    result = bench.measure({'x': made_up.replace_data(images(streamed=True), tmp_path)}, steps=1, rounds=1)
+    result = bench.measure(
+        {'x': made_up.replace_data(images(streamed=True), tmp_path)}, steps=1, rounds=1
+    )
     assert result['settings']['x']['data'] == 'made_up, streamed, 1024 examples'
-    assert {row.what for row in result['rows']} >= {steps.WHOLE, steps.VIEWS, steps.NETWORK, steps.INPUT}
+    assert {row.what for row in result['rows']} >= {
+        steps.WHOLE,
+        steps.VIEWS,
+        steps.NETWORK,
+        steps.INPUT,
+    }
 
 
 def test_augmentation_is_held_against_pillow_and_gathers(tmp_path):
     config = made_up.replace_data(images(), tmp_path)
     rows = by_name(bench.measure({'x': config}, steps=1, rounds=2, augmentation=True)['rows'])
     rates = {what for (_, what, _), row in rows.items() if row.unit == 'views/s'}
-    assert rates == {augmentation.COMPILED, augmentation.PEER, augmentation.CROPS, augmentation.GATHERS}
+    assert rates == {
+        augmentation.COMPILED,
+        augmentation.PEER,
+        augmentation.CROPS,
+        augmentation.GATHERS,
+    }
     ratio = rows['', 'compiled / Pillow and numpy, wall time', '']
-    walls = [np.asarray(rows['', name, ''].wall) for name in (augmentation.PEER, augmentation.COMPILED)]
-    assert ratio.value == pytest.approx(np.median(walls[0] / walls[1])) and ratio.unit == 'times as fast'
+    walls = [
+        np.asarray(rows['', name, ''].wall) for name in (augmentation.PEER, augmentation.COMPILED)
+    ]
+    assert (
+        ratio.value == pytest.approx(np.median(walls[0] / walls[1]))
+        and ratio.unit == 'times as fast'
+    )
 
 
 def test_augmentation_of_points_is_refused(folder):
     with pytest.raises(ValueError, match='Pillow has no counterpart'):
-        bench.measure({'x': points('simclr', folder, temperature=0.5)}, steps=1, rounds=1, augmentation=True)
+        bench.measure(
+            {'x': points('simclr', folder, temperature=0.5)}, steps=1, rounds=1, augmentation=True
+        )
 
 
 # The peer pipeline and the gathered crop ----------------------------------------
@@ -143,7 +184,10 @@ def picture(size=16):
 
 def test_a_peer_view_without_changes_is_the_image_or_its_mirror():
     """Only the whole image has the area of the whole image: no aspect ratio but 1 fits."""
-    made = [peer.one(random.Random(i), Image.fromarray(picture()), view=PLAIN, norm=NORM) for i in range(8)]
+    made = [
+        peer.one(random.Random(i), Image.fromarray(picture()), view=PLAIN, norm=NORM)
+        for i in range(8)
+    ]
     plain = (picture() / 255 - NORM.mean) / NORM.std
     flipped = [not np.allclose(one, plain, atol=1e-5) for one in made]
     for one, mirrored in zip(made, flipped, strict=True):
@@ -151,12 +195,25 @@ def test_a_peer_view_without_changes_is_the_image_or_its_mirror():
     assert {*flipped} == {True, False}
 
 
-@pytest.mark.parametrize('changes', [{'grey_p': 1.0}, {'solarize_p': 1.0}, {'jitter_p': 1.0}, {'blur_p': 1.0},
-                                     {'crop_last': True, 'scale': (0.1, 0.5)}], ids=str)
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'grey_p': 1.0},
+        {'solarize_p': 1.0},
+        {'jitter_p': 1.0},
+        {'blur_p': 1.0},
+        {'crop_last': True, 'scale': (0.1, 0.5)},
+    ],
+    ids=str,
+)
 def test_every_operation_of_a_peer_view_does_what_its_name_says(changes):
     norm = pipelines.Norm((0, 0, 0), (1, 1, 1))
-    made = [peer.one(random.Random(i), Image.fromarray(picture()), view=PLAIN._replace(**changes), norm=norm)
-            for i in range(4)]
+    made = [
+        peer.one(
+            random.Random(i), Image.fromarray(picture()), view=PLAIN._replace(**changes), norm=norm
+        )
+        for i in range(4)
+    ]
     assert all(one.shape == (16, 16, 3) and one.dtype == np.float32 for one in made)
     assert all(0 <= one.min() and one.max() <= 1 for one in made)
     plain = picture() / 255
@@ -171,7 +228,8 @@ def test_every_operation_of_a_peer_view_does_what_its_name_says(changes):
 
 
 def test_peer_views_have_the_moments_of_the_compiled_ones():
-    """Same laws of every draw: over 400 views the mean and the spread of each channel agree to 0.1 spreads.
+    """Same laws of every draw: over 400 views the mean and the spread of each channel agree to 0.1
+    spreads.
 
     (A view's mean varies by about 0.8 spreads here: 0.8 / sqrt(400) = 0.04 each, 2 of those apart.)
     """
@@ -188,8 +246,10 @@ def test_peer_views_have_the_moments_of_the_compiled_ones():
 def test_crops_by_gathers_equal_crops_by_matrix_products(method):
     view = augmentation.crop_alone(PLAIN._replace(scale=(0.08, 1.0), size=20, method=method))
     keys, image = jax.random.split(jax.random.PRNGKey(1), 16), jnp.asarray(picture())
-    made = [jax.jit(jax.vmap(lambda key, one=one: one(key, image, view=view, norm=NORM)))(keys)
-            for one in (augmentation.gathered, pipelines.one)]
+    made = [
+        jax.jit(jax.vmap(lambda key, one=one: one(key, image, view=view, norm=NORM)))(keys)
+        for one in (augmentation.gathered, pipelines.one)
+    ]
     np.testing.assert_allclose(*made, atol=1e-5)
 
 
@@ -204,10 +264,14 @@ def test_flops_of_matrix_products_are_counted_through_loops_and_branches():
     product = 2 * 3 * 4 * 5
     assert traced(jnp.matmul, (3, 4), (4, 5)) == product
     assert traced(jax.vmap(jnp.matmul), (7, 3, 4), (7, 4, 5)) == 7 * product
-    assert traced(jax.jit(lambda a, b: jax.lax.map(lambda x: x @ b, a)), (7, 3, 4), (4, 5)) == 7 * product
+    assert (
+        traced(jax.jit(lambda a, b: jax.lax.map(lambda x: x @ b, a)), (7, 3, 4), (4, 5))
+        == 7 * product
+    )
 
     def branches(a, b):
         return jax.lax.cond(a[0, 0] > 0, lambda: a @ b, lambda: 2 * (a @ b) @ (b.T @ b))
+
     assert traced(branches, (3, 4), (4, 5)) == product + 2 * 5 * 4 * 5 + 2 * 3 * 5 * 5
 
 
@@ -217,8 +281,9 @@ class Conv:
     padding: str
 
     def __call__(self, x, kernel):
-        return jax.lax.conv_general_dilated(x, kernel, (self.stride,) * 2, self.padding,
-                                            dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        return jax.lax.conv_general_dilated(
+            x, kernel, (self.stride,) * 2, self.padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
 
 
 @pytest.mark.parametrize('conv', [Conv(1, 'SAME'), Conv(2, 'SAME')], ids=str)
@@ -235,7 +300,11 @@ def test_flops_of_a_convolution_and_of_its_gradients(conv):
 def test_the_h100_is_known_and_a_cpu_is_not():
     class Device:
         device_kind = 'NVIDIA H100 80GB HBM3'
-    assert costs.peak(Device, 'bfloat16') == 989e12 and costs.peak(jax.devices('cpu')[0], 'float32') is None
+
+    assert (
+        costs.peak(Device, 'bfloat16') == 989e12
+        and costs.peak(jax.devices('cpu')[0], 'float32') is None
+    )
 
 
 # The command ----------------------------------------
@@ -243,8 +312,10 @@ def test_the_h100_is_known_and_a_cpu_is_not():
 
 def test_programs_take_turns_and_are_warmed_up_first():
     calls = []
-    made = {name: timing.Program(lambda count, name=name: calls.append((name, count)), warm)
-            for name, warm in (('a', 2), ('b', 5))}
+    made = {
+        name: timing.Program(lambda count, name=name: calls.append((name, count)), warm)
+        for name, warm in (('a', 2), ('b', 5))
+    }
     times = timing.alternate(made, steps=3, rounds=2)
     assert calls == [('a', 2), ('b', 5), ('a', 3), ('b', 3), ('a', 3), ('b', 3)]
     assert {name: len(own.wall) for name, own in times.items()} == {'a': 2, 'b': 2}
@@ -262,10 +333,20 @@ def test_rates_and_ratios_come_from_the_rounds():
 
 
 def test_the_command_writes_json_with_units(tmp_path, folder):
-    overrides = ['--config.data.limit=48', '--config.batch_size=16', '--config.seeds=1',
-                 f'--config.data.dir={folder}']
-    result = command('--config=configs/jmi_gaussian.py', *overrides, '--steps=1', '--rounds=1',
-                     f'--json={tmp_path}/bench.json', module='bench')
+    overrides = [
+        '--config.data.limit=48',
+        '--config.batch_size=16',
+        '--config.seeds=1',
+        f'--config.data.dir={folder}',
+    ]
+    result = command(
+        '--config=configs/jmi_gaussian.py',
+        *overrides,
+        '--steps=1',
+        '--rounds=1',
+        f'--json={tmp_path}/bench.json',
+        module='bench',
+    )
     assert result.returncode == 0, result.stderr
     written = json.loads((tmp_path / 'bench.json').read_text())
     assert {*written} == {'rows', 'settings', 'machine', 'method'}
@@ -276,11 +357,23 @@ def test_the_command_writes_json_with_units(tmp_path, folder):
 
 BAD = {
     'no configuration': ([], 'no configuration'),
-    'misspelt field': (['--config=configs/jmi_gaussian.py', '--versus=configs/simclr_gaussian.py',
-                        '--versus.batchsize=3'], "did you mean 'batch_size'?"),
+    'misspelt field': (
+        [
+            '--config=configs/jmi_gaussian.py',
+            '--versus=configs/simclr_gaussian.py',
+            '--versus.batchsize=3',
+        ],
+        "did you mean 'batch_size'?",
+    ),
     'steps': (['--config=configs/jmi_gaussian.py', '--steps=0'], 'steps'),
-    'folder of json': (['--config=configs/jmi_gaussian.py', '--json=/nowhere/x.json'], 'no folder /nowhere'),
-    'two measurements': (['--config=configs/jmi_gaussian.py', '--scaling', '--augmentation'], 'give one of them'),
+    'folder of json': (
+        ['--config=configs/jmi_gaussian.py', '--json=/nowhere/x.json'],
+        'no folder /nowhere',
+    ),
+    'two measurements': (
+        ['--config=configs/jmi_gaussian.py', '--scaling', '--augmentation'],
+        'give one of them',
+    ),
     'nothing to make up': (['--config=configs/jmi_gaussian.py', '--synthetic'], 'leave it out'),
 }
 

@@ -8,8 +8,9 @@ import pytest
 
 from mi_ssl_jax import cli
 
-# Ten rounds of taking and giving back 64 MB in a fresh process; prints the page faults of the last nine.
-ROUNDS = '''
+# Ten rounds of taking and giving back 64 MB in a fresh process; prints the page faults of the last
+# nine.
+ROUNDS = """
 import ctypes, resource, sys
 from mi_ssl_jax import cli
 if sys.argv[1] == 'keep':
@@ -24,18 +25,25 @@ for number in range(10):
     if number == 0:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-'''
+"""
 
 
 def faults(*, keep: bool, **environment: str) -> int:
     clean = {name: value for name, value in os.environ.items() if not name.startswith('MALLOC_')}
-    done = subprocess.run([sys.executable, '-c', ROUNDS, 'keep' if keep else 'plain'], text=True, check=True,
-                          capture_output=True, env=clean | environment)
+    done = subprocess.run(
+        [sys.executable, '-c', ROUNDS, 'keep' if keep else 'plain'],
+        text=True,
+        check=True,
+        capture_output=True,
+        env=clean | environment,
+    )
     return int(done.stdout)
 
 
-@pytest.mark.skipif('glibc' not in os.confstr('CS_GNU_LIBC_VERSION') if hasattr(os, 'confstr') else True,
-                    reason='tunes glibc only')
+@pytest.mark.skipif(
+    'glibc' not in os.confstr('CS_GNU_LIBC_VERSION') if hasattr(os, 'confstr') else True,
+    reason='tunes glibc only',
+)
 def test_freed_memory_is_kept_unless_the_user_tunes_the_c_library():
     plain = faults(keep=False)
     assert faults(keep=True) < plain / 10
@@ -44,11 +52,18 @@ def test_freed_memory_is_kept_unless_the_user_tunes_the_c_library():
 
 def test_a_full_device_is_one_line_that_names_what_needs_less(capsys):
     def command():
-        raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 68719476736 bytes.\nand more lines')
+        raise RuntimeError(
+            'RESOURCE_EXHAUSTED: Out of memory allocating 68719476736 bytes.\nand more lines'
+        )
 
     assert cli.guard(command) == cli.NO_MEMORY
     line = capsys.readouterr().err
-    assert line.count('\n') == 1 and 'batch_size' in line and 'block_size' in line and '68719476736' in line
+    assert (
+        line.count('\n') == 1
+        and 'batch_size' in line
+        and 'block_size' in line
+        and '68719476736' in line
+    )
 
 
 def test_other_errors_of_the_program_stay_visible():

@@ -1,4 +1,5 @@
-"""The configurations: the paper's values (tests/paper.json), docstrings, each one in a small run."""
+"""The configurations: the paper's values (tests/paper.json), docstrings, each one in a small
+run."""
 
 import importlib
 import itertools
@@ -22,9 +23,16 @@ from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAPER = json.loads((ROOT / 'tests' / 'paper.json').read_text())
-NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if 'def get_config' in path.read_text())
+NAMES = sorted(
+    path.stem for path in (ROOT / 'configs').glob('*.py') if 'def get_config' in path.read_text()
+)
 METHODS = tuple(PAPER['table4_configurations'])
-FILES = {'cifar10': 'cifar10', 'cifar100': 'cifar100', 'tiny_imagenet': 'tin', 'imagenet100': 'in100'}
+FILES = {
+    'cifar10': 'cifar10',
+    'cifar100': 'cifar100',
+    'tiny_imagenet': 'tin',
+    'imagenet100': 'in100',
+}
 ABLATIONS = {  # name: the configuration it varies, what it changes (Figure 4; section 3.2.1)
     'sdmi_nodv': ('sdmi', {'marginal': 'none'}),
     'sdmi_nodv_pred': ('sdmi', {'marginal': 'none', 'predictor': True}),
@@ -52,7 +60,9 @@ def test_has_every_field_and_no_other(name):
 def test_a_field_too_few_or_too_many_is_named():
     config = common.base()
     del config.accumulate, config.mi.every
-    with pytest.raises(ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/common\.py'):
+    with pytest.raises(
+        ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/common\.py'
+    ):
         fields.check(config, 'my.py')
     config = common.base()
     config.data.options.clusters = 5  # an open group
@@ -76,7 +86,8 @@ def docstring(name: str) -> str:
     return importlib.import_module(f'configs.{name}').__doc__
 
 
-# What a configuration is ------------------------------------------------------------------------------------
+# What a configuration is
+# --------------------------------------------------------------------------------------------------
 
 
 def test_no_configuration_is_overlooked():
@@ -93,12 +104,20 @@ def test_docstring_says_what_it_is_and_how_to_run_it(name):
 
 
 def test_reading_them_needs_ml_collections_alone():
-    """Neither JAX nor this package: a configuration is data, for tools on machines that do not train."""
+    """Neither JAX nor this package: a configuration is data, for tools on machines that do not
+    train."""
     missing = ('jax', 'jaxlib', 'flax', 'optax', 'chex', 'tensorflow_datasets', 'mi_ssl_jax')
-    code = f'import importlib, sys\nfor name in {missing}: sys.modules[name] = None\n' \
+    code = (
+        f'import importlib, sys\nfor name in {missing}: sys.modules[name] = None\n'
         'for name in sys.argv[1:]: importlib.import_module(f"configs.{name}").get_config()\n'
-    result = subprocess.run([sys.executable, '-c', code, *NAMES], cwd=ROOT, capture_output=True, text=True,
-                            env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code, *NAMES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -115,12 +134,17 @@ def test_two_configurations_share_no_field():
     assert other.method.block_size is None and other.net.options.conv4.width != 4
 
 
-# The paper's values -----------------------------------------------------------------------------------------
+# The paper's values
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('method, name', ON_CIFAR)
 def test_cifar_has_the_values_of_tables_3_and_5(method, name):
-    config, fixed, best = load(f'{method}_{name}'), PAPER['table3_sweep1'], PAPER['table5_best'][method][name]
+    config, fixed, best = (
+        load(f'{method}_{name}'),
+        PAPER['table3_sweep1'],
+        PAPER['table5_best'][method][name],
+    )
     assert config.method.name == method and config.data.name == config.views.options.data == name
     assert (config.net.name, config.batch_size) == (fixed['encoder'], fixed['batch_size'])
     assert config.epochs == 1000  # the text above Table 3: the best one is trained for 1000 epochs
@@ -135,7 +159,11 @@ def test_cifar_has_the_values_of_tables_3_and_5(method, name):
 def test_larger_images_have_the_values_of_table_6(method, name):
     config, table = load(f'{method}_{FILES[name]}'), PAPER['table6'][name]
     assert config.method.name == method and config.data.name == config.views.options.data == name
-    batch = table.get('batch_size_sdmi', table['batch_size']) if method == 'sdmi' else table['batch_size']
+    batch = (
+        table.get('batch_size_sdmi', table['batch_size'])
+        if method == 'sdmi'
+        else table['batch_size']
+    )
     assert config.batch_size == batch
     for field in ('epochs', 'warmup_epochs', 'lr', 'weight_decay'):
         assert config[field] == table[field], field
@@ -158,7 +186,11 @@ def assert_method(config: ConfigDict, *, temperature: float | None, predictor: b
     if 'momentum' in method:
         assert (method.momentum, method.momentum_schedule) == (ema['value'], 'constant')
     if method.name == 'vicreg':
-        assert (method.invariance_weight, method.variance_weight, method.covariance_weight) == (25, 25, 1)
+        assert (method.invariance_weight, method.variance_weight, method.covariance_weight) == (
+            25,
+            25,
+            1,
+        )
         assert method.eps == 1e-4
     branches = setup(config).method.branches.values()
     assert any(branch.net.predictor is not None for branch in branches) == predictor
@@ -170,16 +202,21 @@ def test_docstring_has_the_papers_accuracy(method, name):
     rows = ['sdmi (f_theta)', 'sdmi (g_xi)'] if method == 'sdmi' else [method]
     text = docstring(f'{method}_{FILES[name]}')
     for cell in (table[row][name] for row in rows):
-        assert f"{cell['mean']:.2f} +- {cell['std']:.2f}" in text
+        assert f'{cell["mean"]:.2f} +- {cell["std"]:.2f}' in text
 
 
 @pytest.mark.parametrize('method, name', ON_IMAGES)
 def test_our_choices_stand(method, name):
-    """Not the paper's, but said to be ours in configs/images.py: a change here must change that text."""
+    """Not the paper's, but said to be ours in configs/images.py: a change here must change that
+    text."""
     config = load(f'{method}_{FILES[name]}')
     assert (config.optimizer.name, config.optimizer.momentum) == ('sgd', 0.9)
-    size, stem = {'tiny_imagenet': (64, 'small'), 'imagenet100': (224, 'imagenet')}.get(name, (32, 'small'))
-    assert config.views.options.size == size and config.views.name == images.VIEWS.get(method, method)
+    size, stem = {'tiny_imagenet': (64, 'small'), 'imagenet100': (224, 'imagenet')}.get(
+        name, (32, 'small')
+    )
+    assert config.views.options.size == size and config.views.name == images.VIEWS.get(
+        method, method
+    )
     assert config.net.options[config.net.name].stem == stem
     assert config.net.options.resnet50.zero_init_residual
     assert config.net.options.resnet18.zero_init_residual == (method != 'byol')
@@ -198,18 +235,25 @@ def test_ablations_differ_from_their_method_in_what_they_are_named_after(name):
 
 def test_simsiam_sdmi_names_the_numbers_of_figure_4():
     for cell in (PAPER['figure4_linear_probe_cifar10'][row] for row in ('simsiam', 'simsiam_sdmi')):
-        assert f"{cell['mean']:.2f} +- {cell['std']:.2f}" in docstring('simsiam_sdmi_cifar10')
+        assert f'{cell["mean"]:.2f} +- {cell["std"]:.2f}' in docstring('simsiam_sdmi_cifar10')
 
 
-# Runs on made-up data ---------------------------------------------------------------------------------------
+# Runs on made-up data
+# --------------------------------------------------------------------------------------------------
 
-SHAPES = {'gaussian': (2,), 'digits': (8, 8, 1), 'cifar10': (32, 32, 3), 'cifar100': (32, 32, 3),
-          'tiny_imagenet': (64, 64, 3)}
+SHAPES = {
+    'gaussian': (2,),
+    'digits': (8, 8, 1),
+    'cifar10': (32, 32, 3),
+    'cifar100': (32, 32, 3),
+    'tiny_imagenet': (64, 64, 3),
+}
 GRAPHS = {'sbm': (6, 64), 'karate': (6, 34), 'graph_npz': (6, 10)}  # nodes, features
 
 
 def made_up(name, data_dir, *, short_side=None, size=32, **options):
-    """A data set of the real one's shape with random content: `size` examples to train on, 16 held out."""
+    """A data set of the real one's shape with random content: `size` examples to train on, 16 held
+    out."""
     if name in GRAPHS:
         return graphs(name, size)
     shape, rng = SHAPES.get(name) or (short_side, short_side, 3), np.random.default_rng(0)
@@ -227,15 +271,21 @@ def made_up(name, data_dir, *, short_side=None, size=32, **options):
 
 
 def graphs(name, size):
-    """As many small graphs as there would be images: a step takes a batch of them, and every node is a row."""
+    """As many small graphs as there would be images: a step takes a batch of them, and every node
+    is a row."""
     (nodes, features), rng = GRAPHS[name], np.random.default_rng(0)
 
     def split(count):
-        x = {'features': rng.normal(size=(count, nodes, features)).astype(np.float32),
-             'edges': rng.integers(0, nodes, (count, 8, 2)).astype(np.int32), 'mask': np.ones((count, 8), bool)}
+        x = {
+            'features': rng.normal(size=(count, nodes, features)).astype(np.float32),
+            'edges': rng.integers(0, nodes, (count, 8, 2)).astype(np.int32),
+            'mask': np.ones((count, 8), bool),
+        }
         return data.Split(x, rng.integers(-1, 4, (count, nodes)).astype(np.int32))
 
-    return data.Resident(name, split(size), split(16), (nodes, features), ('a', 'b', 'c', 'd'), None)
+    return data.Resident(
+        name, split(size), split(16), (nodes, features), ('a', 'b', 'c', 'd'), None
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -253,7 +303,9 @@ def setup(config: ConfigDict) -> experiments.Setup:
 def test_builds(name):
     config = load(name)
     ready = setup(config)
-    last = config.net.options[config.net.name].widths if config.net.name == 'gcn' else (3,)  # the Gaussian encoder's 3
+    last = (
+        config.net.options[config.net.name].widths if config.net.name == 'gcn' else (3,)
+    )  # the Gaussian encoder's 3
     assert ready.width == (config.net.projector or last)[-1]
     assert ready.experiment.steps_per_pass == 2 and ready.experiment.passes == config.epochs
     example = ready.source.example
@@ -263,18 +315,25 @@ def test_builds(name):
     assert made[0] == plain
 
 
-@pytest.mark.parametrize('name, features, heads', [
-    ('mocov3_cifar10', 512, [(512, 2048), (2048, 256), (256, 256), (256, 256)]),
-    ('simsiam_in100', 2048, [(2048, 512), (512, 512), (512, 256), (256, 256), (256, 256)]),
-])
+@pytest.mark.parametrize(
+    'name, features, heads',
+    [
+        ('mocov3_cifar10', 512, [(512, 2048), (2048, 256), (256, 256), (256, 256)]),
+        ('simsiam_in100', 2048, [(2048, 512), (512, 512), (512, 256), (256, 256), (256, 256)]),
+    ],
+)
 def test_the_papers_widths_reach_the_network(name, features, heads):
     """Feature dimension: hidden layers of the projector. Prediction dimension: of the predictor."""
     online = experiments.abstract(setup(load(name))).variables['online']['params']
-    kernels = [leaf.shape[1:] for head in ('projector', 'predictor') for _, leaf in in_order(online[head])]
+    kernels = [
+        leaf.shape[1:] for head in ('projector', 'predictor') for _, leaf in in_order(online[head])
+    ]
     assert kernels == heads and heads[0][0] == features
 
 
-@pytest.mark.parametrize('network, features', [('conv4', 64), ('resnet18', 512), ('resnet50', 2048)])
+@pytest.mark.parametrize(
+    'network, features', [('conv4', 64), ('resnet18', 512), ('resnet50', 2048)]
+)
 def test_another_network_can_be_named(network, features):
     """--config.net.name=conv4 for a CPU."""
     config = load('jmi_cifar10')
@@ -293,9 +352,18 @@ FEW = {'slice_size': 16}  # arguments that must fit a batch of 16
 
 
 def small(config: ConfigDict) -> ConfigDict:
-    """The configuration with two steps an epoch, a network that compiles in seconds, crops alone as views."""
-    config.update({'batch_size': 16, 'epochs': 1, 'warmup_epochs': 0, 'seeds': 1,
-                   'data': {'streamed': False, 'short_side': 24}, 'mi': {'batch_size': 16}})
+    """The configuration with two steps an epoch, a network that compiles in seconds, crops alone as
+    views."""
+    config.update(
+        {
+            'batch_size': 16,
+            'epochs': 1,
+            'warmup_epochs': 0,
+            'seeds': 1,
+            'data': {'streamed': False, 'short_side': 24},
+            'mi': {'batch_size': 16},
+        }
+    )
     if config.net.projector:
         config.update({'mode': 'loop', 'net': {'projector': (16, 4), 'predictor': (8,)}})
     if 'size' in config.views.options:
@@ -333,7 +401,9 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [name for name in NAMES if load(name).net.name.startswith('resnet')])
+@pytest.mark.parametrize(
+    'name', [name for name in NAMES if load(name).net.name.startswith('resnet')]
+)
 def test_the_real_network_can_be_initialised(name):
     """Its shapes alone: the arrays take seconds and say no more."""
     ready = setup(load(name))

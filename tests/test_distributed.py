@@ -1,4 +1,5 @@
-"""Several processes: where they meet, and refusals. What they compute together is in test_processes.py."""
+"""Several processes: where they meet, and refusals. What they compute together is in
+test_processes.py."""
 
 import socket
 
@@ -8,18 +9,32 @@ import pytest
 
 from mi_ssl_jax import distributed
 
-SRUN = {'SLURM_JOB_ID': '81', 'SLURM_STEP_ID': '0', 'SLURM_STEP_NUM_TASKS': '4', 'SLURM_STEP_NUM_NODES': '2',
-        'SLURM_STEP_NODELIST': 'gpu[003-004]', 'SLURM_STEP_TASKS_PER_NODE': '2(x2)', 'SLURM_PROCID': '3',
-        'SLURM_LOCALID': '1'}
-MPIRUN = {'OMPI_COMM_WORLD_SIZE': '2', 'OMPI_COMM_WORLD_RANK': '1', 'OMPI_COMM_WORLD_LOCAL_SIZE': '1',
-          'OMPI_COMM_WORLD_LOCAL_RANK': '0', 'OMPI_MCA_orte_hnp_uri': '1531576320.0;tcp://10.96.0.1,10.148.0.1:34911'}
+SRUN = {
+    'SLURM_JOB_ID': '81',
+    'SLURM_STEP_ID': '0',
+    'SLURM_STEP_NUM_TASKS': '4',
+    'SLURM_STEP_NUM_NODES': '2',
+    'SLURM_STEP_NODELIST': 'gpu[003-004]',
+    'SLURM_STEP_TASKS_PER_NODE': '2(x2)',
+    'SLURM_PROCID': '3',
+    'SLURM_LOCALID': '1',
+}
+MPIRUN = {
+    'OMPI_COMM_WORLD_SIZE': '2',
+    'OMPI_COMM_WORLD_RANK': '1',
+    'OMPI_COMM_WORLD_LOCAL_SIZE': '1',
+    'OMPI_COMM_WORLD_LOCAL_RANK': '0',
+    'OMPI_MCA_orte_hnp_uri': '1531576320.0;tcp://10.96.0.1,10.148.0.1:34911',
+}
 
 
 def test_a_process_alone_has_no_place():
     assert distributed.place({}) is None
     assert distributed.place({}, coordinator='127.0.0.1:5000', processes=1, process=0) is None
     # A batch script's own shell, an srun of one task and an mpirun of one process are alone too.
-    assert distributed.place({'SLURM_JOB_ID': '81', 'SLURM_PROCID': '0', 'SLURM_NTASKS': '4'}) is None
+    assert (
+        distributed.place({'SLURM_JOB_ID': '81', 'SLURM_PROCID': '0', 'SLURM_NTASKS': '4'}) is None
+    )
     assert distributed.place(SRUN | {'SLURM_STEP_NUM_TASKS': '1'}) is None
     assert distributed.place(MPIRUN | {'OMPI_COMM_WORLD_SIZE': '1'}) is None
 
@@ -35,26 +50,41 @@ def test_under_slurm():
     here = distributed.place(SRUN)
     assert here.coordinator.startswith('gpu003:') and here[1:] == (4, 3, 1)
     assert distributed.port_of(here.coordinator) in distributed.PORTS
-    others = {distributed.place(SRUN | {'SLURM_PROCID': f'{rank}'}).coordinator for rank in range(4)}
+    others = {
+        distributed.place(SRUN | {'SLURM_PROCID': f'{rank}'}).coordinator for rank in range(4)
+    }
     assert others == {here.coordinator}
     assert distributed.place(SRUN | {'SLURM_JOB_ID': '82'}).coordinator != here.coordinator
     # On one machine nothing listens beyond it.
-    assert distributed.place(SRUN | {'SLURM_STEP_NUM_NODES': '1'}).coordinator.startswith('127.0.0.1:')
+    assert distributed.place(SRUN | {'SLURM_STEP_NUM_NODES': '1'}).coordinator.startswith(
+        '127.0.0.1:'
+    )
 
 
-@pytest.mark.parametrize('changes, device', [
-    ({}, 1),
-    ({'CUDA_VISIBLE_DEVICES': '0,1'}, 1),
-    ({'CUDA_VISIBLE_DEVICES': '1'}, None),  # each task has been given one of its own
-    ({'JAX_LOCAL_DEVICE_IDS': '2'}, None),  # JAX reads it by itself
-    ({'SLURM_STEP_TASKS_PER_NODE': '1(x4)'}, None),  # a machine of its own: all its GPUs
-])
+@pytest.mark.parametrize(
+    'changes, device',
+    [
+        ({}, 1),
+        ({'CUDA_VISIBLE_DEVICES': '0,1'}, 1),
+        ({'CUDA_VISIBLE_DEVICES': '1'}, None),  # each task has been given one of its own
+        ({'JAX_LOCAL_DEVICE_IDS': '2'}, None),  # JAX reads it by itself
+        ({'SLURM_STEP_TASKS_PER_NODE': '1(x4)'}, None),  # a machine of its own: all its GPUs
+    ],
+)
 def test_processes_of_one_machine_take_a_gpu_each(changes, device):
     assert distributed.place(SRUN | changes).device == device
 
 
-@pytest.mark.parametrize('nodes, host', [
-    ('n1', 'n1'), ('n1,n2', 'n1'), ('gpu[003-007,9],big1', 'gpu003'), ('a-b[1,3]', 'a-b1'), ('x.y.z', 'x.y.z')])
+@pytest.mark.parametrize(
+    'nodes, host',
+    [
+        ('n1', 'n1'),
+        ('n1,n2', 'n1'),
+        ('gpu[003-007,9],big1', 'gpu003'),
+        ('a-b[1,3]', 'a-b1'),
+        ('x.y.z', 'x.y.z'),
+    ],
+)
 def test_first_of_a_list_of_nodes(nodes, host):
     assert distributed.first_host(nodes) == host
 
@@ -64,7 +94,9 @@ def test_under_open_mpi():
     assert here.coordinator.startswith('10.96.0.1:') and here[1:] == (2, 1, None)
     six = MPIRUN | {'OMPI_MCA_orte_hnp_uri': '1314521088.0;tcp6://[fe80::b9b,2620:10d::2]:43370'}
     assert distributed.place(six).coordinator.startswith('[fe80::b9b]:')
-    local = {key: value for key, value in MPIRUN.items() if 'orte' not in key} | {'OMPI_COMM_WORLD_LOCAL_SIZE': '2'}
+    local = {key: value for key, value in MPIRUN.items() if 'orte' not in key} | {
+        'OMPI_COMM_WORLD_LOCAL_SIZE': '2'
+    }
     here = distributed.place(local | {'PMIX_NAMESPACE': 'prterun-1@1'})
     assert here.coordinator.startswith('127.0.0.1:') and here.device == 0
 
@@ -76,24 +108,41 @@ def test_open_mpi_that_does_not_say_where_process_0_runs():
     assert distributed.place(silent, coordinator='head:5000')[:3] == ('head:5000', 2, 1)
 
 
-@pytest.mark.parametrize('told, message', [
-    (dict(coordinator='127.0.0.1:5000'), 'together'),
-    (dict(processes=2, process=0), 'together'),
-    (dict(coordinator='127.0.0.1', processes=2, process=0), 'is not HOST:PORT'),
-    (dict(coordinator='fe80::b9b:1', processes=2, process=0), 'is not HOST:PORT'),  # an address needs brackets
-    (dict(coordinator=':5000', processes=2, process=0), 'is not HOST:PORT'),
-    (dict(coordinator='head:99999', processes=2, process=0), 'is not HOST:PORT'),
-    (dict(coordinator='head:5000', processes=2, process=2), '--process=2 of --processes=2: count'),
-    (dict(coordinator='head:5000', processes=2, process=-1), '--process=-1 of --processes=2: count'),
-    (dict(coordinator='head:5000', processes=0, process=0), '--process=0 of --processes=0: count'),
-])
+@pytest.mark.parametrize(
+    'told, message',
+    [
+        (dict(coordinator='127.0.0.1:5000'), 'together'),
+        (dict(processes=2, process=0), 'together'),
+        (dict(coordinator='127.0.0.1', processes=2, process=0), 'is not HOST:PORT'),
+        (
+            dict(coordinator='fe80::b9b:1', processes=2, process=0),
+            'is not HOST:PORT',
+        ),  # an address needs brackets
+        (dict(coordinator=':5000', processes=2, process=0), 'is not HOST:PORT'),
+        (dict(coordinator='head:99999', processes=2, process=0), 'is not HOST:PORT'),
+        (
+            dict(coordinator='head:5000', processes=2, process=2),
+            '--process=2 of --processes=2: count',
+        ),
+        (
+            dict(coordinator='head:5000', processes=2, process=-1),
+            '--process=-1 of --processes=2: count',
+        ),
+        (
+            dict(coordinator='head:5000', processes=0, process=0),
+            '--process=0 of --processes=0: count',
+        ),
+    ],
+)
 def test_a_place_that_cannot_be_is_refused_in_one_line(told, message):
     with pytest.raises(ValueError, match=message) as error:
         distributed.place({}, **told)
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('address', ['127.0.0.1:{port}', '198.51.100.1:{port}', 'no.such.host.invalid:{port}'])
+@pytest.mark.parametrize(
+    'address', ['127.0.0.1:{port}', '198.51.100.1:{port}', 'no.such.host.invalid:{port}']
+)
 def test_where_nobody_can_listen_is_refused(address):
     """In use, of another machine, of none."""
     with socket.socket() as taken:
@@ -101,7 +150,10 @@ def test_where_nobody_can_listen_is_refused(address):
         taken.listen()
         address = address.format(port=taken.getsockname()[1])
         here = distributed.place({}, coordinator=address, processes=2, process=0)
-        with pytest.raises(ValueError, match=f'process 0 cannot listen at {address} '), distributed.joined(here):
+        with (
+            pytest.raises(ValueError, match=f'process 0 cannot listen at {address} '),
+            distributed.joined(here),
+        ):
             pass
     assert not jax.distributed.is_initialized()
 

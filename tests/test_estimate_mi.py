@@ -20,6 +20,7 @@ TRUTH = np.log(5.0)
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Run the command in this process: (status, output, errors)."""
+
     def call(*arguments):
         monkeypatch.setattr(sys, 'argv', ['estimate_mi', *map(str, arguments)])
         try:
@@ -27,6 +28,7 @@ def command(monkeypatch, capsys):
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()
+
     return call
 
 
@@ -44,10 +46,15 @@ def test_as_a_function():
 
 
 def test_two_files(command, files):
-    status, out, _ = command(files / 'x.npy', files / 'y.npy', '--bound=gaussian_mi', f'--json={files / "out.json"}')
+    status, out, _ = command(
+        files / 'x.npy', files / 'y.npy', '--bound=gaussian_mi', f'--json={files / "out.json"}'
+    )
     kept = json.loads((files / 'out.json').read_text())['estimates']['I(x; y)']
     assert status == 0 and 'I(x; y)' in out and 'exact for Gaussian samples' in out
-    assert kept['mi'] == pytest.approx(TRUTH, abs=0.2) and kept['interval'][0] < kept['mi'] < kept['interval'][1]
+    assert (
+        kept['mi'] == pytest.approx(TRUTH, abs=0.2)
+        and kept['interval'][0] < kept['mi'] < kept['interval'][1]
+    )
 
 
 def bad(folder):
@@ -80,7 +87,12 @@ def test_bad_input_is_one_line_with_status_2(command, files):
 
 def test_a_run_is_compared_with_its_input(command, tmp_path, monkeypatch):
     config = jmi_gaussian.get_config()
-    config.epochs, config.batch_size, config.data.limit, config.method.block_size = 2, 200, 200, None
+    config.epochs, config.batch_size, config.data.limit, config.method.block_size = (
+        2,
+        200,
+        200,
+        None,
+    )
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
     run.run(config, tmp_path / 'run')
     own = eq29.samples(tmp_path / 'run')

@@ -31,19 +31,31 @@ def small(method='mocov2', **changes):
 
 def on(devices, monkeypatch):
     """As if this machine had so many devices; nothing is placed on them."""
-    monkeypatch.setattr(experiments.parallel, 'choose_devices', lambda count: tuple(jax.devices()[:1] * devices))
+    monkeypatch.setattr(
+        experiments.parallel, 'choose_devices', lambda count: tuple(jax.devices()[:1] * devices)
+    )
 
 
 BAD = [
     (1, {'lr_scaling': 'log'}, "lr_scaling='log': use 'none', 'linear' or 'sqrt'"),
     (1, {'accumulate': 0}, 'accumulate=0 must be at least 1'),
-    (1, {'accumulate': 3}, 'accumulate=3 does not divide the 16 examples that each of 1 devices has of batch_size=16: '
-                           'choose a divisor of 16'),
+    (
+        1,
+        {'accumulate': 3},
+        (
+            'accumulate=3 does not divide the 16 examples that each of 1 devices has of'
+            ' batch_size=16: choose a divisor of 16'
+        ),
+    ),
     (4, {'accumulate': 8}, 'accumulate=8 does not divide the 4 examples .* choose a divisor of 4'),
     (3, {}, 'batch_size=16 does not divide among 3 devices'),
     (1, {'net.batch_norm': 'local'}, "net.batch_norm='local': use 'global' or 'device'"),
     (1, {'accumulate': 16}, 'batch norm would see one example at a time'),
-    (8, {'accumulate': 2, 'net.batch_norm': 'device'}, 'batch norm would see one example at a time'),
+    (
+        8,
+        {'accumulate': 2, 'net.batch_norm': 'device'},
+        'batch norm would see one example at a time',
+    ),
 ]
 
 
@@ -56,9 +68,15 @@ def test_what_cannot_be_shared_out_is_one_line(devices, changes, message, monkey
 
 
 def test_fields_reach_the_step(monkeypatch):
-    """Statistics of each device: networks know of no axis, the layout does; keys are shuffled between devices."""
+    """Statistics of each device: networks know of no axis, the layout does; keys are shuffled
+    between devices."""
     on(2, monkeypatch)
-    changes = {'net.batch_norm': 'device', 'accumulate': 4, 'lr_scaling': 'linear', 'check_replicas': True}
+    changes = {
+        'net.batch_norm': 'device',
+        'accumulate': 4,
+        'lr_scaling': 'linear',
+        'check_replicas': True,
+    }
     ready = experiments.setup(small(**changes))
     own = ready.experiment
     assert (own.accumulate, own.local_statistics, own.check_replicas) == (4, True, True)
@@ -73,10 +91,18 @@ def test_fields_reach_the_step(monkeypatch):
 def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeypatch):
     """What the check finds is tested in a process that has two devices: tests/two_devices.py."""
     seen = []
-    monkeypatch.setattr(parallel, 'check_replicas', lambda tree, layout: seen.append(int(tree[0].steps['joint'])))
+    monkeypatch.setattr(
+        parallel, 'check_replicas', lambda tree, layout: seen.append(int(tree[0].steps['joint']))
+    )
     with tiny.quick_compilation():
         own = tiny.experiment('jmi', tiny.one_device())._replace(check_replicas=asked)
-        chunks = loop.train(own, tiny.initial(own), feed.Resident(own, parallel.place(tiny.DATA, own.layout)),
-                            log_every=1, evaluate_every=tiny.PASSES, evaluate=lambda *state, **when: {})
+        chunks = loop.train(
+            own,
+            tiny.initial(own),
+            feed.Resident(own, parallel.place(tiny.DATA, own.layout)),
+            log_every=1,
+            evaluate_every=tiny.PASSES,
+            evaluate=lambda *state, **when: {},
+        )
         assert len(list(chunks)) == 1 + tiny.STEPS * tiny.PASSES
     assert seen == (list(range(1, 1 + tiny.STEPS * tiny.PASSES)) if asked else [])

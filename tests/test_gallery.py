@@ -1,4 +1,5 @@
-"""Images with their views for a person: the normalisation is undone, the pipeline is described, the command draws."""
+"""Images with their views for a person: the normalisation is undone, the pipeline is described, the
+command draws."""
 
 import sys
 from pathlib import Path
@@ -17,23 +18,43 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.ui
 
 
 def config(name, on, **options):
-    return ConfigDict({'seed': 0, 'views': {'name': name, 'options': options},
-                       'data': {'name': on, 'dir': '', 'streamed': False, 'short_side': 0, 'canvas': 0, 'options': {}}})
+    return ConfigDict(
+        {
+            'seed': 0,
+            'views': {'name': name, 'options': options},
+            'data': {
+                'name': on,
+                'dir': '',
+                'streamed': False,
+                'short_side': 0,
+                'canvas': 0,
+                'options': {},
+            },
+        }
+    )
 
 
 @pytest.fixture
 def held(monkeypatch):
     """Every data set is IMAGES."""
     split = Split(IMAGES, np.zeros(len(IMAGES), np.int32))
-    monkeypatch.setattr(data, 'load', lambda name, where, short_side=None: Resident(
-        name, split, split, IMAGES.shape[1:], ('a',), None))
+    monkeypatch.setattr(
+        data,
+        'load',
+        lambda name, where, short_side=None: Resident(
+            name, split, split, IMAGES.shape[1:], ('a',), None
+        ),
+    )
 
 
-@pytest.mark.parametrize('name, options, example', [
-    ('simclr', {'data': 'cifar10'}, IMAGES[0]),
-    ('vicreg', {'data': 'cifar100'}, IMAGES[0]),
-    ('digits', {}, IMAGES[0, :8, :8, :1]),
-])
+@pytest.mark.parametrize(
+    'name, options, example',
+    [
+        ('simclr', {'data': 'cifar10'}, IMAGES[0]),
+        ('vicreg', {'data': 'cifar100'}, IMAGES[0]),
+        ('digits', {}, IMAGES[0, :8, :8, :1]),
+    ],
+)
 def test_normalisation_is_undone(name, options, example):
     seen = np.asarray(views.evaluation(name, **options)(example))
     undo, _ = gallery.undone(views.load(name, **options))
@@ -46,19 +67,29 @@ def test_views_of_one_image_are_its_own(held):
     IMAGES[:] = levels
     found = gallery.make(config('simclr', 'cifar10', data='cifar10', jitter_p=0.0, grey_p=0.0), 3)
     assert len(found.images) == len(found.views) == 3
-    for image, own, level in zip(found.images, found.views, (0, 75, 150)):  # examples 0, 3 and 6 of 10
+    for image, own, level in zip(
+        found.images, found.views, (0, 75, 150)
+    ):  # examples 0, 3 and 6 of 10
         np.testing.assert_allclose(image, level / 255)
         assert len(own) == 2
         np.testing.assert_allclose(own, level / 255, atol=1e-5)
 
 
 def test_pipelines_in_words():
-    assert gallery.described(views.load('simclr', data='cifar10')) == (
-        'Views 1 to 2: crop of 8 to 100 % of the area to 32 px (bicubic), flip p 0.5, jitter (brightness 0.4, '
-        'contrast 0.4, saturation 0.4, hue 0.1) p 0.8, grey p 0.2')
+    assert (
+        gallery.described(views.load('simclr', data='cifar10'))
+        == 'Views 1 to 2: crop of 8 to 100 % of the area to 32 px (bicubic), flip p 0.5, jitter'
+        ' (brightness 0.4, contrast 0.4, saturation 0.4, hue 0.1) p 0.8, grey p 0.2'
+    )
     two = gallery.described(views.load('byol', data='imagenet100', size=96))
-    assert two.startswith('View 1: ') and 'blur 0.1 to 2 px p 1. View 2: ' in two and two.endswith('solarize p 0.2')
-    assert 'Views 3 to 6: crop of 5 to 14 %' in gallery.described(views.load('swav', data='tin', local_views=4))
+    assert (
+        two.startswith('View 1: ')
+        and 'blur 0.1 to 2 px p 1. View 2: ' in two
+        and two.endswith('solarize p 0.2')
+    )
+    assert 'Views 3 to 6: crop of 5 to 14 %' in gallery.described(
+        views.load('swav', data='tin', local_views=4)
+    )
     assert gallery.described(views.load('noise', sigma=0.2)) == 'sigma = 0.2'
     assert 'rotation = 5.0, shift = 1.0' in gallery.described(views.load('digits', rotation=5.0))
 
@@ -82,7 +113,9 @@ def test_more_images_than_there_are(held):
 
 @pytest.fixture
 def command(monkeypatch):
-    """-> command(*arguments): what `python -m mi_ssl_jax.figures.views` does before its errors become one line."""
+    """-> command(*arguments): what `python -m mi_ssl_jax.figures.views` does before its errors
+    become one line."""
+
     def run(*arguments):
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(sys, 'argv', ['views', *map(str, arguments)])
@@ -93,18 +126,26 @@ def command(monkeypatch):
 
 def test_the_command_draws(command, tmp_path, capsys):
     picture = tmp_path / 'new' / 'digits.png'
-    command('--config=configs/jmi_digits.py', '--images=2', f'--config.data.dir={tmp_path}', f'--output={picture}')
+    command(
+        '--config=configs/jmi_digits.py',
+        '--images=2',
+        f'--config.data.dir={tmp_path}',
+        f'--output={picture}',
+    )
     assert capsys.readouterr().out.strip() == f'drew {picture}'
     assert picture.read_bytes().startswith(b'\x89PNG')
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['--config=configs/jmi_gaussian.py'], 'gaussian holds points, not images'),
-    ([], 'no configuration: give --config'),
-    (['--config=configs/jmi_digits.py', '--output=a.txt'], 'end it in .png'),
-    (['--config=configs/jmi_digits.py', '--images=0'], 'images'),
-    (['--config=configs/jmi_digits.py', '--config.views.options.size=4'], 'size'),
-])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['--config=configs/jmi_gaussian.py'], 'gaussian holds points, not images'),
+        ([], 'no configuration: give --config'),
+        (['--config=configs/jmi_digits.py', '--output=a.txt'], 'end it in .png'),
+        (['--config=configs/jmi_digits.py', '--images=0'], 'images'),
+        (['--config=configs/jmi_digits.py', '--config.views.options.size=4'], 'size'),
+    ],
+)
 def test_bad_input_to_the_command(command, tmp_path, monkeypatch, arguments, words):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     with pytest.raises(ValueError, match=words):

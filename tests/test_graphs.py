@@ -21,10 +21,27 @@ NODES = 60
 def config(folder, **changes) -> ConfigDict:
     """A block model and an encoder of a few nodes; two epochs."""
     small = bgrl_sbm.get_config()
-    small.update({'epochs': 2, 'warmup_epochs': 0, 'net': {'predictor': (6,)}, 'mi': {'every': 1},
-                  'probe': {'online': True}})
-    small.data.update({'dir': str(folder), 'options': {
-        'nodes': NODES, 'communities': 3, 'within': 0.4, 'features': 5, 'train': 0.3}})
+    small.update(
+        {
+            'epochs': 2,
+            'warmup_epochs': 0,
+            'net': {'predictor': (6,)},
+            'mi': {'every': 1},
+            'probe': {'online': True},
+        }
+    )
+    small.data.update(
+        {
+            'dir': str(folder),
+            'options': {
+                'nodes': NODES,
+                'communities': 3,
+                'within': 0.4,
+                'features': 5,
+                'train': 0.3,
+            },
+        }
+    )
     small.net.options.gcn.widths = (8, 4)
     small.update(changes)
     return small
@@ -61,7 +78,10 @@ def test_probes_learn_from_the_training_nodes_and_are_tested_on_the_others(finis
     frozen = probe.backbone_features(ready, variables['online'], 'online')
     raw = probe.raw_inputs(ready.source)
     for found, rows in ((frozen, features), (raw, graph.features)):
-        for x, y, own in ((found.train, found.train_y, graph.train), (found.test, found.test_y, ~graph.train)):
+        for x, y, own in (
+            (found.train, found.train_y, graph.train),
+            (found.test, found.test_y, ~graph.train),
+        ):
             np.testing.assert_allclose(x, rows[own], rtol=1e-4, atol=1e-5)
             np.testing.assert_array_equal(y, graph.labels[own])
     assert len(frozen.train) == 18
@@ -73,16 +93,22 @@ def test_mutual_information_is_that_of_the_held_out_nodes(finished):
     key = jax.random.split(jax.random.PRNGKey(0), 1)[0]
     made = views.load('graph', **ready.config.views.options)(key, ready.source.example)
     held_out = ~sbm.draw(**ready.config.data.options).train
-    za, zb = (encoded(ready, variables, branch, view)[1][held_out]
-              for branch, view in (('online', made[0]), ('target', made[1])))
+    za, zb = (
+        encoded(ready, variables, branch, view)[1][held_out]
+        for branch, view in (('online', made[0]), ('target', made[1]))
+    )
     for name, value in mi.estimates(za, zb).items():
         np.testing.assert_allclose(measured['mi'][name], [value], rtol=1e-4)
     assert np.isfinite(measured['collapse']['online']['nn_gap']['mean']).all()
 
 
 def test_two_devices_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, 'choose_devices', lambda count: tuple(jax.local_devices()[:1]) * 2)
-    with pytest.raises(ValueError, match='sbm is one graph, which devices cannot share; set devices=1'):
+    monkeypatch.setattr(
+        parallel, 'choose_devices', lambda count: tuple(jax.local_devices()[:1]) * 2
+    )
+    with pytest.raises(
+        ValueError, match='sbm is one graph, which devices cannot share; set devices=1'
+    ):
         experiments.setup(config(tmp_path))
 
 
@@ -91,8 +117,11 @@ def test_a_batch_of_two_is_refused(tmp_path):
         experiments.setup(config(tmp_path, batch_size=2))
 
 
-@pytest.mark.parametrize('changes', [{'views': {'name': 'noise', 'options': {}}}, {'net': {'name': 'mlp'}}],
-                         ids=['views of points', 'a network of points'])
+@pytest.mark.parametrize(
+    'changes',
+    [{'views': {'name': 'noise', 'options': {}}}, {'net': {'name': 'mlp'}}],
+    ids=['views of points', 'a network of points'],
+)
 def test_what_takes_no_graphs_says_so(tmp_path, changes):
     other = config(tmp_path)
     other.views.options = ConfigDict() if 'views' in changes else other.views.options
@@ -101,8 +130,13 @@ def test_what_takes_no_graphs_says_so(tmp_path, changes):
         experiments.setup(other)
 
 
-@pytest.mark.parametrize('field, message', [('views', "views.name='graph' cannot take what digits holds"),
-                                            ('net', 'a graph network takes graphs')])
+@pytest.mark.parametrize(
+    'field, message',
+    [
+        ('views', "views.name='graph' cannot take what digits holds"),
+        ('net', 'a graph network takes graphs'),
+    ],
+)
 def test_what_takes_graphs_alone_says_so(tmp_path, field, message):
     other = digits.base('jmi')
     other.data.dir, other[field].name = str(tmp_path), {'views': 'graph', 'net': 'gcn'}[field]
@@ -123,11 +157,19 @@ def test_the_online_probe_leaves_unknown_labels_out():
 
 @pytest.mark.slow
 def test_bgrl_finds_the_communities(tmp_path):
-    """Where the features say little, 15 points above them after a fifth of the configuration's steps."""
+    """Where the features say little, 15 points above them after a fifth of the configuration's
+    steps."""
     chosen = bgrl_sbm.get_config()
     chosen.update({'epochs': 100, 'warmup_epochs': 10, 'data': {'dir': str(tmp_path)}})
     ready = run.run(chosen, tmp_path / 'run')
     population, _ = run.restore(ready, tmp_path / 'run')
-    found = {row['encoder']: row['seeds'][0] for row in probe.probe(ready, population)['rows'] if row['probe'] == 'linear'}
+    found = {
+        row['encoder']: row['seeds'][0]
+        for row in probe.probe(ready, population)['rows']
+        if row['probe'] == 'linear'
+    }
     assert found['raw inputs'] < 50
-    assert found['online'] > found['raw inputs'] + 15 and found['online'] > found['untrained encoder (online)']
+    assert (
+        found['online'] > found['raw inputs'] + 15
+        and found['online'] > found['untrained encoder (online)']
+    )

@@ -1,6 +1,8 @@
-"""Kill -9 at twenty random moments of digits runs, several of them in a save: nothing is lost and nothing is wrong.
+"""Kill -9 at twenty random moments of digits runs, several of them in a save: nothing is lost and
+nothing is wrong.
 
-A run is killed, resumed, killed again, ... until it ends; then it must equal the uninterrupted one, and another begins.
+A run is killed, resumed, killed again, ... until it ends; then it must equal the uninterrupted one,
+and another begins.
 """
 
 import json
@@ -25,8 +27,14 @@ KINDS = ('any', 'save', 'any', 'save', 'start')  # what is aimed at
 
 
 def start(workdir):
-    return subprocess.Popen([sys.executable, '-m', 'tests.killed', workdir], cwd=ROOT, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
+    return subprocess.Popen(
+        [sys.executable, '-m', 'tests.killed', workdir],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+    )
 
 
 def size(workdir):
@@ -36,15 +44,19 @@ def size(workdir):
 
 
 def saving(workdir):
-    """Whether the newest checkpoint is being written: its manifest, which comes last, is not there."""
-    return any(not (path / 'manifest.json').exists() for path in (workdir / 'checkpoints').glob('[0-9]*'))
+    """Whether the newest checkpoint is being written: its manifest, which comes last, is not
+    there."""
+    return any(
+        not (path / 'manifest.json').exists() for path in (workdir / 'checkpoints').glob('[0-9]*')
+    )
 
 
 def kill(workdir, delay, kind):
-    """Let a run go on until it has written a line, then for `delay` seconds; kill it, then or in its next 'save'.
-    'start' counts from the start of the process, which loads and compiles.
+    """Let a run go on until it has written a line, then for `delay` seconds; kill it, then or in
+    its next 'save'. 'start' counts from the start of the process, which loads and compiles.
 
-    Returns None when it ended before, else where it stood: the epoch of its last line, and whether it was saving.
+    Returns None when it ended before, else where it stood: the epoch of its last line, and whether
+    it was saving.
     """
     process = start(workdir)
     try:
@@ -52,7 +64,9 @@ def kill(workdir, delay, kind):
         while kind != 'start' and size(workdir) <= before and process.poll() is None:
             time.sleep(0.002)
         moment = time.monotonic() + delay
-        while process.poll() is None and (time.monotonic() < moment or kind == 'save' and not saving(workdir)):
+        while process.poll() is None and (
+            time.monotonic() < moment or kind == 'save' and not saving(workdir)
+        ):
             time.sleep(0.001)
     finally:
         process.kill()
@@ -61,7 +75,9 @@ def kill(workdir, delay, kind):
         return None
     assert process.returncode == -9, errors
     text = (workdir / 'metrics.jsonl').read_text() if size(workdir) else ''
-    epochs = [json.loads(line)['epoch'] for line in text.splitlines(keepends=True) if line.endswith('\n')]
+    epochs = [
+        json.loads(line)['epoch'] for line in text.splitlines(keepends=True) if line.endswith('\n')
+    ]
     assert epochs == sorted(set(epochs)), 'a step stands twice'
     return max(epochs, default=0), saving(workdir)
 
@@ -95,7 +111,10 @@ def test_killed_at_twenty_random_moments_a_run_equals_the_uninterrupted_one(tmp_
         if found is not None:
             table.append(found)
             equal = 'yes' if found[1] else 'no'
-            print(f'{len(table):5d} {number:4d}  {kind:6} {delay:8.2f} {found[0]:6.1f}  {equal}', flush=True)
+            print(
+                f'{len(table):5d} {number:4d}  {kind:6} {delay:8.2f} {found[0]:6.1f}  {equal}',
+                flush=True,
+            )
         if found is None or len(table) == TRIALS:
             assert_equal(whole, end(workdir))
             shutil.rmtree(workdir)

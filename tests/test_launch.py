@@ -16,20 +16,38 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def launch(name, *arguments):
-    return subprocess.run([sys.executable, f'launch/{name}.py', *arguments], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, f'launch/{name}.py', *arguments], cwd=ROOT, capture_output=True, text=True
+    )
 
 
 def test_local_prints_its_commands():
-    done = launch('local', '--processes=3', '--dry_run', '--', '--config=configs/jmi_gaussian.py', '--config.data.name=a b')
+    done = launch(
+        'local',
+        '--processes=3',
+        '--dry_run',
+        '--',
+        '--config=configs/jmi_gaussian.py',
+        '--config.data.name=a b',
+    )
     assert done.returncode == 0, done.stderr
     commands = [shlex.split(line) for line in done.stdout.splitlines()]
     assert len(commands) == 3
     for number, command in enumerate(commands):
-        assert command[:5] == [sys.executable, '-m', 'mi_ssl_jax.main', '--config=configs/jmi_gaussian.py',
-                               '--config.data.name=a b']
+        assert command[:5] == [
+            sys.executable,
+            '-m',
+            'mi_ssl_jax.main',
+            '--config=configs/jmi_gaussian.py',
+            '--config.data.name=a b',
+        ]
         told = dict(word.lstrip('-').split('=') for word in command[5:])
-        here = distributed.place({}, coordinator=told['coordinator'], processes=int(told['processes']),
-                                 process=int(told['process']))
+        here = distributed.place(
+            {},
+            coordinator=told['coordinator'],
+            processes=int(told['processes']),
+            process=int(told['process']),
+        )
         assert here[1:3] == (3, number) and here.coordinator == commands[0][5].partition('=')[2]
         assert here.coordinator.startswith('127.0.0.1:')
 
@@ -71,40 +89,81 @@ def test_one_failure_ends_all(signals, monkeypatch):
 
 
 def test_signals_go_to_all(signals):
-    quiet = 'import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print(1); time.sleep(60)'
-    signalled = 'import os, signal, time; time.sleep(1); os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)'
+    quiet = (
+        'import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143));'
+        ' print(1); time.sleep(60)'
+    )
+    signalled = (
+        'import os, signal, time; time.sleep(1); os.kill(os.getppid(), signal.SIGTERM);'
+        ' time.sleep(60)'
+    )
     assert local.run(python(quiet, quiet, signalled)) == 143
 
 
-@pytest.mark.parametrize('name, arguments, message', [
-    ('local', ['--processes=0', '--', '--config=x.py'], '--processes=0 must be at least 1'),
-    ('local', ['--processes=two', '--', '--config=x.py'], "invalid int value: 'two'"),
-    ('local', ['--processes=2'], 'arguments'),
-    ('slurm', ['--', '--workdir=x'], 'no configuration: end the line with -- --config=configs/NAME.py'),
-    ('slurm', ['--nodes=0', '--', '--config=x.py'], "--nodes: '0' is not a number from 1 up"),
-    ('slurm', ['--gpus=-1', '--', '--config=x.py'], "--gpus: '-1' is not a number from 0 up"),
-    ('slurm', ['--time=tomorrow', '--', '--config=x.py'], "--time: 'tomorrow' is no time"),
-    ('slurm', ['--partition=a b', '--', '--config=x.py'], "--partition: 'a b' has characters that no name has"),
-])
+@pytest.mark.parametrize(
+    'name, arguments, message',
+    [
+        ('local', ['--processes=0', '--', '--config=x.py'], '--processes=0 must be at least 1'),
+        ('local', ['--processes=two', '--', '--config=x.py'], "invalid int value: 'two'"),
+        ('local', ['--processes=2'], 'arguments'),
+        (
+            'slurm',
+            ['--', '--workdir=x'],
+            'no configuration: end the line with -- --config=configs/NAME.py',
+        ),
+        ('slurm', ['--nodes=0', '--', '--config=x.py'], "--nodes: '0' is not a number from 1 up"),
+        ('slurm', ['--gpus=-1', '--', '--config=x.py'], "--gpus: '-1' is not a number from 0 up"),
+        ('slurm', ['--time=tomorrow', '--', '--config=x.py'], "--time: 'tomorrow' is no time"),
+        (
+            'slurm',
+            ['--partition=a b', '--', '--config=x.py'],
+            "--partition: 'a b' has characters that no name has",
+        ),
+    ],
+)
 def test_bad_arguments_end_in_one_line(name, arguments, message):
     done = launch(name, *arguments)
     assert done.returncode == 2 and message in done.stderr.splitlines()[-1]
 
 
 def directives(text):
-    return dict(line.removeprefix('#SBATCH --').partition('=')[::2] for line in text.splitlines() if line.startswith('#SB'))
+    return dict(
+        line.removeprefix('#SBATCH --').partition('=')[::2]
+        for line in text.splitlines()
+        if line.startswith('#SB')
+    )
 
 
 def test_slurm_prints_its_batch_file(tmp_path):
-    arguments = ['--config=configs/jmi_digits.py', "--config.data.dir=/my data/$HOME"]
-    done = launch('slurm', '--nodes=2', '--gpus=8', '--cpus=12', '--partition=gpu', '--time=1-00:00:00', '--notice=300',
-                  f'--folder={tmp_path}', '--dry_run', '--', *arguments)
+    arguments = ['--config=configs/jmi_digits.py', '--config.data.dir=/my data/$HOME']
+    done = launch(
+        'slurm',
+        '--nodes=2',
+        '--gpus=8',
+        '--cpus=12',
+        '--partition=gpu',
+        '--time=1-00:00:00',
+        '--notice=300',
+        f'--folder={tmp_path}',
+        '--dry_run',
+        '--',
+        *arguments,
+    )
     assert done.returncode == 0, done.stderr
     assert directives(done.stdout) == {
-        'job-name': 'jmi_digits', 'nodes': '2', 'ntasks-per-node': '1', 'gpus-per-node': '8', 'cpus-per-task': '12',
-        'partition': 'gpu', 'time': '1-00:00:00', 'signal': 'TERM@300', 'open-mode': 'append', 'requeue': '',
-        'output': f'{tmp_path}/%x-%j.out'}
-    command, = (line for line in done.stdout.splitlines() if line.startswith('srun'))
+        'job-name': 'jmi_digits',
+        'nodes': '2',
+        'ntasks-per-node': '1',
+        'gpus-per-node': '8',
+        'cpus-per-task': '12',
+        'partition': 'gpu',
+        'time': '1-00:00:00',
+        'signal': 'TERM@300',
+        'open-mode': 'append',
+        'requeue': '',
+        'output': f'{tmp_path}/%x-%j.out',
+    }
+    (command,) = (line for line in done.stdout.splitlines() if line.startswith('srun'))
     assert shlex.split(command)[-5:-1] == ['-m', 'mi_ssl_jax.main', *arguments]
     assert not list(tmp_path.iterdir())
     assert subprocess.run(['bash', '-n'], input=done.stdout, text=True).returncode == 0
@@ -117,8 +176,12 @@ def batch_ends(tmp_path, step, *, terminate=False):
         (tmp_path / name).write_text(f'#!/usr/bin/env bash\n{body}\n')
         (tmp_path / name).chmod(0o755)
     environment = {'PATH': f'{tmp_path}:/usr/bin:/bin', 'SLURM_JOB_ID': '7'}
-    process = subprocess.Popen(['bash', '-c', slurm.batch_file(options, options.arguments)], env=environment,
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        ['bash', '-c', slurm.batch_file(options, options.arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if terminate:
         assert process.stdout.readline() == 'ready\n'
         process.terminate()
@@ -139,10 +202,21 @@ def test_a_job_that_slurm_ends_waits_for_the_run_and_leaves_the_queue_to_slurm(t
 def test_slurm_writes_the_file_and_submits_it(tmp_path):
     (tmp_path / 'sbatch').write_text('#!/bin/sh\necho "Submitted $1"\n')
     (tmp_path / 'sbatch').chmod(0o755)
-    command = [sys.executable, 'launch/slurm.py', '--name=try', f'--folder={tmp_path}/jobs', '--', '--config=x.py']
-    done = subprocess.run(command, cwd=ROOT, env={'PATH': f'{tmp_path}:/usr/bin:/bin'}, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        'launch/slurm.py',
+        '--name=try',
+        f'--folder={tmp_path}/jobs',
+        '--',
+        '--config=x.py',
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env={'PATH': f'{tmp_path}:/usr/bin:/bin'}, capture_output=True, text=True
+    )
     path = tmp_path / 'jobs' / 'try.sbatch'
     assert done.stdout == f'wrote {path}\nSubmitted {path}\n'
     assert '--config=x.py' in path.read_text()
-    done = subprocess.run(command, cwd=ROOT, env={'PATH': str(tmp_path / 'jobs')}, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env={'PATH': str(tmp_path / 'jobs')}, capture_output=True, text=True
+    )
     assert done.returncode == 2 and done.stderr.startswith('error: there is no sbatch here')

@@ -14,17 +14,28 @@ ROOT = Path(__file__).parent.parent
 
 def command(*arguments, module='main', **environment):
     """Run a command of the package; its compilation would show in the log."""
-    return subprocess.run([sys.executable, '-m', f'mi_ssl_jax.{module}', *arguments], cwd=ROOT, capture_output=True,
-                          text=True, env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_LOG_COMPILES': '1', **environment})
+    return subprocess.run(
+        [sys.executable, '-m', f'mi_ssl_jax.{module}', *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_LOG_COMPILES': '1', **environment},
+    )
 
 
 CASES = {
     'misspelt field': (['--config.epoch=5'], "no config field 'epoch'; did you mean 'epochs'?"),
-    'misspelt nested field': (['--config.method.temperatur=5'], "did you mean 'method.temperature'?"),
+    'misspelt nested field': (
+        ['--config.method.temperatur=5'],
+        "did you mean 'method.temperature'?",
+    ),
     'wrong type': (['--config.epochs=many'], 'many'),
     'batch larger than the data': (['--config.batch_size=3000'], 'has 2500 training examples'),
     'unknown method': (['--config.method.name=jmii'], "did you mean 'jmi'?"),
-    'unknown objective': (['--config.method.objective=kl'], "unknown objective 'kl'; use one of dv"),
+    'unknown objective': (
+        ['--config.method.objective=kl'],
+        "unknown objective 'kl'; use one of dv",
+    ),
     'unknown data set': (['--config.data.name=cifar11'], "unknown data set 'cifar11'"),
     'batch of one': (['--config.batch_size=1'], 'a batch of one has no marginal pairs'),
     'unknown network': (['--config.net.name=resnet1'], "unknown network 'resnet1'"),
@@ -40,7 +51,9 @@ def test_bad_input_is_one_line_with_status_2(case, tmp_path):
     arguments, expected = CASES[case]
     if case != 'unwritable workdir':
         arguments = [*arguments, f'--workdir={tmp_path}/run']
-    result = command('--config=configs/jmi_gaussian.py', *arguments, TFDS_DATA_DIR=str(tmp_path / 'tfds'))
+    result = command(
+        '--config=configs/jmi_gaussian.py', *arguments, TFDS_DATA_DIR=str(tmp_path / 'tfds')
+    )
     assert result.returncode == 2, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
     assert len(lines) == 1 and expected in lines[0], result.stderr
@@ -57,22 +70,38 @@ def test_missing_configuration_names_the_nearest_file(tmp_path):
 def test_a_file_that_is_no_configuration_is_named():
     result = command('--config=configs/sweep_cifar.py')
     assert result.returncode == 2
-    assert result.stderr.strip() == ('error: configs/sweep_cifar.py defines no get_config(): it is not the '
-                                     'configuration of a run')
+    assert (
+        result.stderr.strip()
+        == 'error: configs/sweep_cifar.py defines no get_config(): it is not the '
+        'configuration of a run'
+    )
 
 
 def test_probe_and_reproduce_answer_bad_input_with_one_line(tmp_path):
-    for module, arguments in (('probe', [f'--workdir={tmp_path}']), ('reproduce', ['gaussian', '--methods=jmmi']),
-                              ('reproduce', ['gaussian', '--seeds=0'])):
+    for module, arguments in (
+        ('probe', [f'--workdir={tmp_path}']),
+        ('reproduce', ['gaussian', '--methods=jmmi']),
+        ('reproduce', ['gaussian', '--seeds=0']),
+    ):
         result = command(*arguments, module=module)
-        assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1, result.stderr
+        assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1, (
+            result.stderr
+        )
 
 
 def test_list_prints_table_7_as_the_paper_has_it():
-    rows = {row['method']: (row['update'], row['objective'], row['paradigm']) for row in table7.rows()}
+    rows = {
+        row['method']: (row['update'], row['objective'], row['paradigm']) for row in table7.rows()
+    }
     em, joint = ('EM', 'MI surrogate', 'SDMI'), ('Joint', 'MI surrogate', 'JMI')
-    paper = {'byol': em, 'simsiam': em, 'mocov3': ('EM', 'explicit MI', 'SDMI'),
-             'simclr': ('Joint', 'explicit MI', 'JMI'), 'barlow': joint, 'vicreg': joint}
+    paper = {
+        'byol': em,
+        'simsiam': em,
+        'mocov3': ('EM', 'explicit MI', 'SDMI'),
+        'simclr': ('Joint', 'explicit MI', 'JMI'),
+        'barlow': joint,
+        'vicreg': joint,
+    }
     assert {name: rows[name] for name in paper} == paper
     assert rows['mmi'] == ('Joint', 'explicit MI', 'JMI')
     assert rows['mmi, momentum_encoder=True'] == ('EM', 'explicit MI', 'SDMI')

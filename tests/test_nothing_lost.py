@@ -1,4 +1,5 @@
-"""What damage, divergence, collapse, a full disk and another configuration do to a run: nothing is lost, all is said."""
+"""What damage, divergence, collapse, a full disk and another configuration do to a run: nothing is
+lost, all is said."""
 
 import json
 import os
@@ -26,12 +27,16 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_repeats_it(t
     run.run(config, tmp_path)
     before = (tmp_path / 'metrics.jsonl').read_bytes()
     newest = sorted((tmp_path / 'checkpoints').glob('[0-9]*'))[-1]
-    victim = max((path for path in newest.rglob('*') if path.is_file()), key=lambda path: path.stat().st_size)
+    victim = max(
+        (path for path in newest.rglob('*') if path.is_file()), key=lambda path: path.stat().st_size
+    )
     victim.write_bytes(victim.read_bytes()[:-7])
     said = []
     run.run(config, tmp_path, say=said.append)
     assert 'set aside' in said[0] and newest.name in said[0] and 'resuming' in said[1]
-    assert (tmp_path / 'metrics.jsonl').read_bytes() == before  # trained again from the checkpoint before, to the bit
+    assert (
+        tmp_path / 'metrics.jsonl'
+    ).read_bytes() == before  # trained again from the checkpoint before, to the bit
 
 
 @pytest.mark.slow
@@ -42,14 +47,23 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
     assert 'another configuration: lr (0.1 there, 0.05 here)' in said[0] and 'resuming' in said[1]
     population, progress = run.restore(ready, tmp_path)
     assert progress['epoch'] == 5
-    np.testing.assert_array_equal(experiment.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05]))
+    np.testing.assert_array_equal(
+        experiment.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05])
+    )
     assert rundir.read_config(tmp_path).lr == 0.05
     assert json.loads((tmp_path / 'config-0.json').read_text())['lr'] == 0.1
-    for changes, reason in (({'batch_size': 25}, 'counts its epochs in other steps'),
-                            ({'log_every': 5}, 'counts its epochs in other steps'),
-                            ({'net': {'options': {'mlp': {'widths': (7, 3)}}}}, 'of another network or optimizer')):
+    for changes, reason in (
+        ({'batch_size': 25}, 'counts its epochs in other steps'),
+        ({'log_every': 5}, 'counts its epochs in other steps'),
+        ({'net': {'options': {'mlp': {'widths': (7, 3)}}}}, 'of another network or optimizer'),
+    ):
         with pytest.raises(ValueError, match=reason):
-            run.run(runs.small('jmi', lr=0.05, epochs=6, **changes), tmp_path, force=True, say=said.append)
+            run.run(
+                runs.small('jmi', lr=0.05, epochs=6, **changes),
+                tmp_path,
+                force=True,
+                say=said.append,
+            )
     assert rundir.read_config(tmp_path).epochs == 5 and not (tmp_path / 'config-1.json').exists()
 
 
@@ -61,7 +75,9 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
         with pytest.raises(signals.Interrupted):
             run.run(config, tmp_path / 'parts')
     ready = run.run(config, tmp_path / 'parts')
-    lines = [json.loads(line) for line in (tmp_path / 'whole' / 'metrics.jsonl').read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / 'whole' / 'metrics.jsonl').read_text().splitlines()
+    ]
     values = {line['epoch']: np.mean(line['mi']['cos_dv']) for line in lines if 'mi' in line}
     found = [run.restore(ready, tmp_path / name, best=True) for name in ('whole', 'parts')]
     assert all(progress['epoch'] == max(values, key=values.get) for _, progress in found)
@@ -70,12 +86,18 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'checkpoint': {'best': 'loss'}}, "checkpoint.best='loss': use one of mi, online_top1, none"),
-    ({'checkpoint': {'best': 'online_top1'}}, 'set probe.online=True'),
-    ({'checkpoint': {'keep': 0}}, 'checkpoint.keep=0 must be at least 1'),
-    ({'rollback': {'factor': 0.0}}, 'rollback.factor=0.0 must be above 0'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (
+            {'checkpoint': {'best': 'loss'}},
+            "checkpoint.best='loss': use one of mi, online_top1, none",
+        ),
+        ({'checkpoint': {'best': 'online_top1'}}, 'set probe.online=True'),
+        ({'checkpoint': {'keep': 0}}, 'checkpoint.keep=0 must be at least 1'),
+        ({'rollback': {'factor': 0.0}}, 'rollback.factor=0.0 must be above 0'),
+    ],
+)
 def test_settings_of_saving_that_cannot_work_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         run.run(runs.small('jmi', **changes), tmp_path)
@@ -95,7 +117,9 @@ def diverge_once(at, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(tmp_path, monkeypatch):
+def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(
+    tmp_path, monkeypatch
+):
     config = runs.small('jmi', checkpoint={'epochs': 2}, rollback={'times': 1, 'factor': 0.5})
     said = []
     for name in ('whole', 'parts'):
@@ -114,8 +138,10 @@ def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(t
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(whole.hyper['lr'], np.float32([0.05, 0.05]))
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line.get('lr_factor', 1) for line in lines] == [0.5 if line['epoch'] > 2 else 1 for line in lines]
-    note, = json.loads((tmp_path / 'whole' / 'rollbacks.json').read_text())
+    assert [line.get('lr_factor', 1) for line in lines] == [
+        0.5 if line['epoch'] > 2 else 1 for line in lines
+    ]
+    (note,) = json.loads((tmp_path / 'whole' / 'rollbacks.json').read_text())
     assert note['epoch'] == 2 and note['lr_factor'] == 0.5 and 'nan at epoch 3' in note['reason']
     with monkeypatch.context() as patch:  # the one roll-back is used up
         diverge_once(5, patch)
@@ -126,7 +152,9 @@ def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(t
 
 def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
     config = runs.small('vicreg', lr=1e6, checkpoint={'minutes': 0.0}, log_every=1)
-    with pytest.raises(loop.Diverged, match='(the (joint|marginal|loss) of phase|the parameters of) .* lower lr'):
+    with pytest.raises(
+        loop.Diverged, match='(the (joint|marginal|loss) of phase|the parameters of) .* lower lr'
+    ):
         run.run(config, tmp_path)
     ready = experiment.setup(config)
     population, progress = run.restore(ready, tmp_path)
@@ -137,7 +165,9 @@ def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
 def test_a_collapse_is_told_when_it_shows_and_ends_the_run_if_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(collapse, 'LOW_GAP', 180.0)
     said = []
-    with pytest.raises(cli.Stopped, match='stopped at epoch 2 with a checkpoint.*collapse: the classes have merged') as stop:
+    with pytest.raises(
+        cli.Stopped, match='stopped at epoch 2 with a checkpoint.*collapse: the classes have merged'
+    ) as stop:
         run.run(runs.small('jmi', collapse={'stop': 2}), tmp_path, say=said.append)
     assert stop.value.status == cli.COLLAPSED and len(said) == 1
     assert said[0].startswith('epoch 1: theta: collapse: the classes have merged: their means are ')
@@ -147,11 +177,14 @@ def test_a_collapse_is_told_when_it_shows_and_ends_the_run_if_asked(tmp_path, mo
 
 @pytest.mark.parametrize('room', ['for lines', 'for nothing'])
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
-    """Room for lines: checkpoints fail and training goes on. Room for nothing: the line that fails ends it."""
+    """Room for lines: checkpoints fail and training goes on. Room for nothing: the line that fails
+    ends it."""
     disk, config = tmp_path / 'disk', runs.small('jmi', seeds=1, checkpoint={'epochs': 1})
     run.run(config, tmp_path / 'whole')
     disk.mkdir()
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], capture_output=True, check=False
+    ).returncode:
         pytest.skip('needs to mount a small file system, which only root may')
     try:
         train, said = loop.train, []
@@ -159,57 +192,87 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
         def filling(*args, **kwargs):
             for now in train(*args, **kwargs):
                 if now.epoch == 2 and not (disk / 'filler').exists():
-                    while not (disk / 'run' / 'checkpoints' / '00000004' / 'manifest.json').exists():
+                    while not (
+                        disk / 'run' / 'checkpoints' / '00000004' / 'manifest.json'
+                    ).exists():
                         time.sleep(0.01)  # the checkpoint of epoch 1 is written meanwhile
-                    free = shutil.disk_usage(disk).free - (40 * 1024 if room == 'for lines' else 0)  # a checkpoint takes 70
+                    free = shutil.disk_usage(disk).free - (
+                        40 * 1024 if room == 'for lines' else 0
+                    )  # a checkpoint takes 70
                     (disk / 'filler').write_bytes(bytes(free))
                 yield now
 
         with monkeypatch.context() as patch:
             patch.setattr(loop, 'train', filling)
-            with pytest.raises(cli.Stopped, match='the last checkpoint is of epoch 1; .*same command goes on') as stop:
+            with pytest.raises(
+                cli.Stopped, match='the last checkpoint is of epoch 1; .*same command goes on'
+            ) as stop:
                 run.run(config, disk / 'run', say=said.append)
         assert stop.value.status == cli.UNWRITABLE
         text = (disk / 'run' / 'metrics.jsonl').read_text()
-        assert text.endswith('\n') and (tmp_path / 'whole' / 'metrics.jsonl').read_text().startswith(text)
+        assert text.endswith('\n') and (
+            tmp_path / 'whole' / 'metrics.jsonl'
+        ).read_text().startswith(text)
         if room == 'for lines':
             failed = [line for line in said if 'could not be saved' in line]
-            assert len(failed) == 3 and 'checkpoint 7 ' in failed[0] and 'training goes on' in failed[0]
-            assert json.loads(text.splitlines()[-1])['epoch'] == 4 and 'the end of the training' in str(stop.value)
+            assert (
+                len(failed) == 3
+                and 'checkpoint 7 ' in failed[0]
+                and 'training goes on' in failed[0]
+            )
+            assert json.loads(text.splitlines()[-1])[
+                'epoch'
+            ] == 4 and 'the end of the training' in str(stop.value)
         else:
-            assert 'cannot write' in str(stop.value) and 'metrics.jsonl: No space left on device' in str(stop.value)
+            assert 'cannot write' in str(
+                stop.value
+            ) and 'metrics.jsonl: No space left on device' in str(stop.value)
         (disk / 'filler').unlink()
         run.run(config, disk / 'run')
         whole, parts = runs.files(tmp_path / 'whole'), runs.files(disk / 'run')
         assert whole[0] == parts[0]
-        for a, b in zip(*(experiment.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True):
+        for a, b in zip(
+            *(experiment.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True
+        ):
             np.testing.assert_array_equal(a, b)
     finally:
         subprocess.run(['umount', disk], check=True)
 
 
-ON_TWO = '''
+ON_TWO = """
 import pathlib, sys, pytest
 from mi_ssl_jax import run, signals
 from tests import runs
 with pytest.MonkeyPatch.context() as patch, pytest.raises(signals.Interrupted):
     runs.stop_after(8, patch)
     run.run(runs.small(), pathlib.Path(sys.argv[1]))
-'''
+"""
 
 
 @pytest.mark.slow
 def test_a_run_on_two_devices_goes_on_on_one(tmp_path):
     """Interrupted after 8 of 25 chunks; as the run on one device alone, to rounding."""
-    two = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_force_host_platform_device_count=2'}
-    subprocess.run([sys.executable, '-c', ON_TWO, tmp_path / 'parts'], cwd=ROOT, env=two, check=True)
+    two = {
+        **os.environ,
+        'JAX_PLATFORMS': 'cpu',
+        'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
+    }
+    subprocess.run(
+        [sys.executable, '-c', ON_TWO, tmp_path / 'parts'], cwd=ROOT, env=two, check=True
+    )
     assert len(json.loads((tmp_path / 'parts' / 'environment.json').read_text())['devices']) == 2
     said = []
     run.run(runs.small(), tmp_path / 'parts', say=said.append)
     assert said[0].startswith('resuming')
     run.run(runs.small(), tmp_path / 'whole')
     (text, parts), (other, whole) = runs.files(tmp_path / 'parts'), runs.files(tmp_path / 'whole')
-    epochs, others = ([json.loads(line)['epoch'] for line in lines.splitlines()] for lines in (text, other))
+    epochs, others = (
+        [json.loads(line)['epoch'] for line in lines.splitlines()] for lines in (text, other)
+    )
     assert epochs == others
-    for a, b in zip(*(experiment.jax.tree.leaves(state.variables) for state in (parts, whole)), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)  # rounding, amplified by the steps; another order of data is 1e-1
+    for a, b in zip(
+        *(experiment.jax.tree.leaves(state.variables) for state in (parts, whole)), strict=True
+    ):
+        np.testing.assert_allclose(
+            a, b, atol=1e-4
+        )  # rounding, amplified by the steps; another order of data is 1e-1

@@ -61,12 +61,21 @@ def test_a_sum_of_gradients_in_place_of_their_mean_is_caught(on_one_device, monk
 def process_of_two_devices(path, mode, names):
     """Method -> the leaves of its last state, trained by pmap on two devices made of the CPU."""
     environment = os.environ | {
-        'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_X64': '1', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-        'XLA_FLAGS': ' '.join(['--xla_force_host_platform_device_count=2',
-                               *(f'--{name}={value}'.lower() for name, value in tiny.EMITTERS.items())]),
-        'PYTHONPATH': str(ROOT)}
+        'JAX_PLATFORMS': 'cpu',
+        'JAX_ENABLE_X64': '1',
+        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+        'XLA_FLAGS': ' '.join(
+            [
+                '--xla_force_host_platform_device_count=2',
+                *(f'--{name}={value}'.lower() for name, value in tiny.EMITTERS.items()),
+            ]
+        ),
+        'PYTHONPATH': str(ROOT),
+    }
     command = [sys.executable, '-m', 'tests.two_devices', str(path), mode, *names]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     for name in names:
         with np.load(path / f'{name}.npz') as arrays:
@@ -81,8 +90,10 @@ def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_pa
 
 @pytest.mark.slow
 def test_two_devices_equal_one_for_every_method(on_one_device, tmp_path):
-    worst = {name: devices.disagreement(two, jax.tree.leaves(on_one_device(name)[-1]))
-             for name, two in process_of_two_devices(tmp_path, 'loop', methods.structures())}
+    worst = {
+        name: devices.disagreement(two, jax.tree.leaves(on_one_device(name)[-1]))
+        for name, two in process_of_two_devices(tmp_path, 'loop', methods.structures())
+    }
     assert set(worst) == set(methods.structures()) and max(worst.values()) <= 1e-5, worst
 
 
@@ -91,9 +102,15 @@ def test_collectives_on_logical_devices():
 
     def on_device(x):
         axis = parallel.AXIS
-        return parallel.gather({'x': x}, axis)['x'], parallel.mean(x, axis), parallel.positions(3, axis)
+        return (
+            parallel.gather({'x': x}, axis)['x'],
+            parallel.mean(x, axis),
+            parallel.positions(3, axis),
+        )
 
-    gathered, mean, places = jax.vmap(on_device, axis_name=parallel.AXIS, out_axes=(None, None, 0))(rows)
+    gathered, mean, places = jax.vmap(on_device, axis_name=parallel.AXIS, out_axes=(None, None, 0))(
+        rows
+    )
     np.testing.assert_array_equal(gathered, np.arange(12.0).reshape(6, 2))
     np.testing.assert_array_equal(mean, (rows[0] + rows[1]) / 2)
     np.testing.assert_array_equal(places, [[0, 1, 2], [3, 4, 5]])
@@ -124,8 +141,15 @@ class Device:
         return f'{self.process_index}.{self.number}'
 
 
-@pytest.mark.parametrize('count, chosen', [
-    (None, '0.0 0.1 0.2 1.0 1.1 1.2'), (6, '0.0 0.1 0.2 1.0 1.1 1.2'), (4, '0.0 0.1 1.0 1.1'), (2, '0.0 1.0')])
+@pytest.mark.parametrize(
+    'count, chosen',
+    [
+        (None, '0.0 0.1 0.2 1.0 1.1 1.2'),
+        (6, '0.0 0.1 0.2 1.0 1.1 1.2'),
+        (4, '0.0 0.1 1.0 1.1'),
+        (2, '0.0 1.0'),
+    ],
+)
 def test_devices_of_two_processes(count, chosen, monkeypatch):
     """As many of each: positions in the global batch count through the processes in turn."""
     owned = [[Device(process, number) for number in range(3 + process)] for process in range(2)]
@@ -134,9 +158,12 @@ def test_devices_of_two_processes(count, chosen, monkeypatch):
     monkeypatch.setattr(jax, 'local_devices', lambda process_index: owned[process_index])
     devices = parallel.choose_devices(count)
     assert ' '.join(map(repr, devices)) == chosen
-    assert parallel.Layout(devices, 1, 'scan').own == devices[len(devices) // 2:]
+    assert parallel.Layout(devices, 1, 'scan').own == devices[len(devices) // 2 :]
     for wrong in (1, 3, 7, 8, 0):
-        with pytest.raises(ValueError, match=f'devices={wrong}, but 2 processes have 3 each: use a multiple of 2 up to 6'):
+        with pytest.raises(
+            ValueError,
+            match=f'devices={wrong}, but 2 processes have 3 each: use a multiple of 2 up to 6',
+        ):
             parallel.choose_devices(wrong)
 
 
@@ -152,8 +179,9 @@ def train_step(net, shape):
     return step, net.init(jax.random.PRNGKey(0), x), x
 
 
-@pytest.mark.parametrize('net, shape, mode', [
-    (nn.Conv(2, (3, 3)), (1, 4, 4, 1), 'loop'), (nn.Dense(2), (1, 4), 'scan')])
+@pytest.mark.parametrize(
+    'net, shape, mode', [(nn.Conv(2, (3, 3)), (1, 4, 4, 1), 'loop'), (nn.Dense(2), (1, 4), 'scan')]
+)
 def test_convolutions_run_as_a_host_loop_on_a_cpu(net, shape, mode, monkeypatch):
     step, params, x = train_step(net, shape)
     assert parallel.choose_mode(step, params, (), x, ()) == mode
@@ -189,7 +217,9 @@ def test_orders_differ_between_passes_and_seeds_and_come_again():
 
 def test_both_modes_have_the_same_batches():
     loop, scan = tiny.one_device(seeds=2), tiny.one_device(seeds=2, mode='scan')
-    expected = np.stack(parallel.compile_order(24, 6, loop)(keys_of(loop), 3))  # (seeds, steps, batch)
+    expected = np.stack(
+        parallel.compile_order(24, 6, loop)(keys_of(loop), 3)
+    )  # (seeds, steps, batch)
     np.testing.assert_array_equal(parallel.compile_order(24, 6, scan)(keys_of(scan), 3), expected)
 
 
@@ -223,13 +253,17 @@ def test_taking_apart_and_putting_together(mode):
 @pytest.mark.parametrize('backend', ['cpu', 'gpu'])
 @pytest.mark.parametrize('seeds', [1, 3])
 def test_a_function_over_seeds(backend, seeds, monkeypatch):
-    """A device loop on a CPU, vmap on accelerators, the plain function for one seed: the same numbers."""
+    """A device loop on a CPU, vmap on accelerators, the plain function for one seed: the same
+    numbers."""
     monkeypatch.setattr(jax, 'default_backend', lambda: backend)
     for mode in ('loop', 'scan'):
         layout = tiny.one_device(seeds=seeds, mode=mode)
-        population = parallel.population([jnp.full(4, float(seed)) for seed in range(seeds)], layout)
-        result = parallel.over_seeds(lambda own, common: {'sum': jnp.sum(own * common)}, layout, shared=1)(
-            population, jnp.arange(4.0))
+        population = parallel.population(
+            [jnp.full(4, float(seed)) for seed in range(seeds)], layout
+        )
+        result = parallel.over_seeds(
+            lambda own, common: {'sum': jnp.sum(own * common)}, layout, shared=1
+        )(population, jnp.arange(4.0))
         np.testing.assert_allclose(result['sum'], 6.0 * np.arange(seeds))
 
 
@@ -240,7 +274,9 @@ def end_of_training(**layout):
 
 
 def assert_close(actual, expected):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), actual, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), actual, expected
+    )
 
 
 def test_seeds_side_by_side_on_an_accelerator_equal_one_after_another(monkeypatch):

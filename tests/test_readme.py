@@ -1,4 +1,5 @@
-"""The README's example of a method runs as it is printed, and its commands name files that exist."""
+"""The README's example of a method runs as it is printed, and its commands name files that
+exist."""
 
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ def test_the_example_method_trains(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
     import my_gaussian
+
     config = my_gaussian.get_config()
     config.epochs, config.batch_size, config.data.limit = 2, 100, 200
     ready = run.run(config, tmp_path / 'run')
@@ -28,7 +30,9 @@ def test_the_example_method_trains(tmp_path, monkeypatch):
     assert progress['epoch'] == 2 and np.isfinite(kernel).all()
 
 
-@pytest.mark.parametrize('path', sorted(set(re.findall(r'(?:configs|launch|tests)/[\w/]+\.(?:py|sh)', TEXT))))
+@pytest.mark.parametrize(
+    'path', sorted(set(re.findall(r'(?:configs|launch|tests)/[\w/]+\.(?:py|sh)', TEXT)))
+)
 def test_files_that_the_readme_names_exist(path):
     assert (ROOT / path).exists()
 

@@ -1,4 +1,5 @@
-"""`reproduce mmi`: what its parts train, that ended runs are not repeated, divergence as a result, costs."""
+"""`reproduce mmi`: what its parts train, that ended runs are not repeated, divergence as a result,
+costs."""
 
 import json
 
@@ -14,17 +15,25 @@ from tests.test_reproduce import reproduce  # noqa: F401
 
 
 def configs(part, data):
-    return {variant.label: mmi.configuration(variant, data, epochs=7, seeds=2)
-            for variant in mmi.parts(data)[part]}
+    return {
+        variant.label: mmi.configuration(variant, data, epochs=7, seeds=2)
+        for variant in mmi.parts(data)[part]
+    }
 
 
 @pytest.mark.parametrize('data', ['digits', 'cifar10'])
 def test_parts_change_what_they_are_named_after(data):
     plain = next(iter(configs('methods', data).values()))
-    assert plain.method.name == 'mmi' and (plain.epochs, plain.seeds, plain.data.name) == (7, 2, data)
+    assert plain.method.name == 'mmi' and (plain.epochs, plain.seeds, plain.data.name) == (
+        7,
+        2,
+        data,
+    )
     methods = configs('methods', data)
     assert [config.method.name for config in methods.values()] == ['mmi', 'barlow', 'simsiam']
-    assert len({config.net.projector[-1] for config in methods.values()}) == 1  # compared at one width
+    assert (
+        len({config.net.projector[-1] for config in methods.values()}) == 1
+    )  # compared at one width
     widths = [config.net.projector[-1] for config in configs('projector', data).values()]
     assert widths == ([64, 256, 512, 1024] if data == 'digits' else [256, 512, 1024, 2048])
     difference, joint = (config.method.to_dict() for config in configs('form', data).values())
@@ -66,7 +75,8 @@ def test_a_divergence_is_a_result_and_not_repeated(tmp_path, monkeypatch):
         mmi.train(config, tmp_path / 'order-6')
 
 
-def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch, tmp_path):  # noqa: F811
+# noqa: F811
+def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch, tmp_path):
     trained = []
 
     def train(config, workdir):
@@ -76,31 +86,52 @@ def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch
             write(workdir, config.method.name, [98.0], diverged='nan' if bad else '')
 
     monkeypatch.setattr(mmi, 'train', train)
-    monkeypatch.setattr(mmi_costs, 'at', lambda batch, configuration: {
-        name: value for name, value in cost(batch).items() if name != 'batch'})
+    monkeypatch.setattr(
+        mmi_costs,
+        'at',
+        lambda batch, configuration: {
+            name: value for name, value in cost(batch).items() if name != 'batch'
+        },
+    )
     status, out, _ = reproduce('mmi', '--only=momentum')
     assert status == 0 and trained == ['mmi', 'momentum'] and 'Momentum encoder' in out
     assert not (tmp_path / 'out' / 'figures' / 'costs.png').exists()
     status, out, _ = reproduce('mmi', '--only=methods,costs')
     report = (tmp_path / 'out' / 'report.md').read_text()
     assert status == 0 and trained[2:] == ['mmi', 'barlow', 'simsiam']
-    for words in ('**Momentum encoder**', '**Against Barlow Twins and SimSiam**', '81.1 % on ImageNet-100',
-                  'diverged', '**Memory and time of a training step, embeddings of dimension 1024**',
-                  'costs.png', 'accuracy.png'):
+    for words in (
+        '**Momentum encoder**',
+        '**Against Barlow Twins and SimSiam**',
+        '81.1 % on ImageNet-100',
+        'diverged',
+        '**Memory and time of a training step, embeddings of dimension 1024**',
+        'costs.png',
+        'accuracy.png',
+    ):
         assert words in report, words
     assert '**Order of the Taylor series**' not in report
 
 
-@pytest.mark.parametrize('argument, words', [
-    ('--only=momentum,oder', "no part 'oder' in this experiment; it has methods, projector"),
-    ('--data=mnist', 'invalid choice'), ('--epochs=0', '--epochs must be at least 1')])
+@pytest.mark.parametrize(
+    'argument, words',
+    [
+        ('--only=momentum,oder', "no part 'oder' in this experiment; it has methods, projector"),
+        ('--data=mnist', 'invalid choice'),
+        ('--epochs=0', '--epochs must be at least 1'),
+    ],
+)
 def test_bad_input_is_one_line(reproduce, argument, words):  # noqa: F811
     status, _, error = reproduce('mmi', argument)
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1
 
 
 def test_costs_are_measured_once_and_in_alternation(tmp_path, monkeypatch):
-    for name, value in (('METHODS', ('mmi', 'barlow')), ('BATCHES', (8,)), ('STEPS', 1), ('ROUNDS', 2)):
+    for name, value in (
+        ('METHODS', ('mmi', 'barlow')),
+        ('BATCHES', (8,)),
+        ('STEPS', 1),
+        ('ROUNDS', 2),
+    ):
         monkeypatch.setattr(mmi_costs, name, value)
 
     def configuration(name):
@@ -110,7 +141,7 @@ def test_costs_are_measured_once_and_in_alternation(tmp_path, monkeypatch):
 
     with tiny.hardly_optimised():
         mmi_costs.measure(tmp_path, configuration)
-    row, = mmi_costs.found(tmp_path)
+    (row,) = mmi_costs.found(tmp_path)
     assert (row['batch'], row['dimension']) == (8, 3) and row['machine']['cores'] >= 1
     assert list(row['methods']) == ['mmi', 'barlow']
     for own in row['methods'].values():

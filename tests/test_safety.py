@@ -20,14 +20,23 @@ FORBIDDEN = {'pickle', 'cloudpickle', 'dill', 'joblib', 'marshal', 'shelve'}
 
 
 def unsafe(source):
-    """What a module does that could run code from data: imports, eval and exec, allow_pickle=True."""
+    """What a module does that could run code from data: imports, eval and exec,
+    allow_pickle=True."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, 'module', None) or '']
             yield from FORBIDDEN & {name.split('.')[0] for name in names}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ('eval', 'exec'):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ('eval', 'exec')
+        ):
             yield node.func.id
-        elif isinstance(node, ast.keyword) and node.arg == 'allow_pickle' and getattr(node.value, 'value', None) is not False:
+        elif (
+            isinstance(node, ast.keyword)
+            and node.arg == 'allow_pickle'
+            and getattr(node.value, 'value', None) is not False
+        ):
             yield 'allow_pickle'
 
 
@@ -36,7 +45,10 @@ def test_no_module_can_run_code_from_data():
         assert list(unsafe(path.read_text())) == [], path
 
 
-@pytest.mark.parametrize('source', ['import pickle', 'from joblib import load', 'np.load(x, allow_pickle=True)', 'eval(x)'])
+@pytest.mark.parametrize(
+    'source',
+    ['import pickle', 'from joblib import load', 'np.load(x, allow_pickle=True)', 'eval(x)'],
+)
 def test_the_rule_can_fail(source):
     assert list(unsafe(source))
 
@@ -64,15 +76,22 @@ def test_an_array_file_that_holds_objects_is_refused(tmp_path):
 def listening():
     """Inodes of this process's sockets that wait for connections."""
     own = {os.readlink(path) for path in Path('/proc/self/fd').iterdir() if path.is_symlink()}
-    rows = [line.split() for name in ('tcp', 'tcp6') for line in Path(f'/proc/self/net/{name}').read_text().splitlines()[1:]]
+    rows = [
+        line.split()
+        for name in ('tcp', 'tcp6')
+        for line in Path(f'/proc/self/net/{name}').read_text().splitlines()[1:]
+    ]
     return {row[9] for row in rows if row[3] == '0A' and f'socket:[{row[9]}]' in own}
 
 
 @pytest.mark.skipif(not Path('/proc/self/net/tcp').exists(), reason='needs /proc')
 def test_saving_and_logging_open_no_port(tmp_path):
     from mi_ssl_jax.train import metrics
+
     before = listening()
-    writer = metrics.Writer(tmp_path, size=0, timing_size=0, report=pytest.fail, make_room=lambda: None)
+    writer = metrics.Writer(
+        tmp_path, size=0, timing_size=0, report=pytest.fail, make_room=lambda: None
+    )
     writer.write({'epoch': 1}, step=1)
     with contextlib.closing(checkpoint.Store(tmp_path / 'c', keep=1, report=pytest.fail)) as store:
         store.save(1, {'a': np.zeros(3)}, {'chunk': 1, 'epoch': 1, 'best': None})

@@ -1,4 +1,5 @@
-"""The project's own description: versions agree, the locks are complete and checked, set-up repairs and explains itself."""
+"""The project's own description: versions agree, the locks are complete and checked, set-up repairs
+and explains itself."""
 
 import os
 import pathlib
@@ -33,7 +34,9 @@ def test_one_version():
 
 
 def test_importing_the_package_is_light():
-    code = 'import sys, mi_ssl_jax; sys.exit(any(m in sys.modules for m in ("jax", "numpy", "flax")))'
+    code = (
+        'import sys, mi_ssl_jax; sys.exit(any(m in sys.modules for m in ("jax", "numpy", "flax")))'
+    )
     assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
 
 
@@ -48,7 +51,9 @@ def test_lock_holds_every_requirement(lock):
     assert re.match(r'0\.1[01]\.', pins(lock)['jax']), 'the library supports jax 0.10 and 0.11'
 
 
-@pytest.mark.parametrize('lock', [*LOCKS, ROOT / 'launch' / 'lock' / 'build.txt'], ids=lambda lock: lock.stem)
+@pytest.mark.parametrize(
+    'lock', [*LOCKS, ROOT / 'launch' / 'lock' / 'build.txt'], ids=lambda lock: lock.stem
+)
 def test_lock_is_hash_checked_and_names_no_index(lock):
     text = lock.read_text()
     entries = re.split(r'\n(?=[a-z0-9])', text)[1:]
@@ -61,10 +66,15 @@ def test_locks_agree_with_the_build_lock():
     build = pins(ROOT / 'launch' / 'lock' / 'build.txt')
     assert build.keys() >= {'hatchling', 'editables', 'setuptools'}
     for lock in LOCKS:
-        assert {name: version for name, version in pins(lock).items() if build.get(name, version) != version} == {}
+        assert {
+            name: version
+            for name, version in pins(lock).items()
+            if build.get(name, version) != version
+        } == {}
 
 
-# launch/setup.sh, with an interpreter that only says what it is asked to do -------------------------------------
+# launch/setup.sh, with an interpreter that only says what it is asked to do
+# -------------------------------------
 
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
@@ -78,7 +88,8 @@ esac
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of what set-up reads, and a way to run it: set_up(**environment) -> (exit code, stderr lines, calls)."""
+    """A copy of what set-up reads, and a way to run it: set_up(**environment) -> (exit code, stderr
+    lines, calls)."""
     shutil.copytree(ROOT / 'launch', tmp_path / 'launch')
     shutil.copy(ROOT / 'pyproject.toml', tmp_path)
     python = tmp_path / 'fake-python'
@@ -88,8 +99,13 @@ def project(tmp_path):
     def set_up(**environment):
         calls = tmp_path / 'calls'
         calls.write_text('')
-        result = subprocess.run(['bash', 'launch/setup.sh'], cwd=tmp_path, capture_output=True, text=True,
-                                env={'PATH': os.environ['PATH'], 'PYTHON': str(python)} | environment)
+        result = subprocess.run(
+            ['bash', 'launch/setup.sh'],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={'PATH': os.environ['PATH'], 'PYTHON': str(python)} | environment,
+        )
         return result.returncode, result.stderr.splitlines(), calls.read_text().splitlines()
 
     set_up.root = tmp_path
@@ -102,7 +118,11 @@ def test_set_up_installs_from_the_locks_by_hash_and_only_once(project):
     assert calls[0] == 'venv'
     assert ['--require-hashes' in call for call in calls[1:]] == [True, True, False]
     assert all('--no-deps' in call and '--no-build-isolation' in call for call in calls[1:])
-    assert [call.split()[-1] for call in calls[1:]] == ['launch/lock/build.txt', 'launch/lock/py311.txt', '.']
+    assert [call.split()[-1] for call in calls[1:]] == [
+        'launch/lock/build.txt',
+        'launch/lock/py311.txt',
+        '.',
+    ]
     assert project() == (0, [], [])
 
 
@@ -125,23 +145,29 @@ def test_set_up_repairs_what_it_left_half_finished(project):
     assert not (project.root / '.venv' / 'leftover').exists()
 
 
-@pytest.mark.parametrize('environment, words', [
-    ({'PYTHON': 'no-such-python'}, 'no-such-python was not found'),
-    ({'FAKE_TAG': 'py39'}, 'is Python 3.9, for which launch/lock has no lock'),
-    ({'FAKE_NO_VENV': '1'}, 'python3.11-venv'),
-])
+@pytest.mark.parametrize(
+    'environment, words',
+    [
+        ({'PYTHON': 'no-such-python'}, 'no-such-python was not found'),
+        ({'FAKE_TAG': 'py39'}, 'is Python 3.9, for which launch/lock has no lock'),
+        ({'FAKE_NO_VENV': '1'}, 'python3.11-venv'),
+    ],
+)
 def test_set_up_says_in_one_line_which_python_it_lacks(project, environment, words):
     code, lines, calls = project(**environment)
     assert (code, len(lines), calls) == (1, 1, [])
     assert words in lines[0]
 
 
-@pytest.mark.parametrize('pip, words', [
-    ('ERROR: No matching distribution found for jax==0.10.2', 'is the network down?'),
-    ('OSError: [Errno 28] No space left on device', 'the disk is full'),
-    ('ERROR: THESE PACKAGES DO NOT MATCH THE HASHES', 'DO NOT MATCH THE HASHES'),
-    ('words that nobody foresaw', 'words that nobody foresaw'),
-])
+@pytest.mark.parametrize(
+    'pip, words',
+    [
+        ('ERROR: No matching distribution found for jax==0.10.2', 'is the network down?'),
+        ('OSError: [Errno 28] No space left on device', 'the disk is full'),
+        ('ERROR: THESE PACKAGES DO NOT MATCH THE HASHES', 'DO NOT MATCH THE HASHES'),
+        ('words that nobody foresaw', 'words that nobody foresaw'),
+    ],
+)
 def test_set_up_says_in_one_line_why_it_could_not_install(project, pip, words):
     code, lines, _ = project(FAKE_PIP=pip)
     assert (code, len(lines)) == (1, 2)  # what it was doing, and what went wrong

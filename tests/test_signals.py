@@ -18,17 +18,30 @@ ROOT = Path(__file__).parents[1]
 RESUMES = 'stopped by SIGTERM with a checkpoint; the same command resumes'
 # On a machine busy with other things, what usually takes a second may take longer than the grace.
 LATE = 'stopped by SIGTERM in the midst of something that takes longer than 25 s; '
-# moment -> (epochs, signals sent, the last line, whether the last line of metrics.jsonl is in a checkpoint)
+# moment -> (epochs, signals sent, the last line, whether the last line of metrics.jsonl is in a
+# checkpoint)
 LONG = 10_000  # epochs that are not trained within the seconds a moment takes
 MOMENTS = {
     'compilation': (LONG, 1, RESUMES, True),
-    'long compilation': (LONG, 1, 'stopped by SIGTERM in the midst of something that takes longer than 2 s; no checkpoint '
-                                  'was due yet; the same command goes on from there', False),
+    'long compilation': (
+        LONG,
+        1,
+        (
+            'stopped by SIGTERM in the midst of something that takes longer than 2 s; no checkpoint'
+            ' was due yet; the same command goes on from there'
+        ),
+        False,
+    ),
     'step': (LONG, 1, RESUMES, True),
     'save': (LONG, 1, RESUMES, True),
     'last save': (1, 1, RESUMES, True),
     'evaluation': (LONG, 1, RESUMES, True),
-    'probes': (1, 1, 'stopped by SIGTERM after training, which is saved; the same command does the rest', True),
+    'probes': (
+        1,
+        1,
+        'stopped by SIGTERM after training, which is saved; the same command does the rest',
+        True,
+    ),
     'second signal': (LONG, 2, '', False),
 }
 
@@ -38,13 +51,28 @@ MOMENTS = {
 def test_a_signal_ends_the_run_within_30_seconds(moment, tmp_path):
     epochs, count, words, kept = MOMENTS[moment]
     marker, workdir = tmp_path / 'reached', tmp_path / 'run'
-    command = [sys.executable, '-m', 'tests.interrupted', moment, marker, '--config=configs/jmi_gaussian.py',
-               '--config.seeds=1', f'--config.epochs={epochs}', '--config.data.limit=250', '--config.batch_size=50',
-               '--config.log_every=2', '--config.checkpoint.epochs=1', '--config.probe.at_end', f'--workdir={workdir}']
+    command = [
+        sys.executable,
+        '-m',
+        'tests.interrupted',
+        moment,
+        marker,
+        '--config=configs/jmi_gaussian.py',
+        '--config.seeds=1',
+        f'--config.epochs={epochs}',
+        '--config.data.limit=250',
+        '--config.batch_size=50',
+        '--config.log_every=2',
+        '--config.checkpoint.epochs=1',
+        '--config.probe.at_end',
+        f'--workdir={workdir}',
+    ]
     environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'TFDS_DATA_DIR': str(tmp_path / 'tfds')}
     if moment == 'compilation':
         environment['JAX_ENABLE_COMPILATION_CACHE'] = 'false'
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             while not marker.exists() and process.poll() is None:
                 time.sleep(0.01)
@@ -56,7 +84,9 @@ def test_a_signal_ends_the_run_within_30_seconds(moment, tmp_path):
             _, errors = process.communicate(timeout=30)
         finally:
             process.kill()
-    print(f'{moment}: status {process.returncode}, {time.monotonic() - sent:.1f} s after the signal')
+    print(
+        f'{moment}: status {process.returncode}, {time.monotonic() - sent:.1f} s after the signal'
+    )
     assert process.returncode == 128 + signal.SIGTERM, errors
     last = ''.join(errors.strip().splitlines()[-1:])
     if words == RESUMES and last.startswith(LATE):
@@ -81,7 +111,9 @@ def test_signals_are_collected_and_handlers_put_back():
 
 
 def test_a_signal_that_nobody_acted_on_is_told_at_the_end():
-    with pytest.raises(signals.Interrupted, match='stopped by SIGTERM at the end; all is saved') as stop:
+    with pytest.raises(
+        signals.Interrupted, match='stopped by SIGTERM at the end; all is saved'
+    ) as stop:
         with signals.watched(lambda: 'all is saved'):
             signal.raise_signal(signal.SIGTERM)
     assert stop.value.status == 143

@@ -1,4 +1,5 @@
-"""`reproduce surrogate`: its numbers against float64 oracles, and a short run of the whole command."""
+"""`reproduce surrogate`: its numbers against float64 oracles, and a short run of the whole
+command."""
 
 import json
 
@@ -27,9 +28,15 @@ def test_dot_critic_equals_oracle():
     variance = oracles.mean([(s - mean) ** 2 for s in negatives])
     redundant = sum(s * s for s in oracles.off_diagonal(between))
     expected = {
-        'joint': oracles.mean(np.diagonal(scores)), 'exact': oracles.log_mean_exp(negatives), 'mean': mean,
-        'variance': variance, 'second_order': mean + variance / 2, 'eq13': oracles.eq13(a, b),
-        'squares': redundant, 'barlow': sum((1 - np.diagonal(between)) ** 2) + 0.005 * redundant}
+        'joint': oracles.mean(np.diagonal(scores)),
+        'exact': oracles.log_mean_exp(negatives),
+        'mean': mean,
+        'variance': variance,
+        'second_order': mean + variance / 2,
+        'eq13': oracles.eq13(a, b),
+        'squares': redundant,
+        'barlow': sum((1 - np.diagonal(between)) ** 2) + 0.005 * redundant,
+    }
     for name, value in expected.items():
         np.testing.assert_allclose(actual[name], value, rtol=1e-9, err_msg=name)
     np.testing.assert_allclose(actual['exact'] - actual['joint'], -oracles.dv(scores), rtol=1e-9)
@@ -41,7 +48,9 @@ def test_cosine_critic_equals_oracle(temperature):
         actual = jax.tree.map(float, surrogate.with_cosine(ZA, ZB)[f'cosine {temperature:g}'])
     scores = oracles.cosine(ZA, ZB, temperature)
     np.testing.assert_allclose(actual['joint'] - actual['exact'], oracles.dv(scores), rtol=1e-9)
-    np.testing.assert_allclose(actual['joint'] - actual['second_order'], oracles.taylor_dv(scores), rtol=1e-9)
+    np.testing.assert_allclose(
+        actual['joint'] - actual['second_order'], oracles.taylor_dv(scores), rtol=1e-9
+    )
     assert abs(actual['exact'] - actual['second_order']) <= actual['bound'] <= actual['range_bound']
 
 
@@ -59,6 +68,8 @@ def test_a_short_run_measures_draws_and_reports(tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / 'surrogate.json').read_text())
     assert [row['epoch'] for row in found['runs']['jmi']] == [0, 1, 2]
     first, last = (found['runs']['barlow'][place]['dot 0.1']['barlow'] for place in (0, -1))
-    assert len(first) == 2 and np.mean(last) < np.mean(first)  # it is trained, and measured after each epoch
+    assert len(first) == 2 and np.mean(last) < np.mean(
+        first
+    )  # it is trained, and measured after each epoch
     assert figures.text(tmp_path / 'surrogate.json') in capsys.readouterr().out
     assert (tmp_path / 'figures' / 'surrogate.png').stat().st_size > 10_000

@@ -26,8 +26,9 @@ def applied(flags: dict) -> ConfigDict:
 
 @pytest.mark.parametrize('name', sweep_cifar.DATA)
 def test_sweep_has_the_counts_of_table_4(name):
-    assert {method: len(sweep_cifar.grid(method, name)) for method in sweep_cifar.METHODS} == \
-        PAPER['table4_configurations']
+    assert {method: len(sweep_cifar.grid(method, name)) for method in sweep_cifar.METHODS} == PAPER[
+        'table4_configurations'
+    ]
     assert sum(PAPER['table4_configurations'].values()) == 192
 
 
@@ -40,7 +41,9 @@ def test_sweep_visits_every_combination_of_table_3_once(method, name):
     visited = []
     for config in map(applied, sweep_cifar.grid(method, name)):
         assert (config.epochs, config.seed) == (table['epochs'], table['seed'])
-        assert config.net.projector[:-1] == (table['feature_dim'],) * (table['projection_layers'] - 1)
+        assert config.net.projector[:-1] == (table['feature_dim'],) * (
+            table['projection_layers'] - 1
+        )
         assert (config.method.name, config.data.name) == (method, name)
         point = (config.lr, config.weight_decay, config.net.projector[-1])
         visited.append((*point, config.method.temperature) if tempered else point)
@@ -49,12 +52,16 @@ def test_sweep_visits_every_combination_of_table_3_once(method, name):
 
 @pytest.mark.parametrize('method, name', RUNS)
 def test_sweep_ends_in_table_5(method, name):
-    """Its row is a point of the grid, with the second stage or without; the last one is the configuration."""
+    """Its row is a point of the grid, with the second stage or without; the last one is the
+    configuration."""
     row, goal = PAPER['table5_best'][method][name], load(f'{method}_{name}')
-    best = [flags for flags in sweep_cifar.grid(method, name)
-            if (flags['config.lr'], flags['config.weight_decay']) == (row['lr'], row['weight_decay'])
-            and flags['config.net.projector'][-1] == row['projection_dim']
-            and flags.get('config.method.temperature') == row['temperature']]
+    best = [
+        flags
+        for flags in sweep_cifar.grid(method, name)
+        if (flags['config.lr'], flags['config.weight_decay']) == (row['lr'], row['weight_decay'])
+        and flags['config.net.projector'][-1] == row['projection_dim']
+        and flags.get('config.method.temperature') == row['temperature']
+    ]
     assert len(best) == 1
     winner = sweep_cifar.second_stage(best[0]) if row['projection_layers'] == 3 else best[0]
     assert applied(sweep_cifar.final(winner)).to_dict() == goal.to_dict()

@@ -1,4 +1,5 @@
-"""Logging to Weights & Biases, of which only the interface is here: the tests have no account and no network."""
+"""Logging to Weights & Biases, of which only the interface is here: the tests have no account and
+no network."""
 
 import importlib
 import sys
@@ -56,5 +57,8 @@ def test_without_a_project_nothing_is_imported(tmp_path, monkeypatch):
 
 def test_a_missing_library_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, 'wandb', None)
-    with pytest.raises(ValueError, match=r"wandb is not installed: pip install 'mi_ssl_jax\[wandb\]', or set wandb=''"):
+    with pytest.raises(
+        ValueError,
+        match=r"wandb is not installed: pip install 'mi_ssl_jax\[wandb\]', or set wandb=''",
+    ):
         tracking.check(config('mine'))

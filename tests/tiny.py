@@ -1,4 +1,5 @@
-"""The smallest experiment of every method: dense layers on random points, 3 steps a pass, 2 passes."""
+"""The smallest experiment of every method: dense layers on random points, 3 steps a pass, 2
+passes."""
 
 import contextlib
 import functools
@@ -16,13 +17,23 @@ from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, optim, sdmi, state
 
 # What the methods require; a new method's own required argument is added here.
-ARGUMENTS = {'temperature': 0.5, 'momentum': 0.9, 'queue_size': 2 * 16, 'slice_size': 16,
-             'prototypes': 7, 'queue_epoch': 0}
+ARGUMENTS = {
+    'temperature': 0.5,
+    'momentum': 0.9,
+    'queue_size': 2 * 16,
+    'slice_size': 16,
+    'prototypes': 7,
+    'queue_epoch': 0,
+}
 BATCH, STEPS, PASSES = 16, 3, 2
 CLASSES = 3
 POINTS = np.random.default_rng(5).standard_normal((BATCH * STEPS, 2)).astype(np.float32)
-DATA = {'x': POINTS, 'y': np.argmax(POINTS @ np.float32([[1, 0, -1], [0, 1, -1]]), axis=1).astype(np.int32)}
-# XLA compiles small programs faster without its fusion emitters; from jax 0.11 on they cannot be left out.
+DATA = {
+    'x': POINTS,
+    'y': np.argmax(POINTS @ np.float32([[1, 0, -1], [0, 1, -1]]), axis=1).astype(np.int32),
+}
+# XLA compiles small programs faster without its fusion emitters; from jax 0.11 on they cannot be
+# left out.
 EMITTERS = {'xla_cpu_use_fusion_emitters': False} if jax.__version_info__ < (0, 11) else {}
 HYPER = ({'lr': 0.02, 'weight_decay': 0.0}, {'lr': 0.01, 'weight_decay': 1e-2})  # one a seed
 
@@ -36,9 +47,13 @@ def parts(*, dtype=jnp.float32, axis_name: str | None = None) -> api.Parts:
 
 def arguments(name: str) -> dict[str, float]:
     """The arguments that method `name` requires."""
-    required = [key for key, p in methods.options(name).items() if p.default is inspect.Parameter.empty]
+    required = [
+        key for key, p in methods.options(name).items() if p.default is inspect.Parameter.empty
+    ]
     missing = sorted(set(required) - set(ARGUMENTS))
-    assert not missing, f"method '{name}' requires {', '.join(missing)}: add it to ARGUMENTS in tests/tiny.py"
+    assert not missing, (
+        f"method '{name}' requires {', '.join(missing)}: add it to ARGUMENTS in tests/tiny.py"
+    )
     return {key: ARGUMENTS[key] for key in required}
 
 
@@ -47,10 +62,16 @@ def method(name: str, **changes) -> api.Method:
     return methods.load(name, parts(), **arguments(name) | changes)
 
 
-def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
-               hyper: tuple[dict[str, float], ...] = HYPER, local_statistics: bool = False) -> state.Experiment:
-    """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is handed the
-    hyperparameters that it takes."""
+def experiment(
+    name: str,
+    layout: parallel.Layout,
+    *,
+    dtype=jnp.float32,
+    hyper: tuple[dict[str, float], ...] = HYPER,
+    local_statistics: bool = False,
+) -> state.Experiment:
+    """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is
+    handed the hyperparameters that it takes."""
     name, changes = methods.structures().get(name, (name, {}))
     networks = parts(dtype=dtype, axis_name=None if local_statistics else layout.axis)
     schedule = optim.warmup_cosine(warmup_steps=0, total_steps=STEPS * PASSES)
@@ -60,14 +81,31 @@ def experiment(name: str, layout: parallel.Layout, *, dtype=jnp.float32,
         return methods.load(name, networks, **arguments(name) | own | changes)
 
     def optimiser(hyper, phase):
-        return optim.make('sgd', lr=hyper['lr'], weight_decay=hyper['weight_decay'], momentum=0.9,
-                          schedule=schedule, steps_per_epoch=STEPS, total_steps=STEPS * PASSES,
-                          groups=phase.groups, rules=phase.rules)
+        return optim.make(
+            'sgd',
+            lr=hyper['lr'],
+            weight_decay=hyper['weight_decay'],
+            momentum=0.9,
+            schedule=schedule,
+            steps_per_epoch=STEPS,
+            total_steps=STEPS * PASSES,
+            groups=phase.groups,
+            rules=phase.rules,
+        )
 
     return state.Experiment(
-        build, optimiser, views.load('noise'), layout, hyper[:layout.seeds],
-        batch_size=BATCH, steps_per_pass=STEPS, passes=PASSES, period=STEPS, classes=CLASSES,
-        local_statistics=local_statistics)
+        build,
+        optimiser,
+        views.load('noise'),
+        layout,
+        hyper[: layout.seeds],
+        batch_size=BATCH,
+        steps_per_pass=STEPS,
+        passes=PASSES,
+        period=STEPS,
+        classes=CLASSES,
+        local_statistics=local_statistics,
+    )
 
 
 def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
@@ -82,16 +120,22 @@ def compile_passes(experiment: state.Experiment) -> dict:
 
 def initial(experiment: state.Experiment) -> Any:
     """The population before step one; seed i starts from key i."""
-    states = [state.init(seed, hyper, experiment, POINTS[0]) for seed, hyper in enumerate(experiment.hyper)]
+    states = [
+        state.init(seed, hyper, experiment, POINTS[0])
+        for seed, hyper in enumerate(experiment.hyper)
+    ]
     return parallel.population(states, experiment.layout)
 
 
 def start(name: str) -> state.State:
-    """Seed 0 before step one, in numpy, its floats widened to float64 for runs in that precision."""
+    """Seed 0 before step one, in numpy, its floats widened to float64 for runs in that
+    precision."""
     with jax.enable_x64(False):
         experiment_ = experiment(name, one_device())
         member = snapshot(state.init(0, experiment_.hyper[0], experiment_, POINTS[0]))
-    return jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, member)
+    return jax.tree.map(
+        lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, member
+    )
 
 
 @functools.cache
@@ -102,8 +146,10 @@ def compiled_order(layout: parallel.Layout):
 class Call(NamedTuple):
     """One call of a compiled pass.
 
-    before, after: the states of all seeds. metrics: with a leading axis of seeds. donated: whether all arrays
-    of the trained tree were deleted. kept: whether none of the frozen tree was. shared: whether all devices
+    before, after: the states of all seeds. metrics: with a leading axis of seeds. donated: whether
+    all arrays
+    of the trained tree were deleted. kept: whether none of the frozen tree was. shared: whether all
+    devices
     hold the same state. compilations: how many.
     """
 
@@ -144,12 +190,19 @@ def _call(experiment, run, phase, population, data, batches, length):
     donated = all(leaf.is_deleted() for leaf in jax.tree.leaves(trained))
     kept = not any(leaf.is_deleted() for leaf in jax.tree.leaves(frozen))
     copies = jax.tree.map(jnp.copy, (moved, metrics))  # see snapshot
-    shared = all(np.array_equal(shard.data, leaf) for leaf in jax.tree.leaves(copies)
-                 for shard in leaf.addressable_shards)
-    population = parallel.per_seed(lambda s, own: state.merge(s, phase, own), population, layout, moved)
+    shared = all(
+        np.array_equal(shard.data, leaf)
+        for leaf in jax.tree.leaves(copies)
+        for shard in leaf.addressable_shards
+    )
+    population = parallel.per_seed(
+        lambda s, own: state.merge(s, phase, own), population, layout, moved
+    )
     after = snapshots(population, layout)
     metrics = snapshot(metrics)
-    return population, Call(phase.name, before, after, metrics, donated, kept, shared, len(compiled))
+    return population, Call(
+        phase.name, before, after, metrics, donated, kept, shared, len(compiled)
+    )
 
 
 def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:
@@ -158,13 +211,15 @@ def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:
 
 
 def snapshot(tree: Any) -> Any:
-    """The tree in numpy, independent of the device's buffers, which jax 0.11 would not donate once the host sees them."""
+    """The tree in numpy, independent of the device's buffers, which jax 0.11 would not donate once
+    the host sees them."""
     return jax.tree.map(lambda leaf: np.array(leaf.copy()), tree)
 
 
 @contextlib.contextmanager
 def compilations() -> Iterator[list[dict]]:
-    """A list that grows with every program that is compiled, or read from the cache of compiled programs."""
+    """A list that grows with every program that is compiled, or read from the cache of compiled
+    programs."""
     programs = []
 
     def listen(event: str, duration: float, **details) -> None:
@@ -180,13 +235,20 @@ def compilations() -> Iterator[list[dict]]:
 
 @contextlib.contextmanager
 def quick_compilation() -> Iterator[None]:
-    """What is jitted in this context is hardly optimised: compiling takes longer than all that these tests compute.
+    """What is jitted in this context is hardly optimised: compiling takes longer than all that
+    these tests compute.
 
     Measured for a step of BYOL: 2.7 s with everything, 0.5 s so.
     """
     jit = jax.jit
-    jax.jit = functools.partial(jit, compiler_options={
-        'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True, **EMITTERS})
+    jax.jit = functools.partial(
+        jit,
+        compiler_options={
+            'xla_backend_optimization_level': 0,
+            'xla_llvm_disable_expensive_passes': True,
+            **EMITTERS,
+        },
+    )
     try:
         yield
     finally:
@@ -195,7 +257,8 @@ def quick_compilation() -> Iterator[None]:
 
 @contextlib.contextmanager
 def hardly_optimised() -> Iterator[None]:
-    """As `quick_compilation`, also where a jitted function is called while another is traced; a little slower."""
+    """As `quick_compilation`, also where a jitted function is called while another is traced; a
+    little slower."""
     before = jax.config.read('jax_disable_most_optimizations')
     jax.config.update('jax_disable_most_optimizations', True)
     try:

@@ -1,4 +1,5 @@
-"""Trains tiny methods on two devices made of this CPU, and saves where they arrive: FOLDER MODE METHOD...
+"""Trains tiny methods on two devices made of this CPU, and saves where they arrive: FOLDER MODE
+METHOD...
 
 Run with JAX_ENABLE_X64=1 and XLA_FLAGS=--xla_force_host_platform_device_count=2.
 """
@@ -19,8 +20,12 @@ def check_order(layout: parallel.Layout) -> None:
     """Put side by side, the devices' shares are the batches that one device would have."""
     keys = jnp.stack([jax.random.PRNGKey(0)])
     keys = keys if layout.mode == 'scan' else tuple(keys)
-    one, two = (np.asarray(parallel.compile_order(24, 6, own)(keys, 3)).reshape(-1, 4, 6 // len(own.devices))
-                for own in (layout._replace(devices=layout.devices[:1]), layout))
+    one, two = (
+        np.asarray(parallel.compile_order(24, 6, own)(keys, 3)).reshape(
+            -1, 4, 6 // len(own.devices)
+        )
+        for own in (layout._replace(devices=layout.devices[:1]), layout)
+    )
     np.testing.assert_array_equal(np.concatenate(list(two), axis=1), one[0])
 
 
@@ -38,8 +43,13 @@ def check_batch(layout: parallel.Layout) -> None:
 def check_broken_replicas(population: Any, layout: parallel.Layout) -> None:
     """Equal copies pass; one number that differs on the second device is named."""
     parallel.check_replicas(population, layout)
-    copies = [jax.device_put(jnp.full(3, 1.0 + number), device) for number, device in enumerate(layout.devices)]
-    wrong = jax.make_array_from_single_device_arrays((3,), parallel.place(jnp.zeros(3), layout).sharding, copies)
+    copies = [
+        jax.device_put(jnp.full(3, 1.0 + number), device)
+        for number, device in enumerate(layout.devices)
+    ]
+    wrong = jax.make_array_from_single_device_arrays(
+        (3,), parallel.place(jnp.zeros(3), layout).sharding, copies
+    )
     try:
         parallel.check_replicas({'state': population, 'aux': {'centre': wrong}}, layout)
     except AssertionError as error:

@@ -1,1 +1,2 @@
-"""Views, made on the device: `ops` are single operations on one image, `views` are the named pipelines."""
+"""Views, made on the device: `ops` are single operations on one image, `views` are the named
+pipelines."""

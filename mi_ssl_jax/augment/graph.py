@@ -6,16 +6,23 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-Graph = Mapping[str, Array]  # 'features' (nodes, F), 'edges' (E, 2), 'mask' (E,): the edges that are there
+Graph = Mapping[
+    str, Array
+]  # 'features' (nodes, F), 'edges' (E, 2), 'mask' (E,): the edges that are there
 
 
 def graph(
-    key: Array, example: Graph, *, edge_drop: Sequence[float] = (0.2, 0.3), feature_mask: Sequence[float] = (0.2, 0.1)
+    key: Array,
+    example: Graph,
+    *,
+    edge_drop: Sequence[float] = (0.2, 0.3),
+    feature_mask: Sequence[float] = (0.2, 0.1),
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Two views of one graph, each without some edges and with some features set to 0 in all nodes.
 
-    An edge goes in both directions or in none, so a view is undirected as the graph is; the reference code drops the
-    two directions apart. Features that stay are not rescaled. The defaults are BGRL's for WikiCS.
+    An edge goes in both directions or in none, so a view is undirected as the graph is; the
+    reference code drops the two directions apart. Features that stay are not rescaled. The defaults
+    are BGRL's for WikiCS.
 
     Args:
       key: random key of this graph.
@@ -28,7 +35,9 @@ def graph(
     """
     for name, values in (('edge_drop', edge_drop), ('feature_mask', feature_mask)):
         if len(values) != 2 or not all(0 <= value < 1 for value in values):
-            raise ValueError(f'{name}={tuple(values)}: give two probabilities in [0, 1), one a view')
+            raise ValueError(
+                f'{name}={tuple(values)}: give two probabilities in [0, 1), one a view'
+            )
 
     def view(key: Array, drop: float, hide: float) -> dict[str, Array]:
         key_edges, key_features = jax.random.split(key)

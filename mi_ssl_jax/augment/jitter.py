@@ -1,7 +1,9 @@
-"""Brightness, contrast, saturation and hue in a random order for each image, at the price of one hue turn.
+"""Brightness, contrast, saturation and hue in a random order for each image, at the price of one
+hue turn.
 
-Trying every operation in each of four places would cost four hue turns. Here three places for blends come
-before the hue and three after it; each blend finds its own, the others have factor 1: exactly the identity.
+Trying every operation in each of four places would cost four hue turns. Here three places for
+blends come before the hue and three after it; each blend finds its own, the others have factor 1:
+exactly the identity.
 """
 
 from typing import NamedTuple
@@ -54,9 +56,11 @@ def apply(planes: Planes, jitter: Jitter) -> Planes:
         base = jnp.where(here[1], luma.mean(), jnp.where(here[2], luma, 0))
         return planar.blend(planes, base, factor)
 
-    # Loops rather than straight code: a loop's values are stored once, where XLA's CPU fusions would compute
-    # each of them again for every plane that uses it (measured: 5 times slower).
+    # Loops rather than straight code: a loop's values are stored once, where XLA's CPU fusions
+    # would compute each of them again for every plane that uses it (measured: 5 times slower).
     planes = jax.lax.fori_loop(0, 3, lambda i, p: blend(i, p, after_hue=False), planes)
     turned = planar.hue(planes, jitter.shift)
-    planes = tuple(jnp.where(jitter.shift == 0, old, new) for old, new in zip(planes, turned, strict=True))
+    planes = tuple(
+        jnp.where(jitter.shift == 0, old, new) for old, new in zip(planes, turned, strict=True)
+    )
     return jax.lax.fori_loop(1, 4, lambda i, p: blend(i, p, after_hue=True), planes)

@@ -1,6 +1,8 @@
-"""Operations on ONE float image (H, W, 3) with values in [0, 1], with torchvision's semantics for tensors.
+"""Operations on ONE float image (H, W, 3) with values in [0, 1], with torchvision's semantics for
+tensors.
 
-Factors, shifts, sigmas and boxes may be traced; sizes are static. Batches go through vmap. Only what
+Factors, shifts, sigmas and boxes may be traced; sizes are static. Batches go through vmap. Only
+what
 torchvision clips is clipped: a bicubic crop overshoots [0, 1] and `pipelines` clips it.
 """
 

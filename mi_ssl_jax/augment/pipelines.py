@@ -28,7 +28,8 @@ class View(NamedTuple):
       method: 'bilinear' or 'bicubic'.
       jitter: strengths of brightness, contrast, saturation and hue (torchvision's ColorJitter).
       jitter_p, grey_p, blur_p, solarize_p: probabilities. Solarize inverts from 0.5 up.
-      blur_sigma: range of the blur's standard deviation in pixels; the kernel has about size / 10 taps.
+      blur_sigma: range of the blur's standard deviation in pixels; the kernel has about size / 10
+      taps.
       crop_last: crop and flip after the colours instead of before (W-MSE).
     """
 
@@ -45,7 +46,8 @@ class View(NamedTuple):
 
 
 def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tuple[Array, ...]:
-    """The views of one uint8 image (H, W, 3), in the order of `views`, as normalised float32 (size, size, 3).
+    """The views of one uint8 image (H, W, 3), in the order of `views`, as normalised float32 (size,
+    size, 3).
 
     Neighbouring views of one kind are one vmapped program.
 
@@ -57,7 +59,9 @@ def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tu
     made, start = [], 0
     for view, group in itertools.groupby(views):
         count = len(list(group))
-        batch = jax.vmap(lambda key: one(key, image, view=view, norm=norm))(keys[start:start + count])
+        batch = jax.vmap(lambda key: one(key, image, view=view, norm=norm))(
+            keys[start : start + count]
+        )
         made.extend(batch[i] for i in range(count))
         start += count
     return tuple(made)
@@ -80,10 +84,11 @@ def one(key: Array, image: Array, *, view: View, norm: Norm) -> Array:
 
 
 def centre(image: Array, *, size: int, fraction: float, norm: Norm) -> Array:
-    """The network input without augmentation: a centre square, `fraction` of the short side, made `size` px.
+    """The network input without augmentation: a centre square, `fraction` of the short side, made
+    `size` px.
 
-    fraction 0.875 is Resize(256) and CenterCrop(224) in one step (up to the rounding of the border). An image
-    that has the size already passes unchanged but for the normalisation.
+    fraction 0.875 is Resize(256) and CenterCrop(224) in one step (up to the rounding of the
+    border). An image that has the size already passes unchanged but for the normalisation.
 
     Raises:
       ValueError: not a uint8 image with three channels.
@@ -112,19 +117,27 @@ def _crop(key: Array, planes: Planes, view: View, *, flip: Array) -> Planes:
     height, width = planes[0].shape
     box = resample.random_box(key, height, width, scale=view.scale, ratio=(3 / 4, 4 / 3))
     cropped = _resize(planes, box, size=view.size, method=view.method, flip=flip < 0.5)
-    return tuple(jnp.clip(plane, 0, 1) for plane in cropped) if view.method == 'bicubic' else cropped
+    return (
+        tuple(jnp.clip(plane, 0, 1) for plane in cropped) if view.method == 'bicubic' else cropped
+    )
 
 
-def _resize(planes: Planes, box: resample.Box, *, size: int, method: str, flip: Array | bool) -> Planes:
+def _resize(
+    planes: Planes, box: resample.Box, *, size: int, method: str, flip: Array | bool
+) -> Planes:
     height, width = planes[0].shape
     rows = resample.crop_matrix(box.top, box.height, source=height, size=size, method=method)
-    columns = resample.crop_matrix(box.left, box.width, source=width, size=size, method=method, flip=flip)
+    columns = resample.crop_matrix(
+        box.left, box.width, source=width, size=size, method=method, flip=flip
+    )
     return _two_products(rows, planes, columns)
 
 
 def _colour(key: Array, planes: Planes, view: View, *, grey: Array) -> Planes:
     if view.jitter_p > 0:
-        planes = jitter.apply(planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p))
+        planes = jitter.apply(
+            planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p)
+        )
     if view.grey_p > 0:
         luma = planar.luma(planes)
         planes = tuple(jnp.where(grey < view.grey_p, luma, plane) for plane in planes)

@@ -1,7 +1,7 @@
 """Colour formulas on separate red, green and blue arrays of one shape, values in [0, 1].
 
-Planar arrays vectorise where a channel axis of length 3 does not (measured: 4 times faster). The semantics
-are torchvision's for tensors; `ops` has the same functions for one image (H, W, 3).
+Planar arrays vectorise where a channel axis of length 3 does not (measured: 4 times faster). The
+semantics are torchvision's for tensors; `ops` has the same functions for one image (H, W, 3).
 """
 
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ def luma(planes: Planes) -> Array:
 
 
 def blend(planes: Planes, base: Array | float, factor: Array | float) -> Planes:
-    """clip(factor * planes + (1 - factor) * base, 0, 1): brightness, contrast and saturation are this."""
+    """clip(factor * planes + (1 - factor) * base, 0, 1): brightness, contrast and saturation are
+    this."""
     rest = (1 - factor) * base
     return tuple(jnp.clip(factor * plane + rest, 0, 1) for plane in planes)
 
@@ -26,7 +27,8 @@ def hue(planes: Planes, shift: Array | float) -> Planes:
     """Turns the hue by `shift` full circles, saturation and value kept.
 
     The hexcone model written without its six cases: with h in sixths of a circle, channel n is
-    max - (max - min) * clip(min(k, 4 - k), 0, 1), k = (n + h) mod 6, n = 5, 3, 1 for red, green, blue.
+    max - (max - min) * clip(min(k, 4 - k), 0, 1), k = (n + h) mod 6, n = 5, 3, 1 for red, green,
+    blue.
     """
     turned = hue_sixths(planes) + 6 * shift
     top = _largest(planes)
@@ -47,7 +49,8 @@ def hue_sixths(planes: Planes) -> Array:
     scale = 1 / jnp.where(spread > 0, spread, 1)
     from_red, from_green = (green - blue) * scale, (blue - red) * scale + 2
     from_blue = (red - green) * scale + 4
-    # Comparing colours, not `top == red`: inside a fusion the same value may be rounded differently twice.
+    # Comparing colours, not `top == red`: inside a fusion the same value may be rounded differently
+    # twice.
     red_leads = (red >= green) & (red >= blue)
     return jnp.where(red_leads, from_red, jnp.where(green >= blue, from_green, from_blue))
 

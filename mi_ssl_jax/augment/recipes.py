@@ -1,9 +1,10 @@
 """Which views each method uses on each kind of images: sizes, strengths and probabilities.
 
-The rows for ImageNet are each method's own source. For 32 px they are its authors' setting where there is one
-(SimCLR's and SimSiam's papers: weaker jitter, no blur), else solo-learn's. No source fixes 64 px: the
-ImageNet strengths there are our choice. The blur is torchvision's Gaussian with SimCLR's kernel of about a
-tenth of the side everywhere; several sources use Pillow's approximation instead.
+The rows for ImageNet are each method's own source. For 32 px they are its authors' setting where
+there is one (SimCLR's and SimSiam's papers: weaker jitter, no blur), else solo-learn's. No source
+fixes 64 px: the ImageNet strengths there are our choice. The blur is torchvision's Gaussian with
+SimCLR's kernel of about a tenth of the side everywhere; several sources use Pillow's approximation
+instead.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ Views = tuple[View, ...]
 
 
 class Images(NamedTuple):
-    """A data set: its row in the recipes, side of the views, normalisation, centre crop of the evaluation."""
+    """A data set: its row in the recipes, side of the views, normalisation, centre crop of the
+    evaluation."""
 
     kind: str
     size: int
@@ -61,11 +63,14 @@ def byol(kind: str, size: int) -> Views:
 
 
 def mocov3(kind: str, size: int) -> Views:
-    """MoCo v3 (its ResNet-50 setting): BYOL's views, bilinear, from a fifth of the image on ImageNet."""
+    """MoCo v3 (its ResNet-50 setting): BYOL's views, bilinear, from a fifth of the image on
+    ImageNet."""
     if kind == 'cifar':
         return byol(kind, size)
     least = 0.2 if kind == 'imagenet' else 0.08
-    return tuple(view._replace(method='bilinear') for view in _asymmetric(size, (least, 1.0), blur=True))
+    return tuple(
+        view._replace(method='bilinear') for view in _asymmetric(size, (least, 1.0), blur=True)
+    )
 
 
 def vicreg(kind: str, size: int) -> Views:

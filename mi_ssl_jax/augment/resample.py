@@ -1,6 +1,7 @@
 """Crops and blurs as matrices along one axis, and the law of the random crop box.
 
-An image is resampled by two matrix products, rows @ image @ columns^T: 1.2 times faster than gathers.
+An image is resampled by two matrix products, rows @ image @ columns^T: 1.2 times faster than
+gathers.
 """
 
 import math
@@ -29,11 +30,13 @@ def crop_matrix(
     method: str,
     flip: Array | bool = False,
 ) -> Array:
-    """Weights (size, source) that cut [start, start + length) out of one axis and resize it, antialiased.
+    """Weights (size, source) that cut [start, start + length) out of one axis and resize it,
+    antialiased.
 
-    The crop is cut first: the filter never sees pixels outside it and its weights are renormalised at the
-    border. Half-pixel centres; the kernel is the triangle ('bilinear') or Keys' cubic with a = -0.5
-    ('bicubic'), widened by max(1, length / size), as in torchvision's and Pillow's antialiased resize.
+    The crop is cut first: the filter never sees pixels outside it and its weights are renormalised
+    at the border. Half-pixel centres; the kernel is the triangle ('bilinear') or Keys' cubic with a
+    = -0.5 ('bicubic'), widened by max(1, length / size), as in torchvision's and Pillow's
+    antialiased resize.
 
     Args:
       start: first pixel of the crop, may be traced.
@@ -59,11 +62,13 @@ def crop_matrix(
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def blur_matrix(sigma: Array | float, *, kernel_size: int, length: int, apply: Array | bool = True) -> Array:
+def blur_matrix(
+    sigma: Array | float, *, kernel_size: int, length: int, apply: Array | bool = True
+) -> Array:
     """Weights (length, length) of a Gaussian blur along one axis with reflected borders.
 
-    Reflection makes pixel j count at the distances j - i, j + i and 2 (length - 1) - j - i from output i; the
-    edge pixels have no mirror image.
+    Reflection makes pixel j count at the distances j - i, j + i and 2 (length - 1) - j - i from
+    output i; the edge pixels have no mirror image.
 
     Args:
       sigma: standard deviation in pixels, may be traced.
@@ -75,7 +80,9 @@ def blur_matrix(sigma: Array | float, *, kernel_size: int, length: int, apply: A
       ValueError: a kernel size that is even or too long for the axis.
     """
     if kernel_size % 2 == 0 or kernel_size > 2 * length - 1:
-        raise ValueError(f'the blur kernel must be odd and at most {2 * length - 1} taps, not {kernel_size}')
+        raise ValueError(
+            f'the blur kernel must be odd and at most {2 * length - 1} taps, not {kernel_size}'
+        )
     radius = kernel_size // 2
     taps = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1, dtype=jnp.float32) / sigma) ** 2)
 
@@ -95,8 +102,8 @@ def random_box(
 ) -> Box:
     """The box of torchvision's RandomResizedCrop for an image of height x width.
 
-    Ten candidates with area uniform in `scale` (fractions of the image) and log-uniform aspect ratio, the
-    first that fits, else the largest centred box with a ratio inside `ratio`.
+    Ten candidates with area uniform in `scale` (fractions of the image) and log-uniform aspect
+    ratio, the first that fits, else the largest centred box with a ratio inside `ratio`.
     """
     # One draw for all: each call of the generator costs a third of a second of compilation.
     draw = jax.random.uniform(key, (22,), jnp.float32)

@@ -9,7 +9,8 @@ DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760
 
 
 def noise(key: Array, point: Array, *, sigma: float = 0.1) -> tuple[Array, Array]:
-    """Two views x + sigma * eps of one point (D,), eps ~ N(0, I) (arXiv 2510.01345, section 4.2)."""
+    """Two views x + sigma * eps of one point (D,), eps ~ N(0, I) (arXiv 2510.01345, section
+    4.2)."""
     eps = jax.random.normal(key, (2, *point.shape), jnp.promote_types(point.dtype, jnp.float32))
     return point + sigma * eps[0], point + sigma * eps[1]
 
@@ -33,7 +34,8 @@ def digits(
 ) -> tuple[Array, Array]:
     """Two views of one grey uint8 image (H, W, 1), normalised float32; black beyond the border.
 
-    Each view is warped by a random affine map, its intensities changed by gain * x + offset, and noise added.
+    Each view is warped by a random affine map, its intensities changed by gain * x + offset, and
+    noise added.
     The strengths are ours: nothing published fixes them for 8x8 digits.
 
     Args:
@@ -67,10 +69,11 @@ def digit(image: Array) -> Array:
 
 
 def warp(image: Array, matrix: Array, offset: Array) -> Array:
-    """Bilinear warp of one image (H, W): output pixel p reads the input at matrix @ (p - c) + c + offset.
+    """Bilinear warp of one image (H, W): output pixel p reads the input at matrix @ (p - c) + c +
+    offset.
 
-    c is the image's centre; coordinates are (row, column); beyond the border the image is 0. Bilinear weights
-    are triangles, hence a product of two small matrices and no gather.
+    c is the image's centre; coordinates are (row, column); beyond the border the image is 0.
+    Bilinear weights are triangles, hence a product of two small matrices and no gather.
     """
     height, width = image.shape
     rows, columns = jnp.arange(height), jnp.arange(width)

@@ -1,7 +1,8 @@
-"""Named pipelines: `load(name)` makes training views, `evaluation(name)` the one un-augmented network input.
+"""Named pipelines: `load(name)` makes training views, `evaluation(name)` the one un-augmented
+network input.
 
-A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE example; the caller vmaps it.
-Images come in as uint8 (H, W, C), views leave as normalised float32.
+A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE example; the caller
+vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
 
     views.load('noise', sigma=0.1)                  points; two views
     views.load('digits', rotation=20.0)             8x8 grey images; two views
@@ -30,8 +31,11 @@ class _Entry(NamedTuple):
     evaluation: Callable[..., Array]
 
 
-_SMALL = {'noise': _Entry(small.noise, small.point), 'digits': _Entry(small.digits, small.digit),
-          'graph': _Entry(graph.graph, graph.whole)}
+_SMALL = {
+    'noise': _Entry(small.noise, small.point),
+    'digits': _Entry(small.digits, small.digit),
+    'graph': _Entry(graph.graph, graph.whole),
+}
 
 
 def names() -> list[str]:
@@ -43,11 +47,14 @@ def load(name: str, **options: Any) -> Pipeline:
     """The pipeline `(key, example) -> tuple of views`.
 
     Args:
-      name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of views`
+      name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of
+      views`
         as 'my_package.my_module:my_views'.
-      **options: for 'noise', 'digits' and 'graph' their keyword arguments (see `small`, `graph`). For the methods' image
-        pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views; local_views, the
-        number of small views of dino and swav; and any field of `pipelines.View` but size, for all views.
+      **options: for 'noise', 'digits' and 'graph' their keyword arguments (see `small`, `graph`).
+      For the methods' image
+        pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views;
+        local_views, the number of small views of dino and swav; and any field of `pipelines.View`
+        but size, for all views.
 
     Raises:
       ValueError: unknown name, or options that the pipeline does not have.
@@ -63,8 +70,9 @@ def load(name: str, **options: Any) -> Pipeline:
 def evaluation(name: str, **options: Any) -> Evaluation:
     """The function `example -> network input` without augmentation, for probes and figures.
 
-    It takes the options of `load`, so that one configuration serves both; strengths have no part in it. For
-    the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example, **options)`.
+    It takes the options of `load`, so that one configuration serves both; strengths have no part in
+    it. For the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example,
+    **options)`.
 
     Raises:
       ValueError: as `load`.
@@ -76,7 +84,9 @@ def evaluation(name: str, **options: Any) -> Evaluation:
     if name in _SMALL:
         return _SMALL[name].evaluation
     images, made = _recipe(name, **options)
-    return functools.partial(pipelines.centre, size=made[0].size, fraction=images.fraction, norm=images.norm)
+    return functools.partial(
+        pipelines.centre, size=made[0].size, fraction=images.fraction, norm=images.norm
+    )
 
 
 def _recipe(
@@ -93,7 +103,9 @@ def _recipe(
             "or your own as 'my_package.my_module:my_views'"
         )
     if data not in recipes.IMAGES:
-        raise ValueError(f"views '{name}' need data=NAME, one of {', '.join(recipes.IMAGES)}; not {data!r}")
+        raise ValueError(
+            f"views '{name}' need data=NAME, one of {', '.join(recipes.IMAGES)}; not {data!r}"
+        )
     images = recipes.IMAGES[data]
     made = recipes.RECIPES[name](images.kind, size or images.size)
     if local_views is not None:
@@ -110,7 +122,9 @@ def _strengths(name: str, strengths: dict[str, Any]) -> dict[str, Any]:
         options = ', '.join(['data', 'size', 'local_views', *known])
         raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
     # Configurations hold lists; a view is compared with its neighbours and must be hashable.
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in strengths.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in strengths.items()
+    }
 
 
 def _bind(name: str, function: Callable, options: dict[str, Any]) -> Callable:

@@ -1,1 +1,2 @@
-"""What `mi_ssl_jax.bench` measures, and how: timing, programs, costs, made-up data, the peer, the table."""
+"""What `mi_ssl_jax.bench` measures, and how: timing, programs, costs, made-up data, the peer, the
+table."""

@@ -1,4 +1,5 @@
-"""A configuration's compiled views against Pillow's, and crops by matrix products against gathers."""
+"""A configuration's compiled views against Pillow's, and crops by matrix products against
+gathers."""
 
 import functools
 import os
@@ -22,44 +23,66 @@ CROPS, GATHERS = 'crop and flip, products', 'crop and flip, gathers'
 
 
 def measure(
-    configs: Mapping[str, ConfigDict], *, steps: int, rounds: int,
+    configs: Mapping[str, ConfigDict],
+    *,
+    steps: int,
+    rounds: int,
 ) -> tuple[list[Row], dict[str, Any]]:
     """(rows, settings): a batch's views, again and again, all programs in alternation.
 
-    configs: name -> the one configuration. Pillow's views run on one thread, the compiled ones on as many as
-    the process has cores. ValueError for views of anything but images.
+    configs: name -> the one configuration. Pillow's views run on one thread, the compiled ones on
+    as many as the process has cores. ValueError for views of anything but images.
     """
-    (name, config), = configs.items()
+    ((name, config),) = configs.items()
     pipeline = views.load(config.views.name, **config.views.options)
     own = getattr(pipeline, 'keywords', {})
     if not {'views', 'norm'} <= set(own):
-        raise ValueError(f"views '{config.views.name}' are not made of images by this package's operations: "
-                         'Pillow has no counterpart')
+        raise ValueError(
+            f"views '{config.views.name}' are not made of images by this package's operations: "
+            'Pillow has no counterpart'
+        )
     batch = next(sources.batches(sources.load(config), 'train', config.batch_size)).x
     random = Random(0)
-    made = {COMPILED: _compiled(pipeline, batch),
-            PEER: timing.Program(lambda count: [peer.batch(random, batch, **own) for _ in range(count)], 1)}
+    made = {
+        COMPILED: _compiled(pipeline, batch),
+        PEER: timing.Program(
+            lambda count: [peer.batch(random, batch, **own) for _ in range(count)], 1
+        ),
+    }
     crops = _crops(own['views'][0], own['norm'], batch)
     times = timing.alternate(made | crops, steps=steps, rounds=rounds)
-    rows = [rate(what, '', own_times, len(batch) * (len(own['views']) if what in made else 1))
-            for what, own_times in times.items()]
+    rows = [
+        rate(what, '', own_times, len(batch) * (len(own['views']) if what in made else 1))
+        for what, own_times in times.items()
+    ]
     rows += ratios(f'{COMPILED} / {PEER}', times[PEER], times[COMPILED], 'times as fast')
     if crops:
         rows += ratios('products / gathers', times[GATHERS], times[CROPS], 'times as fast')
-    settings = {'views': config.views.name, 'size': own['views'][0].size, 'images a batch': len(batch),
-                'steps': steps, 'rounds': rounds,
-                'threads': f'{len(os.sched_getaffinity(0))} compiled, 1 Pillow'}
+    settings = {
+        'views': config.views.name,
+        'size': own['views'][0].size,
+        'images a batch': len(batch),
+        'steps': steps,
+        'rounds': rounds,
+        'threads': f'{len(os.sched_getaffinity(0))} compiled, 1 Pillow',
+    }
     return rows, {name: settings}
 
 
-def _crops(view: pipelines.View, norm: pipelines.Norm, batch: np.ndarray) -> dict[str, timing.Program]:
+def _crops(
+    view: pipelines.View, norm: pipelines.Norm, batch: np.ndarray
+) -> dict[str, timing.Program]:
     """Both kinds of crop; none where images are larger than the view, which takes more taps."""
     if max(batch.shape[1:3]) > view.size:
         return {}
-    functions = {CROPS: functools.partial(pipelines.one, view=crop_alone(view), norm=norm),
-                 GATHERS: functools.partial(gathered, view=view, norm=norm)}
-    return {what: _compiled(lambda key, image, one=one: (one(key, image),), batch)
-            for what, one in functions.items()}
+    functions = {
+        CROPS: functools.partial(pipelines.one, view=crop_alone(view), norm=norm),
+        GATHERS: functools.partial(gathered, view=view, norm=norm),
+    }
+    return {
+        what: _compiled(lambda key, image, one=one: (one(key, image),), batch)
+        for what, one in functions.items()
+    }
 
 
 def crop_alone(view: pipelines.View) -> pipelines.View:
@@ -68,7 +91,8 @@ def crop_alone(view: pipelines.View) -> pipelines.View:
 
 
 def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.Norm) -> Array:
-    """`pipelines.one` of a crop that enlarges, by gathers of rows, then of columns, not by products."""
+    """`pipelines.one` of a crop that enlarges, by gathers of rows, then of columns, not by
+    products."""
     key_box, _, key_chances = jax.random.split(key, 3)
     flip = jax.random.uniform(key_chances, (5,), jnp.float32)[0] < 0.5
     box = resample.random_box(key_box, *image.shape[:2], scale=view.scale, ratio=(3 / 4, 4 / 3))
@@ -80,8 +104,11 @@ def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.
     return (jnp.clip(x, 0, 1) - jnp.asarray(norm.mean)) / jnp.asarray(norm.std)
 
 
-def _taps(start: Array, length: Array, view: pipelines.View, flip: Array | bool) -> tuple[Array, Array]:
-    """Pixels that make each output along one axis, and their weights: (size, 2), bicubic (size, 4)."""
+def _taps(
+    start: Array, length: Array, view: pipelines.View, flip: Array | bool
+) -> tuple[Array, Array]:
+    """Pixels that make each output along one axis, and their weights: (size, 2), bicubic (size,
+    4)."""
     position = jnp.arange(view.size, dtype=jnp.float32)
     position = jnp.where(flip, view.size - 1 - position, position)
     place = (position + 0.5) * length / view.size - 0.5
@@ -89,8 +116,18 @@ def _taps(start: Array, length: Array, view: pipelines.View, flip: Array | bool)
     if view.method == 'bilinear':
         weights = jnp.stack([1 - f, f], axis=1)
     else:  # Catmull and Rom's spline, which is Keys' kernel with a = -0.5
-        weights = jnp.stack([f * (-1 + f * (2 - f)), 2 + f * f * (3 * f - 5), f * (1 + f * (4 - 3 * f)),
-                             f * f * (f - 1)], axis=1) / 2
+        weights = (
+            jnp.stack(
+                [
+                    f * (-1 + f * (2 - f)),
+                    2 + f * f * (3 * f - 5),
+                    f * (1 + f * (4 - 3 * f)),
+                    f * f * (f - 1),
+                ],
+                axis=1,
+            )
+            / 2
+        )
     taps = weights.shape[1]
     pixel = jnp.floor(place)[:, None].astype(jnp.int32) + jnp.arange(1 - taps // 2, 1 + taps // 2)
     weights = jnp.where((pixel >= 0) & (pixel < length), weights, 0)

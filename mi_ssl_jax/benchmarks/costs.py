@@ -13,8 +13,9 @@ from jax.experimental.compilation_cache import compilation_cache
 from mi_ssl_jax.benchmarks.programs import Trainer
 from mi_ssl_jax.benchmarks.timing import Clock, Times
 
-# Dense peaks of one device in FLOP/s, from NVIDIA's data sheets (half of the figures "with sparsity").
-# float32 is the tensor cores' TF32, which JAX uses for float32 convolutions and matrix products by default.
+# Dense peaks of one device in FLOP/s, from NVIDIA's data sheets (half of the figures "with
+# sparsity"). float32 is the tensor cores' TF32, which JAX uses for float32 convolutions and matrix
+# products by default.
 PEAKS = {
     'NVIDIA H100 80GB HBM3': {'bfloat16': 989e12, 'float32': 494.7e12},
     'NVIDIA H100 PCIe': {'bfloat16': 756e12, 'float32': 378e12},
@@ -45,7 +46,8 @@ class Memory(NamedTuple):
 
 
 class Compilation(NamedTuple):
-    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the cache)."""
+    """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the
+    cache)."""
 
     trace: Times
     cold: Times
@@ -66,8 +68,8 @@ def _memory(compiled: jax.stages.Compiled) -> Memory:
 def compilation(make: Any, phase: str, steps: int) -> Compilation:
     """Compile one phase's pass twice into an empty persistent cache.
 
-    make: -> Trainer, a new one each time, so that nothing traced before is used again. steps: of a pass where
-    passes are scans; a host loop's program is one step.
+    make: -> Trainer, a new one each time, so that nothing traced before is used again. steps: of a
+    pass where passes are scans; a host loop's program is one step.
     """
     with empty_cache():
         trace, cold, compiled = _compile(make(), phase, steps)
@@ -82,10 +84,12 @@ def flops(trainer: Trainer, phase: str) -> float:
 
 
 def count(jaxpr: Any) -> float:
-    """FLOPs of the matrix products and convolutions in a jaxpr: two for each multiplication with an addition.
+    """FLOPs of the matrix products and convolutions in a jaxpr: two for each multiplication with an
+    addition.
 
-    Padding counts, zeros between the entries of a dilated array do not: a convolution's gradients cost what it
-    costs itself. Loops count as often as they run (a while loop once), a branch as its dearest.
+    Padding counts, zeros between the entries of a dilated array do not: a convolution's gradients
+    cost what it costs itself. Loops count as often as they run (a while loop once), a branch as its
+    dearest.
     """
     return sum(_count_one(equation) for equation in jaxpr.eqns)
 
@@ -110,9 +114,11 @@ def _count_one(equation: Any) -> float:
 
 
 def sent(jaxpr: Any) -> Counter:
-    """Collective -> bytes that a step's all_gathers give, its reduce_scatters take and its psums sum.
+    """Collective -> bytes that a step's all_gathers give, its reduce_scatters take and its psums
+    sum.
 
-    A result that nothing reads is not sent: BYOL's loss sees the predictions alone. Loops count as often as they run.
+    A result that nothing reads is not sent: BYOL's loss sees the predictions alone. Loops count as
+    often as they run.
     """
     found, read = Counter(), {id(variable) for variable in jaxpr.outvars}
     for equation in reversed(jaxpr.eqns):
@@ -138,7 +144,8 @@ def _jaxprs(parameters: dict[str, Any]) -> Iterator[Any]:
 
 
 def _pass(trainer: Trainer, phase: str, steps: int) -> tuple[Any, tuple]:
-    """(function, arguments) of one call of a phase's pass; a host loop and a stream take one step a call."""
+    """(function, arguments) of one call of a phase's pass; a host loop and a stream take one step a
+    call."""
     looped = trainer.experiment.layout.mode == 'loop'
     batches, length = next(iter(trainer.feed.pieces(phase, 1 if looped else steps)))
     run = trainer.passes[phase]
@@ -157,9 +164,12 @@ def _compile(trainer: Trainer, phase: str, steps: int) -> tuple[Times, Times, ja
 @contextmanager
 def empty_cache() -> Iterator[None]:
     """An empty persistent cache that keeps every program; afterwards the one that was there."""
-    fields = {'jax_compilation_cache_dir': None, 'jax_enable_compilation_cache': True,
-              'jax_persistent_cache_min_compile_time_secs': 0.0,
-              'jax_persistent_cache_min_entry_size_bytes': -1}
+    fields = {
+        'jax_compilation_cache_dir': None,
+        'jax_enable_compilation_cache': True,
+        'jax_persistent_cache_min_compile_time_secs': 0.0,
+        'jax_persistent_cache_min_entry_size_bytes': -1,
+    }
     before = {name: getattr(jax.config, name) for name in fields}
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -24,11 +24,15 @@ def replace_data(config: ConfigDict, folder: Path) -> ConfigDict:
     """
     known = recipes.IMAGES.get(config.views.options.get('data'))
     if known is None:
-        raise ValueError(f'--synthetic makes RGB images, and {config.data.name} needs none: leave it out')
+        raise ValueError(
+            f'--synthetic makes RGB images, and {config.data.name} needs none: leave it out'
+        )
     side = config.data.short_side or known.size
     height, width = STREAMED if config.data.streamed else (side, side)
-    sizes = {'train': max(4 * config.batch_size, config.data.limit, 1024),
-             'test': max(config.mi.examples, 64)}
+    sizes = {
+        'train': max(4 * config.batch_size, config.data.limit, 1024),
+        'test': max(config.mi.examples, 64),
+    }
     _write(folder, height, width, sizes, jpeg=config.data.streamed)
     changed = config.copy_and_resolve_references()
     changed.data.name, changed.data.dir = NAME, str(folder)
@@ -44,8 +48,12 @@ def _write(folder: Path, height: int, width: int, sizes: dict[str, int], *, jpeg
             yield i, {'image': pictures[i % _DISTINCT], 'label': i % CLASSES}
 
     def features(tfds: Any) -> Any:
-        return tfds.features.FeaturesDict({'image': tfds.features.Image(shape=(height, width, 3)),
-                                           'label': tfds.features.ClassLabel(num_classes=CLASSES)})
+        return tfds.features.FeaturesDict(
+            {
+                'image': tfds.features.Image(shape=(height, width, 3)),
+                'label': tfds.features.ClassLabel(num_classes=CLASSES),
+            }
+        )
 
     shards = {split: [lambda count=count: examples(count)] for split, count in sizes.items()}
     spec = records.Spec(NAME, '1.0.0', 'Made-up images.', '', '', features, shards, lambda: None)

@@ -1,6 +1,7 @@
 """The same views by Pillow and numpy, image by image, as data loaders make them.
 
-The operations, their order and their random laws are those of torchvision's transforms on PIL images.
+The operations, their order and their random laws are those of torchvision's transforms on PIL
+images.
 """
 
 import math
@@ -16,11 +17,18 @@ _METHODS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.B
 
 
 def batch(
-    random: Random, images: Sequence[np.ndarray], *, views: Sequence[View], norm: Norm,
+    random: Random,
+    images: Sequence[np.ndarray],
+    *,
+    views: Sequence[View],
+    norm: Norm,
 ) -> list[np.ndarray]:
-    """The views of uint8 images (H, W, 3): for each view a normalised float32 (N, size, size, 3)."""
-    made = [[one(random, image, view=view, norm=norm) for view in views]
-            for image in map(Image.fromarray, images)]
+    """The views of uint8 images (H, W, 3): for each view a normalised float32 (N, size, size,
+    3)."""
+    made = [
+        [one(random, image, view=view, norm=norm) for view in views]
+        for image in map(Image.fromarray, images)
+    ]
     return [np.stack(column) for column in zip(*made, strict=True)]
 
 
@@ -45,7 +53,9 @@ def _crop(random: Random, image: Image.Image, view: View) -> Image.Image:
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else image
 
 
-def _box(random: Random, width: int, height: int, scale: tuple[float, float]) -> tuple[int, int, int, int]:
+def _box(
+    random: Random, width: int, height: int, scale: tuple[float, float]
+) -> tuple[int, int, int, int]:
     """torchvision's RandomResizedCrop with ratios from 3/4 to 4/3: left, top, width, height."""
     low, high = math.log(3 / 4), math.log(4 / 3)
     for _ in range(10):
@@ -66,7 +76,9 @@ def _colour(random: Random, image: Image.Image, view: View) -> Image.Image:
     return image
 
 
-def _jitter(random: Random, image: Image.Image, strength: tuple[float, float, float, float]) -> Image.Image:
+def _jitter(
+    random: Random, image: Image.Image, strength: tuple[float, float, float, float]
+) -> Image.Image:
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for place in random.sample(range(4), 4):
         if place == 3:

@@ -16,19 +16,23 @@ from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.state import Experiment
 
 Tree = Any
-WARM = 2  # steps: the second's arguments lie where the first put them, which can be a program of its own
+# steps: the second's arguments lie where the first put them, which can be a program of its own
+WARM = 2
 
 
 class Trainer:
     """An experiment's compiled passes with the state they move."""
 
-    def __init__(self, experiment: Experiment, population: Tree, feed: feeds.Resident | feeds.Streamed):
+    def __init__(
+        self, experiment: Experiment, population: Tree, feed: feeds.Resident | feeds.Streamed
+    ):
         self.experiment, self.feed, self.population = experiment, feed, population
         self.passes = loop.trainer(experiment).compile_passes(experiment)
         feed.begin(population, 0)
 
     def program(self, phase: str, steps: int) -> Program:
-        """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in full."""
+        """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in
+        full."""
         scans = self.experiment.layout.mode == 'scan'
         return Program(lambda count: self.run(phase, count), steps if scans else WARM)
 
@@ -39,27 +43,33 @@ class Trainer:
         for batches, length in self.feed.pieces(phase, steps):
             trained, metrics = self.passes[phase](trained, frozen, self.feed.data, batches, length)
         self.population = parallel.per_seed(
-            lambda state, new: states.merge(state, own, new), self.population, layout, trained)
+            lambda state, new: states.merge(state, own, new), self.population, layout, trained
+        )
         jax.block_until_ready((trained, metrics))
 
     def halves(self, phase: str) -> tuple[Tree, Tree]:
         """The state as a phase's pass takes it: (trained, frozen)."""
         experiment = self.experiment
         own = states.phase_of(experiment.method, phase)
-        pairs = parallel.per_seed(lambda state: states.split(state, experiment.method, own), self.population,
-                                  experiment.layout)
+        pairs = parallel.per_seed(
+            lambda state: states.split(state, experiment.method, own),
+            self.population,
+            experiment.layout,
+        )
         return parallel.unzip(pairs, experiment.layout)
 
 
 def network(ready: experiments.Setup) -> Trainer:
     """The step on views that are there already: encoders, loss, gradient, update.
 
-    The views of two batches lie on the device, and steps take them in turn: with one batch a compiler may
-    move the encoding of a frozen branch out of the loop over steps.
+    The views of two batches lie on the device, and steps take them in turn: with one batch a
+    compiler may move the encoding of a frozen branch out of the loop over steps.
     """
     experiment = ready.experiment
     share, y = first_examples(ready, 2 * experiment.batch_size)
-    made = jax.jit(lambda x: step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x))(share)
+    made = jax.jit(lambda x: step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x))(
+        share
+    )
     passes = experiment.passes * experiment.steps_per_pass  # progress stays where it is in training
     alone = experiment._replace(views=lambda _, views: views, steps_per_pass=2, passes=passes)
     examples = parallel.place({'x': made, 'y': jnp.asarray(y)}, experiment.layout)
@@ -73,24 +83,29 @@ def augmentation(ready: experiments.Setup) -> Program:
 
     @jax.jit
     def make(number: jax.Array, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        return number + 1, step.make_views(experiment, jax.random.fold_in(jax.random.PRNGKey(0), number), x)
+        return number + 1, step.make_views(
+            experiment, jax.random.fold_in(jax.random.PRNGKey(0), number), x
+        )
 
     return Program(lambda steps: chain(lambda number: make(number, x), steps), WARM)
 
 
 def inputs(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
-    """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to it."""
+    """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to
+    it."""
     if isinstance(feed, feeds.Streamed):
         return Program(lambda steps: _read(feed, ready.method.phases[0].name, steps), WARM)
     steps_per_pass, count = ready.experiment.steps_per_pass, device_share(ready)
-    order = np.random.RandomState(0).permutation(ready.source.size)[:steps_per_pass * count]
+    order = np.random.RandomState(0).permutation(ready.source.size)[: steps_per_pass * count]
     order = jnp.asarray(order.reshape(steps_per_pass, count))
 
     @jax.jit
     def gather(number: jax.Array, data: Tree, order: jax.Array) -> tuple[jax.Array, Tree]:
         return number + 1, step.fetch(data, order, number, steps_per_pass)
 
-    return Program(lambda steps: chain(lambda number: gather(number, feed.data, order), steps), WARM)
+    return Program(
+        lambda steps: chain(lambda number: gather(number, feed.data, order), steps), WARM
+    )
 
 
 def _read(feed: feeds.Streamed, phase: str, steps: int) -> None:

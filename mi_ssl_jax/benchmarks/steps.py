@@ -18,7 +18,8 @@ PAPER_GB = 15, 7  # of SDMI and of all other methods (paper, appendix C.1)
 
 
 class Bench(NamedTuple):
-    """One configuration, ready to be timed. alone: the network. compiled, flops: a phase; FLOPs a step."""
+    """One configuration, ready to be timed. alone: the network. compiled, flops: a phase; FLOPs a
+    step."""
 
     ready: experiments.Setup
     trainer: programs.Trainer
@@ -32,20 +33,29 @@ class Bench(NamedTuple):
 
 
 def measure(
-    configs: Mapping[str, ConfigDict], *, steps: int, rounds: int,
+    configs: Mapping[str, ConfigDict],
+    *,
+    steps: int,
+    rounds: int,
 ) -> tuple[list[Row], dict[str, Any]]:
-    """(rows, settings by configuration) for one configuration, or for two that are timed in alternation.
+    """(rows, settings by configuration) for one configuration, or for two that are timed in
+    alternation.
 
-    configs: name -> configuration; of two, the second is what the first is compared to. ValueError: see
-    experiment.setup; two batch sizes that differ.
+    configs: name -> configuration; of two, the second is what the first is compared to. ValueError:
+    see experiment.setup; two batch sizes that differ.
     """
     if len({config.batch_size for config in configs.values()}) > 1:
-        raise ValueError('the two configurations differ in batch_size: give both one, by '
-                         '--config.batch_size=N --versus.batch_size=N')
+        raise ValueError(
+            'the two configurations differ in batch_size: give both one, by '
+            '--config.batch_size=N --versus.batch_size=N'
+        )
     with contextlib.ExitStack() as stack:
         benches = {name: _prepare(config, steps, stack) for name, config in configs.items()}
-        made = {(name, *key): program for name, bench in benches.items()
-                for key, program in _programs(bench, steps).items()}
+        made = {
+            (name, *key): program
+            for name, bench in benches.items()
+            for key, program in _programs(bench, steps).items()
+        }
         times = timing.alternate(made, steps=steps, rounds=rounds)
     rows = []
     for name, bench in benches.items():
@@ -68,7 +78,9 @@ def _prepare(config: ConfigDict, steps: int, stack: contextlib.ExitStack) -> Ben
     phases = [phase.name for phase in ready.method.phases]
     compiled = {phase: costs.compilation(trainer, phase, steps) for phase in phases}
     alone = programs.network(ready)
-    return Bench(ready, trainer(), alone, compiled, {phase: costs.flops(alone, phase) for phase in phases})
+    return Bench(
+        ready, trainer(), alone, compiled, {phase: costs.flops(alone, phase) for phase in phases}
+    )
 
 
 def _programs(bench: Bench, steps: int) -> dict[tuple[str, str], timing.Program]:
@@ -83,9 +95,12 @@ def _programs(bench: Bench, steps: int) -> dict[tuple[str, str], timing.Program]
 def _rates(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[Row]:
     experiment = bench.ready.experiment
     views = experiment.batch_size * trained_views(bench.ready, bench.phases[0])
-    # What has no phase is timed for one seed; that on one device, the others doing the same at the same time.
-    return [rate(what, phase, own, views * (experiment.layout.seeds if phase else 1))
-            for (what, phase), own in times.items()]
+    # What has no phase is timed for one seed; that on one device, the others doing the same at the
+    # same time.
+    return [
+        rate(what, phase, own, views * (experiment.layout.seeds if phase else 1))
+        for (what, phase), own in times.items()
+    ]
 
 
 def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[Row]:
@@ -95,8 +110,14 @@ def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[
         *(seconds('compilation, cold', phase, own.cold) for phase, own in compiled),
         *(seconds('compilation, from the cache', phase, own.warm) for phase, own in compiled),
         *(Row('device memory', phase, own.memory.total / MB, 'MB') for phase, own in compiled),
-        *(Row('of it temporaries', phase, own.memory.temporaries / MB, 'MB') for phase, own in compiled),
-        *(Row('model FLOPs a step', phase, flops / 1e9, 'GFLOP') for phase, flops in bench.flops.items()),
+        *(
+            Row('of it temporaries', phase, own.memory.temporaries / MB, 'MB')
+            for phase, own in compiled
+        ),
+        *(
+            Row('model FLOPs a step', phase, flops / 1e9, 'GFLOP')
+            for phase, flops in bench.flops.items()
+        ),
     ]
     layout = bench.ready.layout
     peak = costs.peak(layout.devices[0], bench.ready.config.net.dtype)
@@ -117,18 +138,26 @@ def trained_views(ready: experiments.Setup, phase: str) -> int:
 
 def _comparison(benches: Mapping[str, Bench], times: Mapping[tuple, timing.Times]) -> list[Row]:
     (first, own), (second, other) = benches.items()
-    whole = {name: timing.total([times[name, WHOLE, phase] for phase in bench.phases])
-             for name, bench in benches.items()}
+    whole = {
+        name: timing.total([times[name, WHOLE, phase] for phase in bench.phases])
+        for name, bench in benches.items()
+    }
     mine = ' + '.join(phase.upper() for phase in own.phases)
     one = timing.scaled(whole[second], 1 / len(other.phases))
     same = timing.scaled(one, len(own.phases))
-    memory = [max(compiled.memory.total for compiled in bench.compiled.values()) for bench in (own, other)]
+    memory = [
+        max(compiled.memory.total for compiled in bench.compiled.values()) for bench in (own, other)
+    ]
     sdmi, others = PAPER_GB
     paper = [Row(f'the same in the paper, {sdmi} GB / {others} GB', '', sdmi / others, 'times')]
-    return [*ratios(f'{first} {mine} / one step of {second}', whole[first], one, 'times'),
-            *ratios(f'{first} {mine} / {len(own.phases)} steps of {second}', whole[first], same, 'times'),
-            Row(f'device memory, {first} / {second}', '', memory[0] / memory[1], 'times'),
-            *(paper if own.phases == ['e', 'm'] and other.phases != ['e', 'm'] else ())]
+    return [
+        *ratios(f'{first} {mine} / one step of {second}', whole[first], one, 'times'),
+        *ratios(
+            f'{first} {mine} / {len(own.phases)} steps of {second}', whole[first], same, 'times'
+        ),
+        Row(f'device memory, {first} / {second}', '', memory[0] / memory[1], 'times'),
+        *(paper if own.phases == ['e', 'm'] and other.phases != ['e', 'm'] else ()),
+    ]
 
 
 def _device_peak(ready: experiments.Setup) -> list[Row]:
@@ -143,9 +172,14 @@ def _settings(bench: Bench, steps: int, rounds: int) -> dict[str, Any]:
     ready, config = bench.ready, bench.ready.config
     kept = 'resident' if ready.source.stream is None else 'streamed'
     return {
-        'network': config.net.name, 'dtype': config.net.dtype, 'batch_size': config.batch_size,
-        'seeds': config.seeds, 'views an example': trained_views(ready, bench.phases[0]),
+        'network': config.net.name,
+        'dtype': config.net.dtype,
+        'batch_size': config.batch_size,
+        'seeds': config.seeds,
+        'views an example': trained_views(ready, bench.phases[0]),
         'mode': ready.layout.mode,
         'data': f'{ready.source.name}, {kept}, {ready.source.size} examples',
-        'devices': len(ready.layout.devices), 'steps': steps, 'rounds': rounds,
+        'devices': len(ready.layout.devices),
+        'steps': steps,
+        'rounds': rounds,
     }

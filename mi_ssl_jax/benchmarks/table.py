@@ -12,7 +12,8 @@ from mi_ssl_jax.benchmarks.timing import Times
 class Row(NamedTuple):
     """One result: median over the rounds with the least and the greatest, or one value.
 
-    wall, cpu: seconds a step, one entry a round, () for what is not timed. phase: '' where it makes no
+    wall, cpu: seconds a step, one entry a round, () for what is not timed. phase: '' where it makes
+    no
     difference. config: '' where it is about two.
     """
 
@@ -40,7 +41,8 @@ def seconds(what: str, phase: str, times: Times) -> Row:
 
 
 def ratios(what: str, slow: Times, fast: Times, unit: str) -> list[Row]:
-    """slow / fast, round by round, of wall and of CPU time, which what else the machine does moves less."""
+    """slow / fast, round by round, of wall and of CPU time, which what else the machine does moves
+    less."""
     rows = []
     for clock in Times._fields:
         found = np.divide(getattr(slow, clock), getattr(fast, clock))
@@ -57,7 +59,9 @@ def text(rows: Sequence[Row]) -> str:
     for config, block in itertools.groupby(rows, key=lambda row: row.config):
         lines += [config] if config else []
         for row in block:
-            numbers = ''.join(f'{_short(value):>11}' for value in (row.value, row.least, row.greatest))
+            numbers = ''.join(
+                f'{_short(value):>11}' for value in (row.value, row.least, row.greatest)
+            )
             medians = [1e3 * np.median(own) if own else None for own in (row.wall, row.cpu)]
             times = ''.join(f'{_short(value):>10}' for value in medians)
             lines.append(f'{row.what:{width}}{row.phase:7}{numbers}  {row.unit:14}{times}'.rstrip())

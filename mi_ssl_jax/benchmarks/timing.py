@@ -1,4 +1,5 @@
-"""Times of several programs, taken in alternation, so that other work of the machine falls on all alike."""
+"""Times of several programs, taken in alternation, so that other work of the machine falls on all
+alike."""
 
 import statistics
 import time
@@ -7,7 +8,8 @@ from typing import NamedTuple
 
 
 class Program(NamedTuple):
-    """run(steps): takes steps, returns when their results are there. warm: steps before any timing."""
+    """run(steps): takes steps, returns when their results are there. warm: steps before any
+    timing."""
 
     run: Callable[[int], None]
     warm: int
@@ -29,10 +31,14 @@ class Clock:
     def read(self, steps: int = 1) -> Times:
         """Of one step out of `steps`, as a single round."""
         wall, cpu = self._start
-        return Times(((time.perf_counter() - wall) / steps,), ((time.process_time() - cpu) / steps,))
+        return Times(
+            ((time.perf_counter() - wall) / steps,), ((time.process_time() - cpu) / steps,)
+        )
 
 
-def alternate(programs: Mapping[Hashable, Program], *, steps: int, rounds: int) -> dict[Hashable, Times]:
+def alternate(
+    programs: Mapping[Hashable, Program], *, steps: int, rounds: int
+) -> dict[Hashable, Times]:
     """Warm every program up, then `rounds` times give each in turn `steps` steps."""
     for program in programs.values():
         program.run(program.warm)
@@ -42,8 +48,10 @@ def alternate(programs: Mapping[Hashable, Program], *, steps: int, rounds: int) 
             clock = Clock()
             program.run(steps)
             rounds_of[name].append(clock.read(steps))
-    return {name: Times(tuple(own.wall[0] for own in found), tuple(own.cpu[0] for own in found))
-            for name, found in rounds_of.items()}
+    return {
+        name: Times(tuple(own.wall[0] for own in found), tuple(own.cpu[0] for own in found))
+        for name, found in rounds_of.items()
+    }
 
 
 def total(times: Sequence[Times]) -> Times:

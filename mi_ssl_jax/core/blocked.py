@@ -1,10 +1,11 @@
-"""In-batch bounds in row blocks: memory O(N * block) instead of O(N^2), the same value and gradient.
+"""In-batch bounds in row blocks: memory O(N * block) instead of O(N^2), the same value and
+gradient.
 
-Only the marginal term needs the N x N scores. It is reduced block by block, and when a gradient is asked for,
-each block's gradient is taken in the same pass, before its scores are dropped; the backward pass multiplies
-the finished gradients by the cotangent. (Recomputing the scores in a backward pass would cost one product
-more.) Gradients reach the embeddings and whatever the critic closes over (a temperature, weights). First
-derivatives in reverse mode only.
+Only the marginal term needs the N x N scores. It is reduced block by block, and when a gradient is
+asked for, each block's gradient is taken in the same pass, before its scores are dropped; the
+backward pass multiplies the finished gradients by the cotangent. (Recomputing the scores in a
+backward pass would cost one product more.) Gradients reach the embeddings and whatever the critic
+closes over (a temperature, weights). First derivatives in reverse mode only.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -36,20 +37,24 @@ class Rows(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """Each block's share of a marginal term, and how the shares combine: by a sum or a log-sum-exp."""
+    """Each block's share of a marginal term, and how the shares combine: by a sum or a
+    log-sum-exp."""
 
     share: Callable[[jax.Array, Rows], jax.Array]
     log: bool
 
 
-def blocked(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int,
-            **options: Any) -> jax.Array:
-    """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see `blocked_terms`."""
+def blocked(
+    name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any
+) -> jax.Array:
+    """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see
+    `blocked_terms`."""
     return lower_bounds.value(blocked_terms(name, za, zb, critic, block_size, **options))
 
 
-def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int,
-                  **options: Any) -> Terms:
+def blocked_terms(
+    name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any
+) -> Terms:
     """Terms of the in-batch bound `name` of embeddings (N, D), (N, D), `block_size` rows at a time.
 
     Equal to `bounds.terms(name, pairs.in_batch(critic(za, zb)), **options)` up to rounding.
@@ -65,7 +70,9 @@ def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, blo
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
     if name not in _FORMS:
-        raise ValueError(f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_FORMS))}')
+        raise ValueError(
+            f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_FORMS))}'
+        )
     if len(za) < 2:
         raise ValueError('a batch of one has no marginal samples: use a batch of at least 2')
     if block_size < 1:
@@ -74,14 +81,19 @@ def blocked_terms(name: str, za: chex.Array, zb: chex.Array, critic: Critic, blo
     return _FORMS[name](scores, **options)
 
 
-def off_diagonal_row_logsumexp(za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> jax.Array:
-    """mean_i log sum_{j != i} e^{T(za_i, zb_j)} of embeddings (N, D), (N, D), in row blocks (for NT-Xent)."""
+def off_diagonal_row_logsumexp(
+    za: chex.Array, zb: chex.Array, critic: Critic, block_size: int
+) -> jax.Array:
+    """mean_i log sum_{j != i} e^{T(za_i, zb_j)} of embeddings (N, D), (N, D), in row blocks (for
+    NT-Xent)."""
     chex.assert_equal_shape([za, zb])
 
     def share(block, rows):
         # The padding's rows leave no pair; their infinite logarithm must not reach the gradient.
         pairs = rows.off_diagonal | ~rows.real[:, None]
-        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(block, pairs, axis=1) / len(za), 0.0))
+        return jnp.sum(
+            jnp.where(rows.real, reductions.logsumexp(block, pairs, axis=1) / len(za), 0.0)
+        )
 
     scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
     return _reduce(Reduction(share, log=False), scores)
@@ -97,7 +109,9 @@ def _infonce(scores: Scores) -> Terms:
     def share(block, rows):
         return jnp.sum(jnp.where(rows.real, reductions.logsumexp(block, True, axis=1) / n, 0.0))
 
-    return Terms(jnp.mean(_joint(scores)), _reduce(Reduction(share, log=False), scores) - jnp.log(float(n)))
+    return Terms(
+        jnp.mean(_joint(scores)), _reduce(Reduction(share, log=False), scores) - jnp.log(float(n))
+    )
 
 
 def _jsd(scores: Scores) -> Terms:
@@ -109,7 +123,8 @@ def _nwj(scores: Scores) -> Terms:
 
 
 def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric = 0.5) -> Terms:
-    # A first pass for the mean; held constant in the second, it leaves the variance's gradient exact.
+    # A first pass for the mean; held constant in the second, it leaves the variance's gradient
+    # exact.
     mean = _mean_of(lambda s: s, _constant(scores))
     marginal = _mean_of(lambda s: s + variance_weight * jnp.square(s - mean), scores)
     return Terms(jnp.mean(_joint(scores)), marginal)
@@ -125,12 +140,20 @@ def _js_nwj(scores: Scores) -> Terms:
     return estimators.trained_by(_nwj(_constant(scores)), _jsd(scores))
 
 
-_FORMS = {'dv': _dv, 'infonce': _infonce, 'jsd': _jsd, 'nwj': _nwj, 'taylor_dv': _taylor_dv, 'smile': _smile,
-          'js_nwj': _js_nwj}
+_FORMS = {
+    'dv': _dv,
+    'infonce': _infonce,
+    'jsd': _jsd,
+    'nwj': _nwj,
+    'taylor_dv': _taylor_dv,
+    'smile': _smile,
+    'js_nwj': _js_nwj,
+}
 
 
 def _constant(scores: Scores) -> Scores:
     """The same scores without a gradient, so that the pass over them computes none."""
+
     def critic(za, zb):
         return jax.lax.stop_gradient(scores.critic(za, zb))
 
@@ -143,10 +166,14 @@ def _joint(scores: Scores) -> jax.Array:
     return jax.vmap(lambda a, b: scores.critic(a[None], b[None])[0, 0])(scores.za, scores.zb)
 
 
-def _log_mean_exp(scores: Scores, function: Callable[[jax.Array], jax.Array] = lambda s: s) -> jax.Array:
+def _log_mean_exp(
+    scores: Scores, function: Callable[[jax.Array], jax.Array] = lambda s: s
+) -> jax.Array:
     """log mean e^{f(S)} over the off-diagonal pairs."""
     n = len(scores.za)
-    pooled = Reduction(lambda block, rows: reductions.logsumexp(function(block), rows.off_diagonal), log=True)
+    pooled = Reduction(
+        lambda block, rows: reductions.logsumexp(function(block), rows.off_diagonal), log=True
+    )
     return _reduce(pooled, scores) - jnp.log(float(n) * (n - 1))
 
 
@@ -162,14 +189,17 @@ def _mean_of(function: Callable[[jax.Array], jax.Array], scores: Scores) -> jax.
 
 
 def _reduce(reduction: Reduction, scores: Scores) -> jax.Array:
-    """Combines the shares of all row blocks; differentiable in za, zb and what the critic closes over."""
+    """Combines the shares of all row blocks; differentiable in za, zb and what the critic closes
+    over."""
     za, zb, critic, block_size = scores
 
     def block(za_block, zb, start):
-        return reduction.share(critic(za_block, zb), _rows(start, block_size, len(za))).astype(za.dtype)
+        return reduction.share(critic(za_block, zb), _rows(start, block_size, len(za))).astype(
+            za.dtype
+        )
 
-    # Traced values that the critic closes over become arguments: a custom derivative must not close over
-    # them.
+    # Traced values that the critic closes over become arguments: a custom derivative must not close
+    # over them.
     block, closed = jax.closure_convert(block, za[:block_size], zb, jnp.zeros((), jnp.int32))
 
     @jax.custom_vjp
@@ -197,7 +227,9 @@ def _value_and_gradients(reduction, block, za, zb, closed, block_size):
     def step(carry, inputs):
         total, running = carry
         za_block, start = inputs
-        share, (za_gradient, *others) = jax.value_and_grad(block, arguments)(za_block, zb, start, *closed)
+        share, (za_gradient, *others) = jax.value_and_grad(block, arguments)(
+            za_block, zb, start, *closed
+        )
         total, keep, add = _combine(total, share, reduction.log)
         running = jax.tree.map(lambda old, new: keep * old + add * new, running, others)
         return (total, running), (share, za_gradient)
@@ -206,11 +238,12 @@ def _value_and_gradients(reduction, block, za, zb, closed, block_size):
     (total, others), (shares, za_gradient) = jax.lax.scan(step, start, _split(za, block_size))
     if reduction.log:
         za_gradient = za_gradient * jnp.exp(shares - total)[:, None, None]
-    return total, (za_gradient.reshape(-1, za.shape[1])[:len(za)], *others)
+    return total, (za_gradient.reshape(-1, za.shape[1])[: len(za)], *others)
 
 
 def _combine(total: jax.Array, share: jax.Array, log: bool) -> tuple[jax.Array, Any, Any]:
-    """New total, and the factors that bring the gradients of the old total and of the share to it."""
+    """New total, and the factors that bring the gradients of the old total and of the share to
+    it."""
     if not log:
         return total + share, 1.0, 1.0
     combined = jnp.logaddexp(total, share)
@@ -228,7 +261,8 @@ def _rows(start: chex.Array, block_size: int, n: int) -> Rows:
 
 
 def _split(za: chex.Array, block_size: int) -> tuple[jax.Array, jax.Array]:
-    """Row blocks (M, B, D), the last filled with copies of row 0, and the index (M,) of their first rows."""
+    """Row blocks (M, B, D), the last filled with copies of row 0, and the index (M,) of their first
+    rows."""
     starts = jnp.arange(0, len(za), block_size, dtype=jnp.int32)
     filling = jnp.broadcast_to(za[:1], (len(starts) * block_size - len(za), za.shape[1]))
     return jnp.concatenate([za, filling]).reshape(len(starts), block_size, za.shape[1]), starts

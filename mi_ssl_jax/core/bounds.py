@@ -1,12 +1,12 @@
 """Bounds on mutual information by name: Pairs -> nats, and their joint and marginal terms apart.
 
-A bound is a function of `pairs.Pairs`; `terms(name, pairs)` is what methods call with a bound's name. To add
-a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
+A bound is a function of `pairs.Pairs`; `terms(name, pairs)` is what methods call with a bound's
+name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 
 | name | what it is | kind |
 |---|---|---|
-| dv, infonce, jsd, nwj, taylor_dv | the paper's, `lower_bounds` | lower (jsd not in nats, taylor_dv nearly) |
-| tuba, i_alpha | with a learned baseline a(y) | lower |
+| dv, infonce, jsd, nwj, taylor_dv | the paper's, `lower_bounds` | lower (jsd not in nats, taylor_dv
+nearly) | | tuba, i_alpha | with a learned baseline a(y) | lower |
 | smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: not a bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |
 | barber_agakov, club | with a fitted conditional q(y given x) (`conditional`) | lower; upper |
@@ -18,17 +18,62 @@ from typing import Any, Callable
 from mi_ssl_jax.core.blocked import blocked, blocked_terms
 from mi_ssl_jax.core.conditional import barber_agakov, club, log_likelihood
 from mi_ssl_jax.core.estimators import (
-    i_alpha, i_alpha_terms, js_nwj_terms, mine_terms, smile, smile_jsd_terms, smile_terms, tuba, tuba_terms)
+    i_alpha,
+    i_alpha_terms,
+    js_nwj_terms,
+    mine_terms,
+    smile,
+    smile_jsd_terms,
+    smile_terms,
+    tuba,
+    tuba_terms,
+)
 from mi_ssl_jax.core.lower_bounds import (
-    Terms, dv, dv_terms, eq13, infonce, infonce_terms, jsd, jsd_terms, nwj, nwj_terms, taylor_dv,
-    taylor_dv_terms)
+    Terms,
+    dv,
+    dv_terms,
+    eq13,
+    infonce,
+    infonce_terms,
+    jsd,
+    jsd_terms,
+    nwj,
+    nwj_terms,
+    taylor_dv,
+    taylor_dv_terms,
+)
 from mi_ssl_jax.core.pairs import Pairs
 
 __all__ = [
-    'BOUNDS', 'Terms', 'barber_agakov', 'blocked', 'blocked_terms', 'club', 'dv', 'dv_terms', 'eq13',
-    'i_alpha', 'i_alpha_terms', 'infonce', 'infonce_terms', 'js_nwj_terms', 'jsd', 'jsd_terms',
-    'log_likelihood', 'mine_terms', 'nwj', 'nwj_terms', 'smile', 'smile_jsd_terms', 'smile_terms',
-    'taylor_dv', 'taylor_dv_terms', 'terms', 'tuba', 'tuba_terms']
+    'BOUNDS',
+    'Terms',
+    'barber_agakov',
+    'blocked',
+    'blocked_terms',
+    'club',
+    'dv',
+    'dv_terms',
+    'eq13',
+    'i_alpha',
+    'i_alpha_terms',
+    'infonce',
+    'infonce_terms',
+    'js_nwj_terms',
+    'jsd',
+    'jsd_terms',
+    'log_likelihood',
+    'mine_terms',
+    'nwj',
+    'nwj_terms',
+    'smile',
+    'smile_jsd_terms',
+    'smile_terms',
+    'taylor_dv',
+    'taylor_dv_terms',
+    'terms',
+    'tuba',
+    'tuba_terms',
+]
 
 # Those that need nothing but scores.
 BOUNDS: dict[str, Callable[..., Terms]] = {
@@ -37,8 +82,12 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
     'jsd': jsd_terms,
     'nwj': nwj_terms,
     'js_nwj': js_nwj_terms,
-    'smile': functools.partial(smile_jsd_terms, clip=5.0),  # the source's middle choice of 1, 5, infinity
-    'taylor_dv': functools.partial(taylor_dv_terms, variance_weight=0.5),  # Eq. 24; pass 1 for Eq. 11
+    'smile': functools.partial(
+        smile_jsd_terms, clip=5.0
+    ),  # the source's middle choice of 1, 5, infinity
+    'taylor_dv': functools.partial(
+        taylor_dv_terms, variance_weight=0.5
+    ),  # Eq. 24; pass 1 for Eq. 11
 }
 
 

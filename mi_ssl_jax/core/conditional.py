@@ -1,7 +1,8 @@
-"""Bounds with a tractable conditional q(y | x), a diagonal Gaussian of mean (N, D) and log variance (N, D).
+"""Bounds with a tractable conditional q(y | x), a diagonal Gaussian of mean (N, D) and log variance
+(N, D).
 
-q is fitted by maximising `log_likelihood` on its own step; the bounds say nothing about a q that was not
-fitted.
+q is fitted by maximising `log_likelihood` on its own step; the bounds say nothing about a q that
+was not fitted.
 """
 
 import math
@@ -25,21 +26,24 @@ def log_likelihood(y: chex.Array, mean: chex.Array, log_variance: chex.Array) ->
     return jnp.mean(log_density(y, mean, log_variance))
 
 
-def barber_agakov(y: chex.Array, mean: chex.Array, log_variance: chex.Array, *,
-                  entropy: chex.Numeric) -> jax.Array:
-    """Lower bound E[log q(y | x)] + H(y) (Barber and Agakov 2003); entropy = H(y) in nats must be known.
+def barber_agakov(
+    y: chex.Array, mean: chex.Array, log_variance: chex.Array, *, entropy: chex.Numeric
+) -> jax.Array:
+    """Lower bound E[log q(y | x)] + H(y) (Barber and Agakov 2003); entropy = H(y) in nats must be
+    known.
 
-    Tight where q is the true conditional. With a constant in its place it is a training objective, not an
-    estimate.
+    Tight where q is the true conditional. With a constant in its place it is a training objective,
+    not an estimate.
     """
     return log_likelihood(y, mean, log_variance) + entropy
 
 
 def club(y: chex.Array, mean: chex.Array, log_variance: chex.Array) -> jax.Array:
-    """Upper bound mean_i log q(y_i | x_i) - mean_ij log q(y_j | x_i), j = i included (Cheng et al. 2020).
+    """Upper bound mean_i log q(y_i | x_i) - mean_ij log q(y_j | x_i), j = i included (Cheng et al.
+    2020).
 
-    An upper bound only where q is close to p(y | x). The normalising terms cancel, and the N^2 squares of the
-    second mean follow from the first two moments of y, in O(N D).
+    An upper bound only where q is close to p(y | x). The normalising terms cancel, and the N^2
+    squares of the second mean follow from the first two moments of y, in O(N D).
     """
     y, mean, log_variance = _promote(y, mean, log_variance)
     centre = jnp.mean(y, axis=0)

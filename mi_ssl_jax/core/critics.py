@@ -1,7 +1,8 @@
-"""Critics without parameters of their own: (Na, D), (Nb, D) -> scores (Na, Nb), row = a, column = b.
+"""Critics without parameters of their own: (Na, D), (Nb, D) -> scores (Na, Nb), row = a, column =
+b.
 
-The score of a pair depends on that pair alone. The temperature divides the score, so cosine scores at
-different temperatures are different critics, hence different bounds.
+The score of a pair depends on that pair alone. The temperature divides the score, so cosine scores
+at different temperatures are different critics, hence different bounds.
 """
 
 import chex
@@ -12,7 +13,8 @@ from mi_ssl_jax.core import linalg
 
 
 def cosine(za: chex.Array, zb: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
-    """cos(a, b) / temperature, in [-1, 1] / temperature (arXiv 2510.01345, Eqs. 14-15); 0 for a zero row."""
+    """cos(a, b) / temperature, in [-1, 1] / temperature (arXiv 2510.01345, Eqs. 14-15); 0 for a
+    zero row."""
     _assert_embeddings(za, zb)
     # Dividing the rows, not the (Na, Nb) scores, leaves one pass less over the larger array.
     return linalg.matmul(linalg.unit(za) / temperature, linalg.unit(zb).T)
@@ -24,11 +26,14 @@ def dot(za: chex.Array, zb: chex.Array, *, temperature: chex.Numeric) -> jax.Arr
     return linalg.matmul(linalg.promote(za) / temperature, zb.T)
 
 
-def negative_squared_distance(za: chex.Array, zb: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
+def negative_squared_distance(
+    za: chex.Array, zb: chex.Array, *, temperature: chex.Numeric
+) -> jax.Array:
     """-||a - b||^2 / temperature, at most 0 up to rounding."""
     _assert_embeddings(za, zb)
     za, zb = linalg.promote(za), linalg.promote(zb)
-    # Distances do not change with the origin; one near the data keeps the three terms small against rounding.
+    # Distances do not change with the origin; one near the data keeps the three terms small against
+    # rounding.
     origin = jax.lax.stop_gradient(jnp.mean(zb, axis=0))
     za, zb = za - origin, zb - origin
     squares = jnp.sum(za * za, axis=1)[:, None] + jnp.sum(zb * zb, axis=1)[None, :]

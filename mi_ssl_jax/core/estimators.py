@@ -1,7 +1,7 @@
 """Estimators beyond the paper's: TUBA, I_alpha, SMILE, JS-NWJ and MINE.
 
-Nats. Joint term = mean S over joint pairs, marginal term = the rest, as in `lower_bounds`. A baseline is a
-positive function a(y), given as its logarithm for each column of in-batch scores.
+Nats. Joint term = mean S over joint pairs, marginal term = the rest, as in `lower_bounds`. A
+baseline is a positive function a(y), given as its logarithm for each column of in-batch scores.
 """
 
 import chex
@@ -14,7 +14,8 @@ from mi_ssl_jax.core.pairs import Pairs
 
 
 def tuba_terms(pairs: Pairs, log_baseline: chex.Array) -> Terms:
-    """1 + mean (S_jj - log a_j) - mean_{i != j} e^{S_ij} / a_j (Poole et al. 2019); log_baseline: log a (N,).
+    """1 + mean (S_jj - log a_j) - mean_{i != j} e^{S_ij} / a_j (Poole et al. 2019); log_baseline:
+    log a (N,).
 
     Tight at a_j = mean_i e^{S_ij}; a = e gives NWJ. (One known code indexes it by x instead.)
     """
@@ -29,16 +30,19 @@ def tuba(pairs: Pairs, log_baseline: chex.Array) -> jax.Array:
 
 
 def i_alpha_terms(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric) -> Terms:
-    """TUBA with a_j = alpha mean_i e^{S_ij} + (1 - alpha) q_j (Poole et al. 2019); log_baseline = log q (N,).
+    """TUBA with a_j = alpha mean_i e^{S_ij} + (1 - alpha) q_j (Poole et al. 2019); log_baseline =
+    log q (N,).
 
-    The mean leaves out i = j where the pair is a marginal sample. alpha = 0 is NWJ for log q = 1, alpha = 1
-    InfoNCE over columns (at most log N); between, variance is traded for bias.
+    The mean leaves out i = j where the pair is a marginal sample. alpha = 0 is NWJ for log q = 1,
+    alpha = 1 InfoNCE over columns (at most log N); between, variance is traded for bias.
     """
     log_baseline = _of_columns(pairs, log_baseline)
     n = len(pairs.joint)
     negatives = reductions.logsumexp(pairs.marginal, pairs.mask, axis=0)
     log_own, log_prior = jnp.log(alpha), jnp.log1p(-alpha) + log_baseline
-    log_a = jnp.logaddexp(log_own + jnp.logaddexp(pairs.joint, negatives) - jnp.log(float(n)), log_prior)
+    log_a = jnp.logaddexp(
+        log_own + jnp.logaddexp(pairs.joint, negatives) - jnp.log(float(n)), log_prior
+    )
     log_mean = negatives - jnp.log(float(n - 1))
     ratio = jnp.exp(log_mean - jnp.logaddexp(log_own + log_mean, log_prior))
     return Terms(jnp.mean(pairs.joint), jnp.mean(log_a) + jnp.mean(ratio) - 1.0)
@@ -50,9 +54,11 @@ def i_alpha(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric) -> j
 
 
 def smile_terms(pairs: Pairs, *, clip: chex.Numeric) -> Terms:
-    """mean S over joint pairs; log mean e^{clip(S, -clip, clip)} over marginal pairs (Song and Ermon 2020).
+    """mean S over joint pairs; log mean e^{clip(S, -clip, clip)} over marginal pairs (Song and
+    Ermon 2020).
 
-    Only the marginal term is clipped, so this is not a lower bound; an infinite clip is DV. The source trains
+    Only the marginal term is clipped, so this is not a lower bound; an infinite clip is DV. The
+    source trains
     the critic by JSD and reports this value: `smile_jsd_terms`.
     """
     lower_bounds.assert_pairs(pairs)
@@ -73,21 +79,25 @@ def smile_jsd_terms(pairs: Pairs, *, clip: chex.Numeric) -> Terms:
 def js_nwj_terms(pairs: Pairs) -> Terms:
     """The values of `nwj_terms` with the gradient of `jsd_terms` (Poole et al. 2019).
 
-    JSD trains towards log p/q, NWJ is tight at 1 + log p/q: pass 1 + S to `nwj` for a tight value after
-    training.
+    JSD trains towards log p/q, NWJ is tight at 1 + log p/q: pass 1 + S to `nwj` for a tight value
+    after training.
     """
     return trained_by(lower_bounds.nwj_terms(pairs), lower_bounds.jsd_terms(pairs))
 
 
-def mine_terms(pairs: Pairs, log_denominator: chex.Array, *, decay: chex.Numeric) -> tuple[Terms, jax.Array]:
-    """DV with the bias-corrected gradient of MINE (Belghazi et al. 2018), and the new log denominator.
+def mine_terms(
+    pairs: Pairs, log_denominator: chex.Array, *, decay: chex.Numeric
+) -> tuple[Terms, jax.Array]:
+    """DV with the bias-corrected gradient of MINE (Belghazi et al. 2018), and the new log
+    denominator.
 
-    The gradient of the marginal term divides by a running mean D of mean e^S instead of the batch's own,
-    D <- decay D + (1 - decay) mean e^S, whose bias shrinks with the length of the average. Values are those
-    of DV.
+    The gradient of the marginal term divides by a running mean D of mean e^S instead of the batch's
+    own, D <- decay D + (1 - decay) mean e^S, whose bias shrinks with the length of the average.
+    Values are those of DV.
 
     Args:
-        log_denominator: log D (); -inf before the first batch, whose mean then becomes D. (Averaging from
+        log_denominator: log D (); -inf before the first batch, whose mean then becomes D.
+        (Averaging from
             D = 0 instead multiplies the first marginal gradient by 1 / (1 - decay).)
     """
     joint, log_mean = lower_bounds.dv_terms(pairs)
@@ -108,6 +118,8 @@ def _of_columns(pairs: Pairs, log_baseline: chex.Array) -> jax.Array:
     lower_bounds.assert_pairs(pairs)
     chex.assert_rank(log_baseline, 1)
     if pairs.marginal.shape != (len(log_baseline), len(log_baseline)):
-        raise ValueError(f'a baseline of each y needs in-batch pairs, one y a column: got marginal scores '
-                         f'{pairs.marginal.shape} and a baseline {log_baseline.shape}')
+        raise ValueError(
+            'a baseline of each y needs in-batch pairs, one y a column: got marginal scores '
+            f'{pairs.marginal.shape} and a baseline {log_baseline.shape}'
+        )
     return linalg.promote(log_baseline)

@@ -24,8 +24,8 @@ def unit(x: chex.Array, *, eps: float = 1e-12) -> jax.Array:
     x = promote(x)
     squares = jnp.sum(x * x, axis=-1, keepdims=True)
     tiny = squares <= eps * eps
-    # The inner where keeps the square root away from 0, whose derivative is infinite even where it is not
-    # selected.
+    # The inner where keeps the square root away from 0, whose derivative is infinite even where it
+    # is not selected.
     norm = jnp.where(tiny, eps, jnp.sqrt(jnp.where(tiny, 1.0, squares)))
     return x / norm
 
@@ -39,7 +39,8 @@ def standardise(x: chex.Array, *, eps: float) -> jax.Array:
 
 
 def cross_correlation(za: chex.Array, zb: chex.Array) -> jax.Array:
-    """za^T zb / N of two batches (N, Da), (N, Db), as given: standardise them first for correlations."""
+    """za^T zb / N of two batches (N, Da), (N, Db), as given: standardise them first for
+    correlations."""
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
     return matmul(za.T, zb) / len(za)
@@ -54,7 +55,9 @@ def cross_covariance(za: chex.Array, zb: chex.Array) -> jax.Array:
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
     if len(za) < 2:
-        raise ValueError(f'a covariance needs at least 2 samples, got {len(za)}: use a larger batch')
+        raise ValueError(
+            f'a covariance needs at least 2 samples, got {len(za)}: use a larger batch'
+        )
     za, zb = promote(za), promote(zb)
     return matmul((za - jnp.mean(za, axis=0)).T, zb - jnp.mean(zb, axis=0)) / (len(za) - 1)
 
@@ -74,7 +77,8 @@ def off_diagonal_sum_of_squares(matrix: chex.Array) -> jax.Array:
 def whiten(x: chex.Array, *, eps: float) -> jax.Array:
     """x (N, D) centred and whitened by Cholesky: rows L^{-1} (x - mean) with L L^T = Sigma.
 
-    Sigma = (1 - eps) covariance + eps I (W-MSE, Ermolov et al. 2021). The result has covariance I for eps =
+    Sigma = (1 - eps) covariance + eps I (W-MSE, Ermolov et al. 2021). The result has covariance I
+    for eps =
     0. NaN where Sigma is not positive definite.
 
     Raises:
@@ -84,8 +88,10 @@ def whiten(x: chex.Array, *, eps: float) -> jax.Array:
     chex.assert_type(x, float)
     n, d = x.shape
     if n <= d and eps <= 0:
-        raise ValueError(f'{n} samples in {d} dimensions have a singular covariance: '
-                         'use more samples a slice, fewer dimensions or eps > 0')
+        raise ValueError(
+            f'{n} samples in {d} dimensions have a singular covariance: '
+            'use more samples a slice, fewer dimensions or eps > 0'
+        )
     x = promote(x)
     sigma = (1.0 - eps) * covariance(x) + eps * jnp.eye(d, dtype=x.dtype)
     factor = jnp.linalg.cholesky(sigma)

@@ -1,9 +1,10 @@
-"""Mutual information and entropy from second moments, and what makes them trainable (arXiv 2409.04747).
+"""Mutual information and entropy from second moments, and what makes them trainable (arXiv
+2409.04747).
 
-For jointly Gaussian embeddings I(Z; Z') = H(Z) + H(Z') - H(Z, Z'), each entropy a log determinant. The exact
-form takes a Cholesky factor; the trainable form divides by a tracked largest eigenvalue and truncates the
-Taylor series of the log determinant, which bounds the gradient where the exact one grows as 1 / smallest
-eigenvalue.
+For jointly Gaussian embeddings I(Z; Z') = H(Z) + H(Z') - H(Z, Z'), each entropy a log determinant.
+The exact form takes a Cholesky factor; the trainable form divides by a tracked largest eigenvalue
+and truncates the Taylor series of the log determinant, which bounds the gradient where the exact
+one grows as 1 / smallest eigenvalue.
 """
 
 import math
@@ -25,14 +26,16 @@ class Entropies(NamedTuple):
 
 
 class SecondMoment(NamedTuple):
-    """A matrix with log det(C + eps I) = log det(matrix) + rest, for the covariance C (D, D) of N samples."""
+    """A matrix with log det(C + eps I) = log det(matrix) + rest, for the covariance C (D, D) of N
+    samples."""
 
     matrix: chex.Array  # (m, m), m = min(N, D)
     rest: chex.Array  # (): (D - m) log eps, the directions that the samples do not reach
 
 
 def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
-    """Covariance (1 / N) of x (N, D), or the Gram matrix of its rows where that is smaller, plus eps I.
+    """Covariance (1 / N) of x (N, D), or the Gram matrix of its rows where that is smaller, plus
+    eps I.
 
     Raises:
         ValueError: N < 2, or N <= D with eps = 0, where the covariance is singular.
@@ -43,8 +46,10 @@ def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
     if n < 2:
         raise ValueError(f'a covariance needs at least 2 samples, got {n}: use a larger batch')
     if n <= d and eps <= 0:
-        raise ValueError(f'{n} samples in {d} dimensions have a singular covariance: '
-                         'set eps > 0 or use a larger batch')
+        raise ValueError(
+            f'{n} samples in {d} dimensions have a singular covariance: '
+            'set eps > 0 or use a larger batch'
+        )
     centred = linalg.promote(x)
     centred = centred - jnp.mean(centred, axis=0)
     rows = centred.T if d <= n else centred
@@ -54,7 +59,8 @@ def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
 
 
 def log_det(matrix: chex.Array) -> jax.Array:
-    """log det of a symmetric positive definite matrix by Cholesky; NaN if it is not positive definite."""
+    """log det of a symmetric positive definite matrix by Cholesky; NaN if it is not positive
+    definite."""
     chex.assert_rank(matrix, 2)
     chex.assert_equal(*matrix.shape)
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(linalg.promote(matrix)))))
@@ -63,8 +69,8 @@ def log_det(matrix: chex.Array) -> jax.Array:
 def taylor_log_det(matrix: chex.Array, scale: chex.Numeric, *, order: int) -> jax.Array:
     """d log scale - sum_{k=1}^{order} tr((I - M / scale)^k) / k of a symmetric M (d, d).
 
-    Converges to log det M for eigenvalues in (0, 2 scale), from above where none exceeds the scale. The scale
-    is a constant for the gradient, whose norm is then at most order / scale.
+    Converges to log det M for eigenvalues in (0, 2 scale), from above where none exceeds the scale.
+    The scale is a constant for the gradient, whose norm is then at most order / scale.
 
     Raises:
         ValueError: order < 1.
@@ -79,31 +85,38 @@ def taylor_log_det(matrix: chex.Array, scale: chex.Numeric, *, order: int) -> ja
     while len(powers) < (order + 1) // 2:
         powers.append(linalg.matmul(powers[-1], powers[0]))
     # tr(A^{i + j}) = <A^i, A^j> for symmetric A: half the products.
-    traces = [jnp.trace(powers[0])] + [jnp.sum(powers[(k + 1) // 2 - 1] * powers[k // 2 - 1])
-                                       for k in range(2, order + 1)]
+    traces = [jnp.trace(powers[0])] + [
+        jnp.sum(powers[(k + 1) // 2 - 1] * powers[k // 2 - 1]) for k in range(2, order + 1)
+    ]
     return len(matrix) * jnp.log(scale) - sum(trace / k for k, trace in enumerate(traces, start=1))
 
 
 def gaussian_entropy(dimension: int, log_determinant: chex.Numeric) -> jax.Array:
-    """Entropy of a Gaussian in `dimension` dimensions from the log determinant of its covariance, nats."""
+    """Entropy of a Gaussian in `dimension` dimensions from the log determinant of its covariance,
+    nats."""
     return 0.5 * (dimension * math.log(2.0 * math.pi * math.e) + jnp.asarray(log_determinant))
 
 
 def gaussian_entropies(za: chex.Array, zb: chex.Array, *, eps: float) -> Entropies:
-    """Exact entropies of Gaussians with the covariances of za (N, Da), zb (N, Db) and both side by side."""
+    """Exact entropies of Gaussians with the covariances of za (N, Da), zb (N, Db) and both side by
+    side."""
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
-    return Entropies(*(gaussian_entropy(z.shape[1], log_det(moment.matrix) + moment.rest)
-                       for z in (za, zb, jnp.concatenate([za, zb], axis=1))
-                       for moment in [second_moment(z, eps=eps)]))
+    return Entropies(
+        *(
+            gaussian_entropy(z.shape[1], log_det(moment.matrix) + moment.rest)
+            for z in (za, zb, jnp.concatenate([za, zb], axis=1))
+            for moment in [second_moment(z, eps=eps)]
+        )
+    )
 
 
 def gaussian_mi(za: chex.Array, zb: chex.Array, *, eps: float) -> jax.Array:
     """Mutual information (nats) of jointly Gaussian za (N, Da), zb (N, Db), by log determinants.
 
-    eps = 0 is exact under invertible linear maps of either side and needs N > Da + Db; identical views are
-    then infinitely informative (inf or NaN). The plug-in of N samples is biased upwards by about Da Db / (2
-    N).
+    eps = 0 is exact under invertible linear maps of either side and needs N > Da + Db; identical
+    views are then infinitely informative (inf or NaN). The plug-in of N samples is biased upwards
+    by about Da Db / (2 N).
     """
     entropies = gaussian_entropies(za, zb, eps=eps)
     return entropies.a + entropies.b - entropies.joint
@@ -122,19 +135,24 @@ def average_init(shape: tuple[int, ...] = ()) -> Average:
 
 
 def average_update(state: Average, x: chex.Array, *, momentum: chex.Numeric) -> Average:
-    """Weighs everything seen by `momentum` and x by 1 - momentum; no gradient flows into the average."""
+    """Weighs everything seen by `momentum` and x by 1 - momentum; no gradient flows into the
+    average."""
     chex.assert_equal_shape([state.total, x])
     x = jax.lax.stop_gradient(x)
-    return Average(momentum * state.total + (1.0 - momentum) * x, momentum * state.weight + (1.0 - momentum))
+    return Average(
+        momentum * state.total + (1.0 - momentum) * x, momentum * state.weight + (1.0 - momentum)
+    )
 
 
 def average(state: Average) -> jax.Array:
-    """The weighted mean of what was put in: of the first value alone after one update, 0 before it."""
+    """The weighted mean of what was put in: of the first value alone after one update, 0 before
+    it."""
     return state.total / jnp.where(state.weight > 0, state.weight, 1.0)
 
 
 class TopEigenvalue(NamedTuple):
-    """Moving average of the largest eigenvalue of a stream of matrices; read it by `average(state.value)`."""
+    """Moving average of the largest eigenvalue of a stream of matrices; read it by
+    `average(state.value)`."""
 
     value: Average
     vector: chex.Array  # (d,) unit: where the next power iteration starts
@@ -145,9 +163,11 @@ def top_eigenvalue_init(key: chex.PRNGKey, dimension: int) -> TopEigenvalue:
     return TopEigenvalue(average_init(), linalg.unit(jax.random.normal(key, (dimension,))))
 
 
-def top_eigenvalue_update(state: TopEigenvalue, matrix: chex.Array, *, momentum: chex.Numeric,
-                          iterations: int) -> TopEigenvalue:
-    """`iterations` power iterations on a positive semi-definite matrix (d, d), then the moving average.
+def top_eigenvalue_update(
+    state: TopEigenvalue, matrix: chex.Array, *, momentum: chex.Numeric, iterations: int
+) -> TopEigenvalue:
+    """`iterations` power iterations on a positive semi-definite matrix (d, d), then the moving
+    average.
 
     The Rayleigh quotient approaches the eigenvalue from below. No gradient flows.
     """

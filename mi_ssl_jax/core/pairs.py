@@ -11,8 +11,9 @@ from mi_ssl_jax.core import linalg
 class Pairs(NamedTuple):
     """Scores T(x, y) of joint samples and of samples of the product of the marginals.
 
-    Row i of `marginal` belongs to the same x as `joint[i]`. In a batch the rows and columns are kept and the
-    mask leaves out the diagonal, so that bounds that need rows (InfoNCE) or columns (I_alpha) find them.
+    Row i of `marginal` belongs to the same x as `joint[i]`. In a batch the rows and columns are
+    kept and the mask leaves out the diagonal, so that bounds that need rows (InfoNCE) or columns
+    (I_alpha) find them.
     """
 
     joint: chex.Array  # (N,)
@@ -30,8 +31,10 @@ def in_batch(scores: chex.Array) -> Pairs:
     chex.assert_type(scores, float)
     n = len(scores)
     if scores.shape != (n, n):
-        raise ValueError(f'in-batch scores must be square, got {scores.shape}: '
-                         'score the same N pairs on both sides')
+        raise ValueError(
+            f'in-batch scores must be square, got {scores.shape}: '
+            'score the same N pairs on both sides'
+        )
     if n < 2:
         raise ValueError('a batch of one has no marginal samples: use a batch of at least 2')
     scores = linalg.promote(scores)
@@ -39,7 +42,8 @@ def in_batch(scores: chex.Array) -> Pairs:
 
 
 def with_negatives(positives: chex.Array, negatives: chex.Array) -> Pairs:
-    """Scores (N,) of positive pairs and (N, K) of each row's own negatives, for example from a queue.
+    """Scores (N,) of positive pairs and (N, K) of each row's own negatives, for example from a
+    queue.
 
     Raises:
         ValueError: K = 0 (no marginal samples).

@@ -35,7 +35,9 @@ def push(queue: Queue, batch: chex.Array) -> Queue:
     chex.assert_equal_shape_suffix([queue.items, batch], 1)
     size, n = len(queue.items), len(batch)
     if size % n:
-        raise ValueError(f'the queue size {size} is not a multiple of the batch size {n}: change one of them')
+        raise ValueError(
+            f'the queue size {size} is not a multiple of the batch size {n}: change one of them'
+        )
     batch = jax.lax.stop_gradient(batch).astype(queue.items.dtype)
     items = jax.lax.dynamic_update_slice_in_dim(queue.items, batch, queue.position, axis=0)
     return Queue(items, (queue.position + n) % size, jnp.minimum(queue.pushed + n, size))

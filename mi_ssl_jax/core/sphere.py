@@ -38,7 +38,8 @@ def nn_angle_gaps(points: chex.Array) -> AngleGaps:
 
 
 def effective_rank(z: chex.Array) -> jax.Array:
-    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of z (N, D).
+    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of z (N,
+    D).
 
     Between 1 (all rows on one line; also for zero embeddings) and min(N, D).
     """
@@ -50,7 +51,8 @@ def effective_rank(z: chex.Array) -> jax.Array:
 
 
 def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> jax.Array:
-    """mean ||a - b||^alpha over positive pairs (N, D), (N, D), rows normalised here (Wang and Isola 2020)."""
+    """mean ||a - b||^alpha over positive pairs (N, D), (N, D), rows normalised here (Wang and Isola
+    2020)."""
     chex.assert_rank(za, 2)
     chex.assert_equal_shape([za, zb])
     chex.assert_type([za, zb], float)
@@ -59,7 +61,8 @@ def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> j
 
 
 def uniformity(z: chex.Array, *, t: chex.Numeric = 2.0) -> jax.Array:
-    """log mean e^{-t ||a - b||^2} over distinct rows of z (N, D), normalised here (Wang and Isola 2020).
+    """log mean e^{-t ||a - b||^2} over distinct rows of z (N, D), normalised here (Wang and Isola
+    2020).
 
     0 when all rows are equal; lower is more uniform.
 
@@ -74,9 +77,11 @@ def uniformity(z: chex.Array, *, t: chex.Numeric = 2.0) -> jax.Array:
 
 
 def feature_std(z: chex.Array) -> jax.Array:
-    """Mean over the D features of the standard deviation of the normalised rows of z (N, D), population form.
+    """Mean over the D features of the standard deviation of the normalised rows of z (N, D),
+    population form.
 
-    1 / sqrt(D) for rows spread evenly over the sphere, 0 when all rows are equal (Chen and He 2021).
+    1 / sqrt(D) for rows spread evenly over the sphere, 0 when all rows are equal (Chen and He
+    2021).
     """
     chex.assert_rank(z, 2)
     chex.assert_type(z, float)

@@ -1,4 +1,5 @@
-"""Data sets by name: `load('gaussian', data_dir)` holds one in memory, `stream` reads it while it is used."""
+"""Data sets by name: `load('gaussian', data_dir)` holds one in memory, `stream` reads it while it
+is used."""
 
 import importlib
 import inspect
@@ -6,7 +7,12 @@ import inspect
 from mi_ssl_jax.data import prepared, resident, streamed
 from mi_ssl_jax.data.source import Resident, Split, few_labels, subset
 
-GENERATED = ('gaussian', 'digits', 'sbm', 'karate')  # modules of this package: they prepare themselves at first use
+GENERATED = (
+    'gaussian',
+    'digits',
+    'sbm',
+    'karate',
+)  # modules of this package: they prepare themselves at first use
 _MODULES = (*GENERATED, 'graph_npz')
 _IMAGES = {  # name -> the version that is read, what its prepare command still needs
     'cifar10': ('3.', ''),
@@ -19,29 +25,37 @@ _IMAGES = {  # name -> the version that is read, what its prepare command still 
 
 
 def names() -> list[str]:
-    """The data sets this package knows. Other sets of labelled images that TFDS prepared can be named too."""
+    """The data sets this package knows. Other sets of labelled images that TFDS prepared can be
+    named too."""
     return sorted([*_MODULES, *_IMAGES])
 
 
 def load(name: str, data_dir: str | None, *, short_side: int | None = None, **options) -> Resident:
-    """The data set `name` from the TFDS folder `data_dir` (None: TFDS_DATA_DIR, else ~/tensorflow_datasets).
+    """The data set `name` from the TFDS folder `data_dir` (None: TFDS_DATA_DIR, else
+    ~/tensorflow_datasets).
 
-    short_side: of the square that images of different sizes become, in pixels; None for all other sets.
+    short_side: of the square that images of different sizes become, in pixels; None for all other
+    sets.
     options: of generated data, the keyword arguments of their module's `load`.
-    Raises ValueError for an unknown name or option, for data that are not prepared, damaged, or larger than the memory.
+    Raises ValueError for an unknown name or option, for data that are not prepared, damaged, or
+    larger than the memory.
     """
     own = importlib.import_module(f'mi_ssl_jax.data.{name}').load if name in _MODULES else None
     known = inspect.getfullargspec(own).kwonlyargs if own else []
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(f'{name} does not take {", ".join(unknown)}; data.options of it: {", ".join(known) or "none"}')
+        raise ValueError(
+            f'{name} does not take {", ".join(unknown)}; data.options of it:'
+            f' {", ".join(known) or "none"}'
+        )
     if own:
         return own(data_dir, **options)
     return resident.load(find(name, data_dir), short_side=short_side)
 
 
 def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
-    """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as `load`."""
+    """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as
+    `load`."""
     if name in _MODULES:
         raise ValueError(f'{name} is held in memory: set data.streamed=False')
     return streamed.Stream(find(name, data_dir), canvas)
@@ -50,11 +64,15 @@ def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
 def prepare_command(name: str, data_dir: str | None) -> str:
     """The command that prepares a known data set in `data_dir`."""
     folder = f' --data_dir={data_dir}' if data_dir else ''
-    return f'python -m mi_ssl_jax.data.prepare {name}{folder}{_IMAGES[name][1] if name in _IMAGES else ""}'
+    return (
+        'python -m mi_ssl_jax.data.prepare'
+        f' {name}{folder}{_IMAGES[name][1] if name in _IMAGES else ""}'
+    )
 
 
 def find(name: str, data_dir: str | None) -> prepared.Prepared:
-    """Where the image data set `name` lies and what it holds, without reading it. Errors as `load`."""
+    """Where the image data set `name` lies and what it holds, without reading it. Errors as
+    `load`."""
     if name in _IMAGES:
         command = prepare_command(name, data_dir)
         return prepared.find(name, data_dir, version=_IMAGES[name][0], command=command)
@@ -64,5 +82,7 @@ def find(name: str, data_dir: str | None) -> prepared.Prepared:
     except ValueError as error:
         if (prepared.records.root(data_dir) / name).is_dir():
             raise
-        raise ValueError(f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image '
-                         'set that is prepared in ArrayRecord') from error
+        raise ValueError(
+            f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image '
+            'set that is prepared in ArrayRecord'
+        ) from error

@@ -1,4 +1,5 @@
-"""Source files by name, from a folder, a zip or a tar archive, without ever unpacking one; and downloads."""
+"""Source files by name, from a folder, a zip or a tar archive, without ever unpacking one; and
+downloads."""
 
 import hashlib
 import os
@@ -34,7 +35,8 @@ class Tree(NamedTuple):
 def open_tree(place: str | os.PathLike) -> Tree:
     """The files of a folder, .zip, .tar or .tar.gz.
 
-    Raises ValueError for a missing or damaged source and for archives whose members would leave their folder.
+    Raises ValueError for a missing or damaged source and for archives whose members would leave
+    their folder.
     """
     place = Path(place).expanduser()
     try:
@@ -57,7 +59,9 @@ def _folder(place: Path) -> Tree:
         for file in files:
             path = Path(folder, file)
             sizes[path.relative_to(place).as_posix()] = path.stat().st_size if path.exists() else 0
-    return Tree(place, dict(sorted(sizes.items())), folders, lambda path: (place / path).read_bytes())
+    return Tree(
+        place, dict(sorted(sizes.items())), folders, lambda path: (place / path).read_bytes()
+    )
 
 
 def _zip(place: Path) -> Tree:
@@ -80,8 +84,10 @@ def _tar(place: Path) -> Tree:
             if member.isfile():
                 total += member.size
                 if total > _TAR_LIMIT:
-                    raise ValueError(f'{place} holds more than {_TAR_LIMIT >> 30} GB: unpack it and give the '
-                                     'folder by --source')
+                    raise ValueError(
+                        f'{place} holds more than {_TAR_LIMIT >> 30} GB: unpack it and give the '
+                        'folder by --source'
+                    )
                 contents[member.name] = archive.extractfile(member).read()
     sizes = {path: len(data) for path, data in contents.items()}
     return Tree(place, sizes, _folders(sizes), contents.__getitem__)
@@ -95,12 +101,13 @@ def _inside(name: str, place: Path) -> str:
     """`name` itself; a ValueError when this archive member would be written outside its folder."""
     path = PurePosixPath(name.replace('\\', '/'))
     if path.is_absolute() or '..' in path.parts:
-        raise ValueError(f'{place} is not safe: its member {name!r} leaves the archive\'s folder')
+        raise ValueError(f"{place} is not safe: its member {name!r} leaves the archive's folder")
     return name
 
 
 def download(url: str, sha256: str, folder: Path) -> Path:
-    """The file at `url`, in `folder`, after its checksum was found right; downloads it unless it is there.
+    """The file at `url`, in `folder`, after its checksum was found right; downloads it unless it is
+    there.
 
     Raises ValueError when it cannot be had or has another checksum (then nothing is kept).
     """
@@ -117,8 +124,10 @@ def download(url: str, sha256: str, folder: Path) -> Path:
                     file.write(block)
                     bar.update(len(block))
         if _sha256(part) != sha256:
-            raise ValueError(f'{url} did not arrive as the official file (SHA-256 differs): try again, or '
-                             'give a copy by --source')
+            raise ValueError(
+                f'{url} did not arrive as the official file (SHA-256 differs): try again, or '
+                'give a copy by --source'
+            )
         os.replace(part, target)
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, 'reason', None) or error

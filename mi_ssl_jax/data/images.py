@@ -7,14 +7,17 @@ import numpy as np
 
 cv2.setNumThreads(0)  # images are decoded by many threads or processes already
 
-_NEXT_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')  # in a JPEG scan: not stuffing, not a restart
+_NEXT_MARKER = re.compile(
+    rb'\xff[^\x00\xd0-\xd7\xff]'
+)  # in a JPEG scan: not stuffing, not a restart
 _PNG_SIGNATURE, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 
 
 def decode(data: bytes, channels: int) -> np.ndarray:
     """(H, W, channels) uint8 pixels of an encoded image: RGB for 3 channels, grey for 1.
 
-    The orientation tag is not applied, as in TFDS and torchvision. Raises ValueError if it is no image.
+    The orientation tag is not applied, as in TFDS and torchvision. Raises ValueError if it is no
+    image.
     """
     flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
     if not data:
@@ -35,9 +38,11 @@ def encode_png(image: np.ndarray) -> bytes:
 def checked_rgb(data: bytes, *, size: int | None) -> bytes:
     """The bytes of one image file as they are to be stored: sound, and of three 8-bit channels.
 
-    JPEG files of three channels stay as they are. All others (grey, CMYK, PNG, ...) become lossless RGB PNG.
+    JPEG files of three channels stay as they are. All others (grey, CMYK, PNG, ...) become lossless
+    RGB PNG.
     size: the width and height that the image must have; None for any.
-    Raises ValueError, saying what is wrong, for empty, truncated and undecodable files and the wrong size.
+    Raises ValueError, saying what is wrong, for empty, truncated and undecodable files and the
+    wrong size.
     """
     is_jpeg = data.startswith(b'\xff\xd8')
     channels = _jpeg_channels(data) if is_jpeg else None
@@ -60,8 +65,10 @@ def _jpeg_channels(data: bytes) -> int | None:
         if marker == 0xD9:
             return channels
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and position + 9 < len(data):
-            channels = data[position + 9]  # the frame header: length, precision, height, width, components
-        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
+            channels = data[
+                position + 9
+            ]  # the frame header: length, precision, height, width, components
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
         if marker == 0xDA:  # compressed pixels follow the scan header up to the next marker
             following = _NEXT_MARKER.search(data, position)
             if following is None:
@@ -78,8 +85,10 @@ def square(image: np.ndarray, side: int, *, offset: float) -> np.ndarray:
     height, width = image.shape[:2]
     shorter = min(height, width)
     top, left = round(offset * (height - shorter)), round(offset * (width - shorter))
-    region = image[top:top + shorter, left:left + shorter]
+    region = image[top : top + shorter, left : left + shorter]
     if shorter == side:
         return region
-    area = cv2.INTER_AREA if side < shorter else cv2.INTER_CUBIC  # area averaging is the antialiased choice
+    area = (
+        cv2.INTER_AREA if side < shorter else cv2.INTER_CUBIC
+    )  # area averaging is the antialiased choice
     return cv2.resize(region, (side, side), interpolation=area).reshape(side, side, -1)

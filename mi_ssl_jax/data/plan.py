@@ -1,4 +1,5 @@
-"""From source files to a prepared TFDS data set: checked in parallel, written as a whole or not at all."""
+"""From source files to a prepared TFDS data set: checked in parallel, written as a whole or not at
+all."""
 
 import shutil
 import time
@@ -19,7 +20,8 @@ class Plan(NamedTuple):
     """A data set that can be made from source files.
 
     items: split -> what becomes one example each, in the order of the records.
-    example: item -> the TFDS example; any thread may call it. Raises ValueError saying what is wrong.
+    example: item -> the TFDS example; any thread may call it. Raises ValueError saying what is
+    wrong.
     where: item -> its file, for people.
     size: bytes of all source files.
     bad: what was found wrong with the source before any file was read ('FILE: reason').
@@ -44,13 +46,16 @@ class BadFiles(ValueError):
 
     def __init__(self, files: Sequence[str]):
         count = f'{len(files)} bad file{"s" * (len(files) > 1)}'
-        super().__init__(f'{count}, so nothing was written: repair or remove them, or go on without by '
-                         '--skip_bad')
+        super().__init__(
+            f'{count}, so nothing was written: repair or remove them, or go on without by '
+            '--skip_bad'
+        )
         self.files = files
 
 
 class Summary(NamedTuple):
-    """What was written. counts: split -> examples of each class.  bad: the files left out, with reasons."""
+    """What was written. counts: split -> examples of each class.  bad: the files left out, with
+    reasons."""
 
     folder: Path
     counts: Mapping[str, Sequence[int]]
@@ -63,7 +68,9 @@ def write(plan: Plan, data_dir: str | None, *, skip_bad: bool) -> Summary:
     started = time.monotonic()
     target = records.root(data_dir) / plan.name / plan.version
     if target.exists():
-        raise ValueError(f'{target} is there, but cannot be used: remove it, or give another --data_dir')
+        raise ValueError(
+            f'{target} is there, but cannot be used: remove it, or give another --data_dir'
+        )
     check_space(records.root(data_dir), int(plan.size * _MARGIN))
     bad = list(plan.bad)
     counts = {split: [0] * len(plan.class_names) for split in plan.items}
@@ -80,9 +87,20 @@ def write(plan: Plan, data_dir: str | None, *, skip_bad: bool) -> Summary:
 
     total = sum(map(len, plan.items.values()))
     with tqdm(desc=plan.name, total=total, unit='image', disable=None) as bar:
-        shards = {split: _shards(plan, items, counts[split], bad, bar) for split, items in plan.items.items()}
-        spec = records.Spec(plan.name, plan.version, plan.description, plan.homepage, plan.citation,
-                            plan.features, shards, finish)
+        shards = {
+            split: _shards(plan, items, counts[split], bad, bar)
+            for split, items in plan.items.items()
+        }
+        spec = records.Spec(
+            plan.name,
+            plan.version,
+            plan.description,
+            plan.homepage,
+            plan.citation,
+            plan.features,
+            shards,
+            finish,
+        )
         folder = records.write(spec, data_dir)
     if not written:
         raise ValueError(f'{folder} was prepared meanwhile by another process')
@@ -94,17 +112,22 @@ def check_space(folder: Path, needed: int) -> None:
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise ValueError(f'{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are needed: make '
-                         'room, or give another --data_dir')
+        raise ValueError(
+            f'{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are needed: make '
+            'room, or give another --data_dir'
+        )
 
 
-def _shards(plan: Plan, items: Sequence[Any], count: list[int], bad: list[str],
-            bar: tqdm) -> list[records.Shard]:
+def _shards(
+    plan: Plan, items: Sequence[Any], count: list[int], bad: list[str], bar: tqdm
+) -> list[records.Shard]:
     total = sum(map(len, plan.items.values()))
     per_shard = max(1, total * _SHARD // max(plan.size, 1))
 
     def shard(chosen: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        attempts = threads.in_order(lambda item: _attempt(plan, item), chosen, ahead=8 * threads.COUNT)
+        attempts = threads.in_order(
+            lambda item: _attempt(plan, item), chosen, ahead=8 * threads.COUNT
+        )
         for i, (item, example) in enumerate(attempts):
             bar.update()
             if isinstance(example, str):
@@ -113,7 +136,7 @@ def _shards(plan: Plan, items: Sequence[Any], count: list[int], bad: list[str],
                 count[example['label']] += 1
                 yield i, example
 
-    return [lambda k=k: shard(items[k:k + per_shard]) for k in range(0, len(items), per_shard)]
+    return [lambda k=k: shard(items[k : k + per_shard]) for k in range(0, len(items), per_shard)]
 
 
 def _attempt(plan: Plan, item: Any) -> dict[str, Any] | str:

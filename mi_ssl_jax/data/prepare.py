@@ -1,4 +1,5 @@
-"""Prepares a data set: python -m mi_ssl_jax.data.prepare NAME --data_dir=DIR [--source=PATH] [--skip_bad]"""
+"""Prepares a data set: python -m mi_ssl_jax.data.prepare NAME --data_dir=DIR [--source=PATH]
+[--skip_bad]"""
 
 import argparse
 import signal
@@ -18,24 +19,39 @@ def main(arguments: list[str] | None = None) -> int:
         came.append(number)
         raise KeyboardInterrupt  # so that an ended run cleans up
 
-    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: in a background job Python leaves it ignored
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # SIGINT too: in a background job Python leaves it ignored
         signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
     parser.add_argument('name', help=', '.join(data.names()))
-    parser.add_argument('--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets')
+    parser.add_argument(
+        '--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets'
+    )
     parser.add_argument('--source', help='folder or archive with the original files')
-    parser.add_argument('--classes', help='imagenet100: a file with one class folder a line, another choice')
-    parser.add_argument('--skip_bad', action='store_true', help='leave damaged and mislabelled files out')
+    parser.add_argument(
+        '--classes', help='imagenet100: a file with one class folder a line, another choice'
+    )
+    parser.add_argument(
+        '--skip_bad', action='store_true', help='leave damaged and mislabelled files out'
+    )
     given = parser.parse_args(arguments)
     try:
         _prepare(given)
     except (Exception, KeyboardInterrupt) as error:
         if came:  # also where a library has made an error of its own of it
-            print('interrupted: nothing was written; the same command starts again', file=sys.stderr)
+            print(
+                'interrupted: nothing was written; the same command starts again', file=sys.stderr
+            )
             return 130
         if not isinstance(error, (ValueError, OSError)):
             raise
-        bad = [f'bad file: {file}' for file in error.files] if isinstance(error, plan.BadFiles) else []
+        bad = (
+            [f'bad file: {file}' for file in error.files]
+            if isinstance(error, plan.BadFiles)
+            else []
+        )
         print(*bad, f'error: {error}', sep='\n', file=sys.stderr)
         return 2
     return 0
@@ -55,7 +71,10 @@ def _prepare(given: argparse.Namespace) -> None:
         return
     try:
         existing = data.find(given.name, given.data_dir)
-        print(f'{given.name} is prepared already: {existing.folder} (remove that folder to prepare it again)')
+        print(
+            f'{given.name} is prepared already: {existing.folder} (remove that folder to prepare it'
+            ' again)'
+        )
         return
     except ValueError:
         pass  # missing, or not usable: then plan.write tells
@@ -73,7 +92,10 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
         each = f'{min(counts)}' if min(counts) == max(counts) else f'{min(counts)} to {max(counts)}'
         print(f'{split}: {sum(counts):,} images, {len(counts)} classes of {each}')
         if min(counts) != max(counts) and len(counts) <= 20:
-            print('    ' + ', '.join(f'{name} {count}' for name, count in zip(chosen.class_names, counts)))
+            print(
+                '    '
+                + ', '.join(f'{name} {count}' for name, count in zip(chosen.class_names, counts))
+            )
     size = np.sum([file.stat().st_size for file in summary.folder.iterdir()])
     print(f'{summary.folder}: {size / 1e6:,.1f} MB in {summary.seconds:.1f} s')
 

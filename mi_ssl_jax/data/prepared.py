@@ -1,4 +1,5 @@
-"""Image data sets that lie prepared in the TFDS folder: found by name, described, read record by record."""
+"""Image data sets that lie prepared in the TFDS folder: found by name, described, read record by
+record."""
 
 import functools
 import json
@@ -35,7 +36,8 @@ def find(name: str, data_dir: str | None, *, version: str, command: str) -> Prep
     """The prepared data set `name`, its newest version that begins with `version`.
 
     command: what prepares it, for the messages.
-    Raises ValueError if it is missing, incomplete, of another version or format, or not labelled images.
+    Raises ValueError if it is missing, incomplete, of another version or format, or not labelled
+    images.
     """
     home = records.root(data_dir) / name
     folders = [path.parent for path in home.glob('*/dataset_info.json')]
@@ -45,7 +47,9 @@ def find(name: str, data_dir: str | None, *, version: str, command: str) -> Prep
     if not folders:
         raise ValueError(f'{name} is not prepared in {records.root(data_dir)}: run {command}')
     if not matching:
-        raise ValueError(f'{folders[-1]} is of another version, {version}x is needed: run {command}')
+        raise ValueError(
+            f'{folders[-1]} is of another version, {version}x is needed: run {command}'
+        )
     return _describe(name, matching[-1], command)
 
 
@@ -53,8 +57,10 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
     stored = json.loads((folder / 'dataset_info.json').read_text())
     formats = [stored.get('fileFormat') or 'tfrecord', *stored.get('alternativeFileFormats', [])]
     if 'array_record' not in formats:
-        raise ValueError(f'{folder} is stored as {formats[0]}, which only TensorFlow can read: convert it '
-                         f'to array_record (tfds convert_format), or remove it and run {command}')
+        raise ValueError(
+            f'{folder} is stored as {formats[0]}, which only TensorFlow can read: convert it '
+            f'to array_record (tfds convert_format), or remove it and run {command}'
+        )
     with records.quiet():
         builder = records.tfds().builder_from_directory(folder, file_format='array_record')
     features, splits = builder.info.features, builder.info.splits
@@ -63,15 +69,28 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
         raise ValueError(f'{folder} is no set of labelled images: it has {", ".join(features)}')
     held_out = _HELD_OUT.get(name) or next((s for s in ('test', 'validation') if s in splits), None)
     if 'train' not in splits or held_out not in splits:
-        raise ValueError(f'{folder} has the splits {", ".join(splits)}; train is needed, and test or '
-                         'validation')
+        raise ValueError(
+            f'{folder} has the splits {", ".join(splits)}; train is needed, and test or validation'
+        )
     chosen = {'train': 'train', 'test': held_out}
-    missing = [path.name for split in chosen.values() for path in map(Path, splits[split].filepaths)
-               if not path.exists() or not path.stat().st_size]
+    missing = [
+        path.name
+        for split in chosen.values()
+        for path in map(Path, splits[split].filepaths)
+        if not path.exists() or not path.stat().st_size
+    ]
     if missing:
-        raise ValueError(f'{folder} lacks the file {", ".join(missing)}: remove the folder and run {command}')
-    return Prepared(name, folder, chosen, {key: splits[split].num_examples for key, split in chosen.items()},
-                    features['image'].shape, tuple(features['label'].names))
+        raise ValueError(
+            f'{folder} lacks the file {", ".join(missing)}: remove the folder and run {command}'
+        )
+    return Prepared(
+        name,
+        folder,
+        chosen,
+        {key: splits[split].num_examples for key, split in chosen.items()},
+        features['image'].shape,
+        tuple(features['label'].names),
+    )
 
 
 @functools.cache
@@ -83,17 +102,24 @@ def _source(folder: Path, split: str) -> Sequence[dict[str, Any]]:
 
 
 def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tuple[bytes, int]]:
-    """(encoded image, label) of some examples of the split 'train' or 'test', in the order of `indices`."""
+    """(encoded image, label) of some examples of the split 'train' or 'test', in the order of
+    `indices`."""
     source = _source(prepared.folder, prepared.splits[split])
-    return [(example['image'], int(example['label'])) for example in source.__getitems__(list(indices))]
+    return [
+        (example['image'], int(example['label'])) for example in source.__getitems__(list(indices))
+    ]
 
 
-def image(prepared: Prepared, split: str, index: int, data: bytes, *, side: int | None,
-          offset: float) -> np.ndarray:
-    """One image decoded, and cut to a square of `side` pixels (None: whole). Errors name its record."""
+def image(
+    prepared: Prepared, split: str, index: int, data: bytes, *, side: int | None, offset: float
+) -> np.ndarray:
+    """One image decoded, and cut to a square of `side` pixels (None: whole). Errors name its
+    record."""
     try:
         decoded = images.decode(data, prepared.shape[-1])
     except ValueError as error:
-        raise ValueError(f'{prepared.folder}: record {index} of {prepared.splits[split]} is damaged '
-                         f'({error}): remove the folder and prepare it again') from None
+        raise ValueError(
+            f'{prepared.folder}: record {index} of {prepared.splits[split]} is damaged '
+            f'({error}): remove the folder and prepare it again'
+        ) from None
     return decoded if side is None else images.square(decoded, side, offset=offset)

@@ -1,6 +1,7 @@
 """TFDS data sets in ArrayRecord, written and found without TensorFlow.
 
-Sets are written shard by shard, in the order their file gives: TFDS's shuffling needs TensorFlow above 1 GB.
+Sets are written shard by shard, in the order their file gives: TFDS's shuffling needs TensorFlow
+above 1 GB.
 """
 
 import contextlib
@@ -24,7 +25,8 @@ Shard = Callable[[], Iterator[tuple[int, dict[str, Any]]]]  # yields (key, examp
 class Spec(NamedTuple):
     """What TFDS has to know to write a data set.
 
-    features: function of the tensorflow_datasets module (it is imported late) -> tfds.features.FeaturesDict.
+    features: function of the tensorflow_datasets module (it is imported late) ->
+    tfds.features.FeaturesDict.
     shards: split name -> one generator function a record file.
     finish: called when all records are written; when it raises, none of them is kept.
     """
@@ -41,7 +43,8 @@ class Spec(NamedTuple):
 
 @functools.cache
 def tfds():
-    """The tensorflow_datasets module (0.7 s to import, hence only when records are read or written)."""
+    """The tensorflow_datasets module (0.7 s to import, hence only when records are read or
+    written)."""
     with quiet():
         return importlib.import_module('tensorflow_datasets')
 
@@ -58,14 +61,17 @@ def quiet():
 
 
 def root(data_dir: str | os.PathLike | None) -> Path:
-    """The folder that holds all data sets: `data_dir`, else TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """The folder that holds all data sets: `data_dir`, else TFDS_DATA_DIR, else
+    ~/tensorflow_datasets."""
     return Path(data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
 
 
 def write(spec: Spec, data_dir: str | os.PathLike | None) -> Path:
-    """Writes `spec` into the data folder unless it is there, and returns its folder ROOT/NAME/VERSION.
+    """Writes `spec` into the data folder unless it is there, and returns its folder
+    ROOT/NAME/VERSION.
 
-    The records are made in a folder beside the final one and renamed when complete: no reader sees a part.
+    The records are made in a folder beside the final one and renamed when complete: no reader sees
+    a part.
     Two processes that start together: the second waits for the first and uses what that one wrote.
     Raises ValueError when the folder cannot be written.
     """
@@ -86,51 +92,69 @@ def _locked(home: Path):
         home.mkdir(parents=True, exist_ok=True)
         lock = open(home / '.lock', 'w')
     except OSError as error:
-        raise ValueError(f'cannot write data into {home} ({error.strerror}): choose a writable folder by '
-                         '--config.data.dir (prepare: --data_dir) or TFDS_DATA_DIR') from None
+        raise ValueError(
+            f'cannot write data into {home} ({error.strerror}): choose a writable folder by '
+            '--config.data.dir (prepare: --data_dir) or TFDS_DATA_DIR'
+        ) from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _write_and_rename(spec: Spec, home: Path, target: Path) -> None:
-    prefix = f'incomplete.{socket.gethostname()}.'  # a lock may not reach other hosts of a shared file system
+    prefix = (  # a lock may not reach other hosts of a shared file system
+        f'incomplete.{socket.gethostname()}.'
+    )
     for stale in home.glob(prefix + '*'):
         shutil.rmtree(stale, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
     try:
-        with quiet(), contextlib.redirect_stdout(io.StringIO()):  # TFDS announces "downloading" by print
+        with (
+            quiet(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):  # TFDS announces "downloading" by print
             builder = _builder(spec)(data_dir=scratch, file_format='array_record')
             builder.download_and_prepare()
         spec.finish()
         os.rename(builder.data_dir, target)
     except OSError:
-        if not (target / 'dataset_info.json').exists():  # else another host was first: its copy is as good
+        if not (
+            target / 'dataset_info.json'
+        ).exists():  # else another host was first: its copy is as good
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _builder(spec: Spec):
-    """The TFDS builder class of `spec`, kept out of TFDS's registry, where a name can stand only once."""
+    """The TFDS builder class of `spec`, kept out of TFDS's registry, where a name can stand only
+    once."""
     module = tfds()
 
     class Info(module.core.DatasetInfo):
         def initialize_from_bucket(self):
-            """Asks no server for known sizes; TFDS's own method leaves an empty temporary folder, too."""
+            """Asks no server for known sizes; TFDS's own method leaves an empty temporary folder,
+            too."""
 
     with module.core.registered.skip_registration():
+
         class Builder(module.core.ShardBasedBuilder):
             name = spec.name
             VERSION = module.core.Version(spec.version)
 
             def _info(self):
                 return Info(
-                    builder=self, features=spec.features(module), disable_shuffling=True,
-                    description=spec.description, homepage=spec.homepage, citation=spec.citation)
+                    builder=self,
+                    features=spec.features(module),
+                    disable_shuffling=True,
+                    description=spec.description,
+                    homepage=spec.homepage,
+                    citation=spec.citation,
+                )
 
             def _shard_iterators_per_split(self, dl_manager):
                 return spec.shards
+
     return Builder
 
 

@@ -1,4 +1,5 @@
-"""Prepared images decoded once into memory, with a copy of the decoded arrays kept beside the records."""
+"""Prepared images decoded once into memory, with a copy of the decoded arrays kept beside the
+records."""
 
 import hashlib
 import os
@@ -20,13 +21,16 @@ _CHUNK = 512  # images a thread decodes at a time
 def load(prepared: Prepared, *, short_side: int | None) -> Resident:
     """All images of a prepared data set as uint8 arrays (n, H, W, C).
 
-    short_side: images become their central square, resized to this many pixels; None leaves them as they are.
-    Raises ValueError if the sizes differ and no short side is given, and if the arrays do not fit the memory.
+    short_side: images become their central square, resized to this many pixels; None leaves them as
+    they are. Raises ValueError if the sizes differ and no short side is given, and if the arrays do
+    not fit the memory.
     """
     height, width, channels = prepared.shape
     if short_side is None and (height is None or width is None):
-        raise ValueError(f'the images of {prepared.name} have different sizes: choose a short side, such as '
-                         'data.short_side=160 (pixels), or stream them')
+        raise ValueError(
+            f'the images of {prepared.name} have different sizes: choose a short side, such as '
+            'data.short_side=160 (pixels), or stream them'
+        )
     shape = (height, width, channels) if short_side is None else (short_side, short_side, channels)
     _check_memory(prepared, shape, announce=short_side is not None)
     copy = prepared.folder.parent / f'decoded.{short_side or "full"}.{_fingerprint(prepared)}'
@@ -39,7 +43,9 @@ def _check_memory(prepared: Prepared, shape: tuple[int, int, int], *, announce: 
     free = available_memory()
     line = f'{prepared.name} at {shape[0]}x{shape[1]} pixels takes {needed / 1e6:,.0f} MB of memory'
     if needed > free:
-        raise ValueError(f'{line}, and {free / 1e6:,.0f} MB are free: take a smaller side, or stream it')
+        raise ValueError(
+            f'{line}, and {free / 1e6:,.0f} MB are free: take a smaller side, or stream it'
+        )
     if announce:
         print(line, file=sys.stderr, flush=True)
 
@@ -48,8 +54,12 @@ def available_memory() -> int:
     """Bytes that this process can still take: the machine's, or what its control group leaves."""
     free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     try:
-        with open('/proc/meminfo') as lines:  # Linux: counts the file cache, which gives way, as free
-            free = next(int(line.split()[1]) << 10 for line in lines if line.startswith('MemAvailable'))
+        with open(
+            '/proc/meminfo'
+        ) as lines:  # Linux: counts the file cache, which gives way, as free
+            free = next(
+                int(line.split()[1]) << 10 for line in lines if line.startswith('MemAvailable')
+            )
         group = Path('/sys/fs/cgroup')
         limit = (group / 'memory.max').read_text().strip()
         if limit != 'max':
@@ -69,11 +79,15 @@ def _fingerprint(prepared: Prepared) -> str:
 def _read_copy(folder: Path) -> tuple[Split, Split] | None:
     if not folder.is_dir():
         return None
-    return tuple(Split(*(np.load(folder / f'{split}.{array}.npy') for array in Split._fields))
-                 for split in ('train', 'test'))
+    return tuple(
+        Split(*(np.load(folder / f'{split}.{array}.npy') for array in Split._fields))
+        for split in ('train', 'test')
+    )
 
 
-def _decode_and_copy(prepared: Prepared, shape, short_side: int | None, copy: Path) -> tuple[Split, Split]:
+def _decode_and_copy(
+    prepared: Prepared, shape, short_side: int | None, copy: Path
+) -> tuple[Split, Split]:
     splits = tuple(_decode(prepared, split, shape, short_side) for split in ('train', 'test'))
     size = sum(array.nbytes for split in splits for array in split)
     if os.access(copy.parent, os.W_OK) and shutil.disk_usage(copy.parent).free > 2 * size:
@@ -92,7 +106,9 @@ def _write_copy(splits: tuple[Split, Split], copy: Path) -> None:
                 np.save(scratch / f'{name}.{field}.npy', array)
         os.chmod(scratch, 0o755)
         os.rename(scratch, copy)
-    except OSError:  # another process was first, or the disk is full: the arrays themselves are here
+    except (
+        OSError
+    ):  # another process was first, or the disk is full: the arrays themselves are here
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -105,12 +121,16 @@ def _decode(prepared: Prepared, split: str, shape, short_side: int | None) -> Sp
         for i, (data, label) in zip(indices, prepared_lib.encoded(prepared, split, indices)):
             image = prepared_lib.image(prepared, split, i, data, side=short_side, offset=0.5)
             if image.shape != shape:
-                raise ValueError(f'{prepared.folder}: record {i} of {split} is {image.shape}, not {shape}')
+                raise ValueError(
+                    f'{prepared.folder}: record {i} of {split} is {image.shape}, not {shape}'
+                )
             result.x[i], result.y[i] = image, label
 
     for _ in threads.in_order(chunk, range(0, n, _CHUNK), ahead=2 * threads.COUNT):
         pass
     if n and not 0 <= result.y.min() <= result.y.max() < len(prepared.class_names):
-        raise ValueError(f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of '
-                         f'{len(prepared.class_names)} classes')
+        raise ValueError(
+            f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of '
+            f'{len(prepared.class_names)} classes'
+        )
     return result

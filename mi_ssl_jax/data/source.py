@@ -10,9 +10,10 @@ LABEL_DRAWS = 5  # probes on few labels are repeated over the draws 0, ..., LABE
 class Split(NamedTuple):
     """Examples of one split.
 
-    x: (n, H, W, C) uint8 images, (n, d) float32 points, or graphs as a dict of arrays, each with a leading axis n.
-    y: (n,) int32 labels, each in [0, number of classes). Of graphs (n, nodes), a label a node; the label of a node
-    that belongs to another split is -1.
+    x: (n, H, W, C) uint8 images, (n, d) float32 points, or graphs as a dict of arrays, each with a
+    leading axis n.
+    y: (n,) int32 labels, each in [0, number of classes). Of graphs (n, nodes), a label a node; the
+    label of a node that belongs to another split is -1.
     """
 
     x: np.ndarray | dict[str, np.ndarray]
@@ -22,8 +23,8 @@ class Split(NamedTuple):
 class Resident(NamedTuple):
     """A data set that is held in memory as a whole.
 
-    train, test: the training examples and the held-out ones, always separate; of a graph the training and the
-    held-out nodes, both with the whole graph.
+    train, test: the training examples and the held-out ones, always separate; of a graph the
+    training and the held-out nodes, both with the whole graph.
     shape: of one example, (H, W, C) or (d,); of a graph (nodes, d).
     class_names: one name a class, position = label.
     centres: (K, d) float32 centres of the mixture a point set was drawn from; None for images.
@@ -44,12 +45,16 @@ def few_labels(y: np.ndarray, *, per_class: int, draw: int) -> np.ndarray:
     Raises ValueError when a class has fewer than `per_class` examples.
     """
     y = np.asarray(y)
-    random = np.random.RandomState(draw)  # RandomState: its stream is the same in every numpy version
+    random = np.random.RandomState(
+        draw
+    )  # RandomState: its stream is the same in every numpy version
     chosen = []
     for label in np.unique(y):
         members = np.flatnonzero(y == label)
         if not 0 < per_class <= len(members):
-            raise ValueError(f'cannot choose {per_class} examples of class {label}: it has {len(members)}')
+            raise ValueError(
+                f'cannot choose {per_class} examples of class {label}: it has {len(members)}'
+            )
         chosen.append(random.permutation(members)[:per_class])
     return np.sort(np.concatenate(chosen))
 
@@ -57,8 +62,9 @@ def few_labels(y: np.ndarray, *, per_class: int, draw: int) -> np.ndarray:
 def subset(y: np.ndarray, name: str) -> np.ndarray:
     """Indices of a fixed part of a training set, chosen class by class, sorted: (m,) int64.
 
-    'all'; 'select', a tenth on which probes choose their hyperparameters, and 'fit', the other nine tenths;
-    'sample', about 10,000 examples for looking at training data; '1%' and '10%', labelled fractions.
+    'all'; 'select', a tenth on which probes choose their hyperparameters, and 'fit', the other nine
+    tenths; 'sample', about 10,000 examples for looking at training data; '1%' and '10%', labelled
+    fractions.
     y: (n,) integer labels. Raises ValueError for another name.
     """
     y = np.asarray(y)
@@ -66,9 +72,11 @@ def subset(y: np.ndarray, name: str) -> np.ndarray:
     shares = {'all': 1.0, 'select': 0.1, 'fit': 0.1, 'sample': sample, '1%': 0.01, '10%': 0.1}
     if name not in shares:
         raise ValueError(f'unknown subset {name!r}: known are {", ".join(shares)}')
-    random = np.random.RandomState({'1%': 1, '10%': 2}.get(name, 0))  # 'select' and 'fit' complete each other
+    random = np.random.RandomState(
+        {'1%': 1, '10%': 2}.get(name, 0)
+    )  # 'select' and 'fit' complete each other
     chosen = np.zeros(len(y), bool)
     for label in np.unique(y):
         members = random.permutation(np.flatnonzero(y == label))
-        chosen[members[:max(1, round(shares[name] * len(members)))]] = True
+        chosen[members[: max(1, round(shares[name] * len(members)))]] = True
     return np.flatnonzero(~chosen if name == 'fit' else chosen)

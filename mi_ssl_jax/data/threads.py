@@ -9,9 +9,11 @@ from typing import Any
 COUNT = min(32, os.cpu_count() or 1)
 
 
-def in_order(function: Callable[[Any], Any], items: Iterable[Any], *,
-             ahead: int) -> Iterator[tuple[Any, Any]]:
-    """(item, function(item)) for every item in turn; at most `ahead` results wait for the reader."""
+def in_order(
+    function: Callable[[Any], Any], items: Iterable[Any], *, ahead: int
+) -> Iterator[tuple[Any, Any]]:
+    """(item, function(item)) for every item in turn; at most `ahead` results wait for the
+    reader."""
     waiting = collections.deque()
     pool = ThreadPoolExecutor(COUNT)
     try:

@@ -8,7 +8,8 @@ from mi_ssl_jax.core import linalg, sphere
 
 
 def gaps(points: chex.Array) -> dict[str, jax.Array]:
-    """Angle from each embedded centre (K, D) to its nearest other one, degrees; sd is the population's.
+    """Angle from each embedded centre (K, D) to its nearest other one, degrees; sd is the
+    population's.
 
     Raises:
         ValueError: fewer than two centres.
@@ -19,7 +20,8 @@ def gaps(points: chex.Array) -> dict[str, jax.Array]:
 def flatness(points: chex.Array) -> jax.Array:
     """Smallest over largest singular value of the normalised embedded centres (K, D), centred.
 
-    Near 0 on a ring (five points 72 degrees apart), about 0.8 for the solid arrangement 90 degrees apart.
+    Near 0 on a ring (five points 72 degrees apart), about 0.8 for the solid arrangement 90 degrees
+    apart.
     """
     chex.assert_rank(points, 2)
     chex.assert_type(points, float)

@@ -1,7 +1,7 @@
 """Has a run collapsed? Figures of held-out embeddings, and one plain sentence when they say so.
 
-A final batch norm fixes each feature's variance, so the standard deviation alone cannot see classes merge
-behind it; the angles between class means can.
+A final batch norm fixes each feature's variance, so the standard deviation alone cannot see classes
+merge behind it; the angles between class means can.
 """
 
 from typing import Any, Mapping, Sequence
@@ -15,24 +15,28 @@ from mi_ssl_jax.core import linalg, sphere
 
 Figures = Mapping[str, Any]
 
-# A fifth of 1 / sqrt(D), the spread of an even distribution: some 11 degrees around the mean direction.
+# A fifth of 1 / sqrt(D), the spread of an even distribution: some 11 degrees around the mean
+# direction.
 LOW_STD = 0.2
 # One direction has effective rank 1; two directions of equal weight have 2.
 LOW_RANK = 1.5
-# The paper's five centres are 72 to 90 degrees apart when well separated; merged ones at 10 and below.
+# The paper's five centres are 72 to 90 degrees apart when well separated; merged ones at 10 and
+# below.
 LOW_GAP = 10.0
-# Merging: below this share of the run's widest gap. On the Gaussian mixture (100 epochs, 6 seeds) SDMI, JMI,
-# Barlow Twins and VICReg ended at 0.98 or more, BYOL at 0.4 to 0.9, SimSiam without predictor at 0.5 to 0.95.
+# Merging: below this share of the run's widest gap. On the Gaussian mixture (100 epochs, 6 seeds)
+# SDMI, JMI, Barlow Twins and VICReg ended at 0.98 or more, BYOL at 0.4 to 0.9, SimSiam without
+# predictor at 0.5 to 0.95.
 GAP_FALL = 0.5
 
 
 def figures(z: chex.Array, y: chex.Array, *, classes: int) -> dict[str, Any]:
     """Collapse figures of embeddings z (N, D) with labels y (N,).
 
-    std: mean over features of the standard deviation of the normalised rows; 1 / sqrt(D) when spread evenly,
-    0 when collapsed. effective_rank: RankMe of z, 1 when collapsed. nn_gap: mean, min, max, sd over classes
-    of the angle to the nearest other class mean in degrees, of means of normalised rows; NaN when a class of
-    range(classes) is absent.
+    std: mean over features of the standard deviation of the normalised rows; 1 / sqrt(D) when
+    spread evenly,
+    0 when collapsed. effective_rank: RankMe of z, 1 when collapsed. nn_gap: mean, min, max, sd over
+    classes of the angle to the nearest other class mean in degrees, of means of normalised rows;
+    NaN when a class of range(classes) is absent.
 
     Raises:
         ValueError: fewer than two classes.
@@ -54,25 +58,42 @@ def class_means(z: chex.Array, y: chex.Array, *, classes: int) -> jax.Array:
 
 
 def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -> str | None:
-    """One line when embeddings of width `dimension` have collapsed, None otherwise; for trained encoders.
+    """One line when embeddings of width `dimension` have collapsed, None otherwise; for trained
+    encoders.
 
-    A run is said to collapse when, in this order: its std is below `LOW_STD` / sqrt(D); its effective rank is
-    below `LOW_RANK`; its mean gap between class means is below `LOW_GAP` degrees; partly, when that gap is
-    below `GAP_FALL` of its widest in `history` (figures of the same run at earlier epochs, without the
-    untrained ones). Figures hold numbers, or one number for each seed.
+    A run is said to collapse when, in this order: its std is below `LOW_STD` / sqrt(D); its
+    effective rank is below `LOW_RANK`; its mean gap between class means is below `LOW_GAP` degrees;
+    partly, when that gap is below `GAP_FALL` of its widest in `history` (figures of the same run at
+    earlier epochs, without the untrained ones). Figures hold numbers, or one number for each seed.
     """
     spread = _seeds(now['std']) * np.sqrt(dimension)
     rank = _seeds(now['effective_rank'])
     gap = _seeds(now['nn_gap']['mean'])
     widest = np.max([_seeds(past['nn_gap']['mean']) for past in (*history, now)], axis=0)
     findings = [
-        ('collapse: embeddings are nearly the same: their spread is {:.2f} of an even one',
-         spread < LOW_STD, [spread]),
-        ('collapse: embeddings lie along one direction: their effective rank is {:.2f}',
-         rank < LOW_RANK, [rank]),
-        ('collapse: the classes have merged: their means are {:.1f} degrees apart', gap < LOW_GAP, [gap]),
-        ('partial collapse: the classes are merging: their means, once {:.1f} degrees apart, are now {:.1f}',
-         gap < GAP_FALL * widest, [widest, gap]),
+        (
+            'collapse: embeddings are nearly the same: their spread is {:.2f} of an even one',
+            spread < LOW_STD,
+            [spread],
+        ),
+        (
+            'collapse: embeddings lie along one direction: their effective rank is {:.2f}',
+            rank < LOW_RANK,
+            [rank],
+        ),
+        (
+            'collapse: the classes have merged: their means are {:.1f} degrees apart',
+            gap < LOW_GAP,
+            [gap],
+        ),
+        (
+            (
+                'partial collapse: the classes are merging: their means, once {:.1f} degrees apart,'
+                ' are now {:.1f}'
+            ),
+            gap < GAP_FALL * widest,
+            [widest, gap],
+        ),
     ]
     for text, found, values in findings:
         if found.any():
@@ -82,5 +103,6 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
 
 
 def _seeds(value: Any) -> np.ndarray:
-    """(seeds,) float; what could not be measured (None in the metrics file) compares as not collapsed."""
+    """(seeds,) float; what could not be measured (None in the metrics file) compares as not
+    collapsed."""
     return np.atleast_1d(np.asarray(value, dtype=float))

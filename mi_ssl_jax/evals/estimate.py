@@ -1,4 +1,5 @@
-"""Mutual information between two arrays of samples, by a learned critic or by second moments, in nats."""
+"""Mutual information between two arrays of samples, by a learned critic or by second moments, in
+nats."""
 
 import math
 from typing import NamedTuple
@@ -26,8 +27,10 @@ NEAR_CEILING = 0.9
 class Estimate(NamedTuple):
     """An estimate of mutual information, in nats.
 
-    mi: mean of the fits. standard_error: of that mean. interval: 95 %, by Student's t over the fits. fits: one value a
-    fit, each on examples its critic has not seen. kind: 'lower', 'upper' or 'neither' (no bound). ceiling: above which
+    mi: mean of the fits. standard_error: of that mean. interval: 95 %, by Student's t over the
+    fits. fits: one value a
+    fit, each on examples its critic has not seen. kind: 'lower', 'upper' or 'neither' (no bound).
+    ceiling: above which
     the estimator cannot go, or None. notes: its known limits and what to mind here.
     """
 
@@ -58,20 +61,33 @@ def bounds() -> list[str]:
 
 
 def critics_of(bound: str) -> list[str]:
-    """The critics that an estimator can be used with, its default first; none for second moments."""
+    """The critics that an estimator can be used with, its default first; none for second
+    moments."""
     return [] if bound == GAUSSIAN else variational.critics_of(bound)
 
 
-def estimate_mi(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | None = None, key: chex.PRNGKey,
-                fits: int = 5, steps: int = STEPS, batch_size: int | None = None, held_out: float = 0.2) -> Estimate:
+def estimate_mi(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    bound: str,
+    critic: str | None = None,
+    key: chex.PRNGKey,
+    fits: int = 5,
+    steps: int = STEPS,
+    batch_size: int | None = None,
+    held_out: float = 0.2,
+) -> Estimate:
     """I(x; y) from samples x (N, Dx), y (N, Dy), row i of both belonging together.
 
-    Each fit starts a critic afresh, trains it on one part, stops early on a second and reports the bound on a third
-    that neither has touched. The fits' third parts are spread evenly over the samples (with fits * held_out <= 1 they
-    do not overlap). The same shapes and settings are compiled once.
+    Each fit starts a critic afresh, trains it on one part, stops early on a second and reports the
+    bound on a third that neither has touched. The fits' third parts are spread evenly over the
+    samples (with fits * held_out <= 1 they do not overlap). The same shapes and settings are
+    compiled once.
 
-    'gaussian_mi' learns nothing: the fits are jackknife values, each from all samples and from all but one part, which
-    takes away the bias of order 1 / N. For jointly Gaussian samples only; exact under invertible linear maps.
+    'gaussian_mi' learns nothing: the fits are jackknife values, each from all samples and from all
+    but one part, which takes away the bias of order 1 / N. For jointly Gaussian samples only; exact
+    under invertible linear maps.
 
     Args:
         bound: one of `bounds()`. critic: one of `critics_of(bound)`; None for the first of them.
@@ -80,90 +96,159 @@ def estimate_mi(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | None 
         held_out: share of the samples in the second part, and in the third.
 
     Raises:
-        ValueError: arrays of other shapes, not finite, with a constant column or too few rows; unknown names.
+        ValueError: arrays of other shapes, not finite, with a constant column or too few rows;
+        unknown names.
     """
-    check_options(bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out)
+    check_options(
+        bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out
+    )
     x, y = check(x, 'x'), check(y, 'y')
     if len(x) != len(y):
-        raise ValueError(f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the other')
+        raise ValueError(
+            f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the'
+            ' other'
+        )
     if bound == GAUSSIAN:
         return _gaussian(x, y, key, fits)
     plan = _plan(len(x), bound, critic, fits, steps, batch_size, held_out)
     for_order, for_fits = jax.random.split(key)
     order = jax.random.permutation(for_order, len(x))
-    return _learned(x, y, jnp.stack([jnp.roll(order, -(len(x) * i // fits)) for i in range(fits)]), plan, for_fits)
+    return _learned(
+        x,
+        y,
+        jnp.stack([jnp.roll(order, -(len(x) * i // fits)) for i in range(fits)]),
+        plan,
+        for_fits,
+    )
 
 
-def estimate_each(x: np.ndarray, y: np.ndarray, *, bound: str, critic: str | None = None, key: chex.PRNGKey,
-                  steps: int = STEPS, batch_size: int | None = None, held_out: float = 0.2) -> Estimate:
-    """As `estimate_mi` from independent draws x (F, N, Dx), y (F, N, Dy) of one distribution: each fit has its own.
+def estimate_each(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    bound: str,
+    critic: str | None = None,
+    key: chex.PRNGKey,
+    steps: int = STEPS,
+    batch_size: int | None = None,
+    held_out: float = 0.2,
+) -> Estimate:
+    """As `estimate_mi` from independent draws x (F, N, Dx), y (F, N, Dy) of one distribution: each
+    fit has its own.
 
-    The spread of the fits is then the estimator's own. 'gaussian_mi' is that of all N samples of a draw, biased
-    upwards by about Dx Dy / (2 N).
+    The spread of the fits is then the estimator's own. 'gaussian_mi' is that of all N samples of a
+    draw, biased upwards by about Dx Dy / (2 N).
     """
     fits, n = x.shape[:2]
-    check_options(bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out)
+    check_options(
+        bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out
+    )
     if bound == GAUSSIAN:
-        values = [moments.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0) for own_x, own_y in zip(x, y)]
+        values = [
+            moments.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0)
+            for own_x, own_y in zip(x, y)
+        ]
         return _summary(np.array(values), bound, None, 'neither', None, [SECOND_ORDER])
     plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
     x, y = check(x.reshape(fits * n, -1), 'x'), check(y.reshape(fits * n, -1), 'y')
     return _learned(x, y, jnp.arange(fits * n).reshape(fits, n), plan, key)
 
 
-def check_options(*, bound: str, critic: str | None, fits: int, steps: int, batch_size: int | None,
-                  held_out: float = 0.2) -> None:
+def check_options(
+    *,
+    bound: str,
+    critic: str | None,
+    fits: int,
+    steps: int,
+    batch_size: int | None,
+    held_out: float = 0.2,
+) -> None:
     """ValueError, in one line, for names and numbers that `estimate_mi` cannot work with."""
     if bound not in bounds():
         extra = ' (not in nats; js_nwj and smile train by it)' if bound == 'jsd' else ''
         raise ValueError(f"unknown bound '{bound}'{extra}: use one of {', '.join(bounds())}")
     known = critics_of(bound)
     if critic is not None and critic not in known:
-        raise ValueError(f"bound '{bound}' cannot be learned with critic '{critic}': "
-                         + (f'use one of {", ".join(known)}' if known else 'it takes none'))
+        raise ValueError(
+            f"bound '{bound}' cannot be learned with critic '{critic}': "
+            + (f'use one of {", ".join(known)}' if known else 'it takes none')
+        )
     if fits < 2:
         raise ValueError(f'fits={fits}: an interval needs at least 2')
     if steps < 1 or (batch_size is not None and batch_size < 2):
-        raise ValueError(f'steps={steps}, batch_size={batch_size}: use at least 1 step, and batches of at least 2')
+        raise ValueError(
+            f'steps={steps}, batch_size={batch_size}: use at least 1 step, and batches of at'
+            ' least 2'
+        )
     if not 0 < held_out < 0.5:
-        raise ValueError(f'held_out={held_out}: two such shares are held out, so use one between 0 and 0.5')
+        raise ValueError(
+            f'held_out={held_out}: two such shares are held out, so use one between 0 and 0.5'
+        )
 
 
 def check(x: np.ndarray, name: str) -> np.ndarray:
-    """Samples (N, D) as float32, each column with mean 0 and standard deviation 1. ValueError in one line."""
+    """Samples (N, D) as float32, each column with mean 0 and standard deviation 1. ValueError in
+    one line."""
     x = np.asarray(x)
     if x.dtype.kind not in 'fiub':
         raise ValueError(f'{name} holds {x.dtype}, not real numbers')
     if x.ndim != 2:
-        hint = ': reshape it to (N, 1)' if x.ndim == 1 else ': one row a sample, one column a dimension'
+        hint = (
+            ': reshape it to (N, 1)'
+            if x.ndim == 1
+            else ': one row a sample, one column a dimension'
+        )
         raise ValueError(f'{name} has shape {x.shape}, but samples are (N, D){hint}')
     if 0 in x.shape:
         raise ValueError(f'{name} has shape {x.shape}: there is nothing to estimate from')
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(f'{name} is not finite in row {row}, column {column}: remove such rows from x and y')
+        raise ValueError(
+            f'{name} is not finite in row {row}, column {column}: remove such rows from x and y'
+        )
     constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
     if constant.size:
-        raise ValueError(f'{name} is constant in column {", ".join(map(str, constant[:5]))}'
-                         f'{" and others" if constant.size > 5 else ""}: remove what carries no information')
+        raise ValueError(
+            f'{name} is constant in column {", ".join(map(str, constant[:5]))}'
+            f'{" and others" if constant.size > 5 else ""}: remove what carries no information'
+        )
     x = x - x.mean(axis=0)
     return (x / x.std(axis=0)).astype(np.float32)
 
 
-def _plan(n: int, bound: str, critic: str | None, fits: int, steps: int, batch_size: int | None,
-          held_out: float) -> fitting.Plan:
+def _plan(
+    n: int,
+    bound: str,
+    critic: str | None,
+    fits: int,
+    steps: int,
+    batch_size: int | None,
+    held_out: float,
+) -> fitting.Plan:
     critic = critic or critics_of(bound)[0]
     batch_size = BATCH_SIZES.get(critic, BATCH_SIZE) if batch_size is None else batch_size
     part = round(n * held_out)
     if n - 2 * part < batch_size or part < 10:
-        raise ValueError(f'{n} samples leave {n - 2 * part} to train on and {part} each to stop and to report by: '
-                         f'batch_size={batch_size} needs as many to train on, the other parts need 10 each')
-    return fitting.Plan(bound, critic, fits, steps, batch_size, LEARNING_RATE, part,
-                        TOGETHER.get(critic, MOST_TOGETHER))
+        raise ValueError(
+            f'{n} samples leave {n - 2 * part} to train on and {part} each to stop and to report'
+            f' by: batch_size={batch_size} needs as many to train on, the other parts need 10 each'
+        )
+    return fitting.Plan(
+        bound,
+        critic,
+        fits,
+        steps,
+        batch_size,
+        LEARNING_RATE,
+        part,
+        TOGETHER.get(critic, MOST_TOGETHER),
+    )
 
 
-def _learned(x: np.ndarray, y: np.ndarray, orders: jax.Array, plan: fitting.Plan, key: chex.PRNGKey) -> Estimate:
+def _learned(
+    x: np.ndarray, y: np.ndarray, orders: jax.Array, plan: fitting.Plan, key: chex.PRNGKey
+) -> Estimate:
     """One fit an order (fits, N) of rows."""
     values = fitting.compile_fits(plan)(jax.random.split(key, plan.fits), orders, x, y)
     kind, limit = variational.kind_and_limit(plan.bound)
@@ -179,25 +264,50 @@ def _group(plan: fitting.Plan) -> int:
 def _gaussian(x: np.ndarray, y: np.ndarray, key: chex.PRNGKey, fits: int) -> Estimate:
     left = len(x) - -(-len(x) // fits)
     if left <= x.shape[1] + y.shape[1]:
-        raise ValueError(f'{left} samples in {x.shape[1]} + {y.shape[1]} dimensions have a singular covariance: '
-                         'give more samples or fewer columns')
+        raise ValueError(
+            f'{left} samples in {x.shape[1]} + {y.shape[1]} dimensions have a singular covariance: '
+            'give more samples or fewer columns'
+        )
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
     whole = float(moments.gaussian_mi(x, y, eps=0.0))
-    rest = [float(moments.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0)) for part in parts]
+    rest = [
+        float(moments.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0))
+        for part in parts
+    ]
     values = fits * whole - (fits - 1) * np.array(rest)
     return _summary(values, GAUSSIAN, None, 'neither', None, [SECOND_ORDER])
 
 
-def _summary(values: np.ndarray, bound: str, critic: str | None, kind: str, ceiling: float | None,
-             notes: list[str]) -> Estimate:
+def _summary(
+    values: np.ndarray,
+    bound: str,
+    critic: str | None,
+    kind: str,
+    ceiling: float | None,
+    notes: list[str],
+) -> Estimate:
     values = values.astype(np.float64)
-    with np.errstate(invalid='ignore'):  # a fit that is not finite makes them NaN, and is told below
+    with np.errstate(
+        invalid='ignore'
+    ):  # a fit that is not finite makes them NaN, and is told below
         mean, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
-    found = Estimate(float(mean), float(error), (float(mean - half), float(mean + half)), tuple(map(float, values)),
-                     bound, critic, kind, ceiling, ())
+    found = Estimate(
+        float(mean),
+        float(error),
+        (float(mean - half), float(mean + half)),
+        tuple(map(float, values)),
+        bound,
+        critic,
+        kind,
+        ceiling,
+        (),
+    )
     if not np.isfinite(values).all():
         notes = [*notes, f'{np.sum(~np.isfinite(values))} of {len(values)} fits are not finite']
     if found.at_ceiling:
-        notes = [*notes, f'near its ceiling of {ceiling:.2f} nats: the truth may lie anywhere above']
+        notes = [
+            *notes,
+            f'near its ceiling of {ceiling:.2f} nats: the truth may lie anywhere above',
+        ]
     return found._replace(notes=tuple(notes))

@@ -9,12 +9,14 @@ Tree = Any
 
 
 def encode(apply: Callable[[Tree], jax.Array], x: Tree, *, batch_size: int) -> np.ndarray:
-    """apply(batch) for every example of x (n, ...), which may be a tree of such arrays: features (n, ...) on the host,
-    in order; (n * nodes, ...) of an `apply` that gives so many rows for an example.
+    """apply(batch) for every example of x (n, ...), which may be a tree of such arrays: features
+    (n, ...) on the host, in order; (n * nodes, ...) of an `apply` that gives so many rows for an
+    example.
 
-    The batches are dispatched from the host, since inside a scan XLA's CPU backend runs convolutions many
-    times slower. The last batch is filled up with copies of its last example, so a compiled `apply` is
-    compiled once; it must treat every example on its own (batch norm by running statistics).
+    The batches are dispatched from the host, since inside a scan XLA's CPU backend runs
+    convolutions many times slower. The last batch is filled up with copies of its last example, so
+    a compiled `apply` is compiled once; it must treat every example on its own (batch norm by
+    running statistics).
 
     Raises:
         ValueError: no examples, or a batch size below 1.
@@ -33,7 +35,7 @@ def encode(apply: Callable[[Tree], jax.Array], x: Tree, *, batch_size: int) -> n
             done.append(np.asarray(previous))
     found = np.concatenate([*done, np.asarray(waiting)])
     rows = len(found) // (size * -(-count // size))  # of one example
-    return found[:rows * count]
+    return found[: rows * count]
 
 
 def _batch(x: Tree, start: int, size: int, count: int) -> Tree:

@@ -1,4 +1,5 @@
-"""One compiled program that fits a critic, stops early and judges it on examples it has not seen, for every fit."""
+"""One compiled program that fits a critic, stops early and judges it on examples it has not seen,
+for every fit."""
 
 import functools
 from collections.abc import Callable
@@ -13,13 +14,16 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.evals import variational
 
 Tree = Any
-FEWEST_CHECKS, MOST_CHECKS = 20, 200  # how often training is judged on the validation part: every two passes, within
+FEWEST_CHECKS, MOST_CHECKS = (
+    20,
+    200,
+)  # how often training is judged on the validation part: every two passes, within
 PATIENCE = 4  # training stops when a PATIENCE-th of the checks has passed without a better one
 
 
 class Plan(NamedTuple):
-    """A fit's numbers. part: examples of the validation and of the test part each. together: how many of a part are
-    scored against each other at once."""
+    """A fit's numbers. part: examples of the validation and of the test part each. together: how
+    many of a part are scored against each other at once."""
 
     bound: str
     critic: str
@@ -44,27 +48,35 @@ class Carry(NamedTuple):
 
 
 @functools.cache
-def compile_fits(plan: Plan) -> Callable[[chex.Array, chex.Array, chex.Array, chex.Array], jax.Array]:
-    """-> run(keys, orders (fits, N), x (N, Dx), y (N, Dy)): the reported value of each fit (fits,), nats.
+def compile_fits(
+    plan: Plan,
+) -> Callable[[chex.Array, chex.Array, chex.Array, chex.Array], jax.Array]:
+    """-> run(keys, orders (fits, N), x (N, Dx), y (N, Dy)): the reported value of each fit (fits,),
+    nats.
 
-    An order's first `part` examples are the test part, the next `part` the validation part, the rest train.
+    An order's first `part` examples are the test part, the next `part` the validation part, the
+    rest train.
     """
     layout = parallel.Layout(parallel.choose_devices(1), plan.fits, 'scan')
     return parallel.over_seeds(functools.partial(_fit, plan=plan), layout, shared=2)
 
 
-def _fit(key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, plan: Plan) -> jax.Array:
+def _fit(
+    key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, plan: Plan
+) -> jax.Array:
     for_init, for_batches = jax.random.split(key)
     problem = variational.problem(plan.bound, plan.critic)
     parts = _standardised(x[order], plan.part), _standardised(y[order], plan.part)
-    (test, validation, train) = zip(*parts, strict=True)
+    test, validation, train = zip(*parts, strict=True)
     batches = _batches(for_batches, len(train[0]), plan)
     optimiser = _optimiser(plan)
     judge = functools.partial(_judge, problem, plan)
 
     def step(carry: tuple, batch: jax.Array) -> tuple[tuple, None]:
         params, moments, state = carry
-        gradients, state = jax.grad(problem.loss, has_aux=True)(params, train[0][batch], train[1][batch], state)
+        gradients, state = jax.grad(problem.loss, has_aux=True)(
+            params, train[0][batch], train[1][batch], state
+        )
         updates, moments = optimiser.update(gradients, moments, params)
         return (optax.apply_updates(params, updates), moments, state), None
 
@@ -73,27 +85,39 @@ def _fit(key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, 
         score, _ = judge(learned[0], *validation)
         better = score > carry.score  # never true of NaN
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), learned[0], carry.best)
-        return Carry(*learned, best, jnp.where(better, score, carry.score), carry.check + 1,
-                     jnp.where(better, 0, carry.stale + 1))
+        return Carry(
+            *learned,
+            best,
+            jnp.where(better, score, carry.score),
+            carry.check + 1,
+            jnp.where(better, 0, carry.stale + 1),
+        )
 
     def going_on(carry: Carry) -> jax.Array:
         return (carry.check < len(batches)) & (carry.stale < max(len(batches) // PATIENCE, 1))
 
     params = problem.init(for_init, train[0][:1], train[1][:1])
-    start = Carry(params, optimiser.init(params), problem.state, params, judge(params, *validation)[0],
-                  jnp.int32(0), jnp.int32(0))
+    start = Carry(
+        params,
+        optimiser.init(params),
+        problem.state,
+        params,
+        judge(params, *validation)[0],
+        jnp.int32(0),
+        jnp.int32(0),
+    )
     return judge(jax.lax.while_loop(going_on, chunk, start).best, *test)[1]
 
 
 def _standardised(x: jax.Array, part: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Test, validation and train part, by the train part's mean and standard deviation.
 
-    The columns of all of x have standard deviation 1; one that is constant in the train part (a rounding error apart)
-    is left at its scale.
+    The columns of all of x have standard deviation 1; one that is constant in the train part (a
+    rounding error apart) is left at its scale.
     """
-    mean, spread = jnp.mean(x[2 * part:], axis=0), jnp.std(x[2 * part:], axis=0)
+    mean, spread = jnp.mean(x[2 * part :], axis=0), jnp.std(x[2 * part :], axis=0)
     x = (x - mean) / jnp.where(spread > 1e-3, spread, 1.0)
-    return x[:part], x[part:2 * part], x[2 * part:]
+    return x[:part], x[part : 2 * part], x[2 * part :]
 
 
 def _batches(key: chex.PRNGKey, size: int, plan: Plan) -> jax.Array:
@@ -112,10 +136,13 @@ def _optimiser(plan: Plan) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
-def _judge(problem: variational.Problem, plan: Plan, params: Tree, x: jax.Array,
-           y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _judge(
+    problem: variational.Problem, plan: Plan, params: Tree, x: jax.Array, y: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """`problem.judge`, mean over groups of at most `together` examples of a part."""
     groups = -(-len(x) // plan.together)
     used = len(x) // groups * groups  # at most groups - 1 examples sit out
     grouped = [a[:used].reshape(groups, -1, a.shape[1]) for a in (x, y)]
-    return jax.tree.map(jnp.mean, jax.lax.map(lambda own: problem.judge(params, *own), tuple(grouped)))
+    return jax.tree.map(
+        jnp.mean, jax.lax.map(lambda own: problem.judge(params, *own), tuple(grouped))
+    )

@@ -1,8 +1,9 @@
-"""What two encoders' embeddings share: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345, 4.2).
+"""What two encoders' embeddings share: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345,
+4.2).
 
-The critic is the cosine divided by a temperature (1 in the paper's curves), the same for all three, so one
-pass over the N x N scores and one exponential a score serve them all. Values equal core.bounds on the same
-pairs to rounding.
+The critic is the cosine divided by a temperature (1 in the paper's curves), the same for all three,
+so one pass over the N x N scores and one exponential a score serve them all. Values equal
+core.bounds on the same pairs to rounding.
 """
 
 from typing import Callable, NamedTuple
@@ -14,9 +15,11 @@ import jax.numpy as jnp
 from mi_ssl_jax.core import critics, linalg
 
 NAMES = ('cos_dv', 'infonce', 'jsd')
-# Rows a block. On 2 CPU cores at N = 2500, D = 3: 2.5 to 5 ms with 128 to 1250 rows, 7 ms with all at once.
+# Rows a block. On 2 CPU cores at N = 2500, D = 3: 2.5 to 5 ms with 128 to 1250 rows, 7 ms with all
+# at once.
 BLOCK_SIZE = 512
-# |S| <= 50 keeps e^S and any sum of it inside float32, so no shift by the maximum (a second pass) is needed.
+# |S| <= 50 keeps e^S and any sum of it inside float32, so no shift by the maximum (a second pass)
+# is needed.
 LOWEST_TEMPERATURE = 0.02
 FEWEST = 10  # examples of a bootstrap
 
@@ -28,17 +31,20 @@ class Interval(NamedTuple):
     high: jax.Array  # ()
 
 
-def estimates(za: chex.Array, zb: chex.Array, *, temperature: float = 1.0,
-              block_size: int | None = None) -> dict[str, jax.Array]:
-    """Three estimates from the joint pairs (i, i) and the marginal pairs (i, j), i != j, of batches (N, D).
+def estimates(
+    za: chex.Array, zb: chex.Array, *, temperature: float = 1.0, block_size: int | None = None
+) -> dict[str, jax.Array]:
+    """Three estimates from the joint pairs (i, i) and the marginal pairs (i, j), i != j, of batches
+    (N, D).
 
-    cos_dv: Donsker-Varadhan (Eq. 14), nats. infonce: the positive included, at most log N (Poole et al.
-    2019), nats. jsd: the paper's form (appendix A.2.2), -2 log 2 for constant scores and at most 0; not nats
-    of information.
+    cos_dv: Donsker-Varadhan (Eq. 14), nats. infonce: the positive included, at most log N (Poole et
+    al. 2019), nats. jsd: the paper's form (appendix A.2.2), -2 log 2 for constant scores and at
+    most 0; not nats of information.
 
     Args:
         temperature: divides the cosine; a static number of at least 0.02.
-        block_size: rows of scores held at a time; None for `BLOCK_SIZE`. Memory is O(N * block_size).
+        block_size: rows of scores held at a time; None for `BLOCK_SIZE`. Memory is O(N *
+        block_size).
 
     Raises:
         ValueError: fewer than two examples, a lower temperature, or a block size below 1.
@@ -49,26 +55,37 @@ def estimates(za: chex.Array, zb: chex.Array, *, temperature: float = 1.0,
     return {name: value[0] for name, value in zip(NAMES, values, strict=True)}
 
 
-def bootstrap(za: chex.Array, zb: chex.Array, *, key: chex.PRNGKey, resamples: int, confidence: float = 0.95,
-              temperature: float = 1.0, block_size: int | None = None) -> dict[str, Interval]:
+def bootstrap(
+    za: chex.Array,
+    zb: chex.Array,
+    *,
+    key: chex.PRNGKey,
+    resamples: int,
+    confidence: float = 0.95,
+    temperature: float = 1.0,
+    block_size: int | None = None,
+) -> dict[str, Interval]:
     """Percentile intervals of the three estimates over held-out examples.
 
-    Examples (both their views) are drawn N times with replacement. An example drawn twice must not be paired
-    with its own copy, a joint pair, as if that were a marginal one; so the draw enters as counts: pair (i,
-    j), i != j, weighs count_i count_j, and pairs of an example with itself are joint only. All resamples
-    share one pass over the scores. The interval covers the choice of examples, not the randomness of
-    training.
+    Examples (both their views) are drawn N times with replacement. An example drawn twice must not
+    be paired with its own copy, a joint pair, as if that were a marginal one; so the draw enters as
+    counts: pair (i, j), i != j, weighs count_i count_j, and pairs of an example with itself are
+    joint only. All resamples share one pass over the scores. The interval covers the choice of
+    examples, not the randomness of training.
 
     Args:
         confidence: share of resamples inside the interval.
 
     Raises:
-        ValueError: as `estimates`, fewer than 10 examples, no resamples, or a confidence outside (0, 1).
+        ValueError: as `estimates`, fewer than 10 examples, no resamples, or a confidence outside
+        (0, 1).
     """
     _check(za, zb, temperature, block_size)
     if len(za) < FEWEST or resamples < 1 or not 0 < confidence < 1:
-        raise ValueError(f'a bootstrap needs at least {FEWEST} examples, 1 resample and a confidence in (0, 1), '
-                         f'got {len(za)}, {resamples} and {confidence}')
+        raise ValueError(
+            f'a bootstrap needs at least {FEWEST} examples, 1 resample and a confidence in (0, 1), '
+            f'got {len(za)}, {resamples} and {confidence}'
+        )
     n = len(za)
     drawn = jax.random.randint(key, (resamples, n), 0, n)
     counts = jax.vmap(lambda indices: jnp.bincount(indices, length=n))(drawn).T
@@ -76,8 +93,10 @@ def bootstrap(za: chex.Array, zb: chex.Array, *, key: chex.PRNGKey, resamples: i
     totals = _totals(za, zb, temperature, block_size, lambda x: linalg.matmul(x, counts))
     values = _combine(_joint(za, zb, temperature), *totals, counts)
     tail = (1 - confidence) / 2
-    return {name: Interval(jnp.quantile(value, tail), jnp.quantile(value, 1 - tail))
-            for name, value in zip(NAMES, values, strict=True)}
+    return {
+        name: Interval(jnp.quantile(value, tail), jnp.quantile(value, 1 - tail))
+        for name, value in zip(NAMES, values, strict=True)
+    }
 
 
 def _check(za: chex.Array, zb: chex.Array, temperature: float, block_size: int | None) -> None:
@@ -87,8 +106,10 @@ def _check(za: chex.Array, zb: chex.Array, temperature: float, block_size: int |
     if len(za) < 2:
         raise ValueError('one example has no marginal pairs: mutual information needs at least 2')
     if not temperature >= LOWEST_TEMPERATURE:
-        raise ValueError(f'temperature must be at least {LOWEST_TEMPERATURE} here, got {temperature}: '
-                         'for colder critics use core.bounds, which shifts by the maximum')
+        raise ValueError(
+            f'temperature must be at least {LOWEST_TEMPERATURE} here, got {temperature}: '
+            'for colder critics use core.bounds, which shifts by the maximum'
+        )
     if block_size is not None and block_size < 1:
         raise ValueError(f'block_size must be at least 1, got {block_size}')
 
@@ -98,9 +119,15 @@ def _joint(za: chex.Array, zb: chex.Array, temperature: float) -> jax.Array:
     return jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=1) / temperature
 
 
-def _totals(za: chex.Array, zb: chex.Array, temperature: float, block_size: int | None,
-            total: Callable[[jax.Array], jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Row totals of e^S and of softplus(S) over the marginal pairs, (N, R) each; total: (B, N) -> (B, R)."""
+def _totals(
+    za: chex.Array,
+    zb: chex.Array,
+    temperature: float,
+    block_size: int | None,
+    total: Callable[[jax.Array], jax.Array],
+) -> tuple[jax.Array, jax.Array]:
+    """Row totals of e^S and of softplus(S) over the marginal pairs, (N, R) each; total: (B, N) ->
+    (B, R)."""
     n = len(za)
     size = min(block_size or BLOCK_SIZE, n)
     blocks = -(-n // size)
@@ -118,9 +145,11 @@ def _totals(za: chex.Array, zb: chex.Array, temperature: float, block_size: int 
     return tuple(x.reshape(blocks * size, -1)[:n] for x in totals)
 
 
-def _combine(joint: jax.Array, exponentials: jax.Array, softplus: jax.Array,
-             counts: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Estimates (R,) from joint scores (N,), row totals (N, R) and how often each example is drawn (N, R)."""
+def _combine(
+    joint: jax.Array, exponentials: jax.Array, softplus: jax.Array, counts: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Estimates (R,) from joint scores (N,), row totals (N, R) and how often each example is drawn
+    (N, R)."""
     n = len(joint)
     joint = joint[:, None]
     negatives = n - counts  # draws other than the row's own example

@@ -24,7 +24,10 @@ from mi_ssl_jax.nets import critics
 
 Tree = Any
 CRITICS: dict[str, Callable[[], nn.Module]] = {
-    'separable': critics.Separable, 'concatenated': critics.Concatenated, 'bilinear': critics.Bilinear}
+    'separable': critics.Separable,
+    'concatenated': critics.Concatenated,
+    'bilinear': critics.Bilinear,
+}
 CONDITIONAL = 'conditional'  # what CLUB learns instead of a critic
 ROWS = 256  # rows of scores that are held at a time when a whole part is scored
 MINE_DECAY = 0.9  # of the running denominator, bmi's default
@@ -35,7 +38,8 @@ class Bound(NamedTuple):
     """A bound on scores.
 
     train: (pairs, log baseline (M,) or None, log denominator ()) -> (Terms, log denominator).
-    value: (pairs, log baseline) -> nats. kind: 'lower', 'upper' or 'neither'. limit: its known weakness.
+    value: (pairs, log baseline) -> nats. kind: 'lower', 'upper' or 'neither'. limit: its known
+    weakness.
     """
 
     train: Callable
@@ -50,7 +54,8 @@ class Problem(NamedTuple):
 
     init: (key, x, y) -> parameters. state: of training, before step one.
     loss: (parameters, x, y, state) -> (loss, state), on a batch.
-    judge: (parameters, x, y) -> (what training raises, the reported value in nats), on examples not trained on.
+    judge: (parameters, x, y) -> (what training raises, the reported value in nats), on examples not
+    trained on.
     """
 
     init: Callable
@@ -80,16 +85,33 @@ UNBOUNDED = 'not capped, but its variance grows like e^MI and the log of a mean 
 EXPONENTIAL = 'not capped, but its variance grows like e^MI'
 BOUNDS: dict[str, Bound] = {
     'dv': Bound(_by(bounds.dv_terms), _plain(bounds.dv), 'lower', UNBOUNDED),
-    'mine': Bound(lambda p, _, state: bounds.mine_terms(p, state, decay=MINE_DECAY), _plain(bounds.dv), 'lower',
-                  UNBOUNDED),
-    'infonce': Bound(_by(bounds.infonce_terms), _plain(bounds.infonce), 'lower',
-                     'never above log N of the N examples scored together'),
+    'mine': Bound(
+        lambda p, _, state: bounds.mine_terms(p, state, decay=MINE_DECAY),
+        _plain(bounds.dv),
+        'lower',
+        UNBOUNDED,
+    ),
+    'infonce': Bound(
+        _by(bounds.infonce_terms),
+        _plain(bounds.infonce),
+        'lower',
+        'never above log N of the N examples scored together',
+    ),
     'nwj': Bound(_by(lambda p: bounds.nwj_terms(_shifted(p))), _nwj, 'lower', EXPONENTIAL),
     'js_nwj': Bound(_by(bounds.jsd_terms), _nwj, 'lower', EXPONENTIAL),
-    'tuba': Bound(lambda p, baseline, state: (bounds.tuba_terms(p, baseline), state), bounds.tuba, 'lower',
-                  EXPONENTIAL, baseline=True),
-    'smile': Bound(_by(bounds.jsd_terms), _plain(lambda p: bounds.smile(p, clip=SMILE_CLIP)), 'neither',
-                   f'no bound: clipping scores at {SMILE_CLIP:g} trades variance for an upward bias'),
+    'tuba': Bound(
+        lambda p, baseline, state: (bounds.tuba_terms(p, baseline), state),
+        bounds.tuba,
+        'lower',
+        EXPONENTIAL,
+        baseline=True,
+    ),
+    'smile': Bound(
+        _by(bounds.jsd_terms),
+        _plain(lambda p: bounds.smile(p, clip=SMILE_CLIP)),
+        'neither',
+        f'no bound: clipping scores at {SMILE_CLIP:g} trades variance for an upward bias',
+    ),
 }
 CLUB_LIMIT = 'an upper bound only as far as q(y given x) fits; often far above the truth'
 

@@ -1,4 +1,5 @@
-"""What is watched while a run trains: mutual information, collapse figures and, on points, where the centres lie."""
+"""What is watched while a run trains: mutual information, collapse figures and, on points, where
+the centres lie."""
 
 import functools
 from collections.abc import Callable
@@ -18,11 +19,13 @@ RESAMPLES = 400  # of the bootstrap: 4 s for 10,000 examples on 2 CPU cores
 
 
 class HeldOut(NamedTuple):
-    """The held-out examples, with the same views at every evaluation: curves show the encoders and nothing else.
+    """The held-out examples, with the same views at every evaluation: curves show the encoders and
+    nothing else.
 
-    x: (n, ...) as the source holds them. labels: (n,) or (n, nodes), in [0, classes); what has a label below 0 (a
-    graph's training nodes) is encoded with the rest and then left out. views: (key, example) -> tuple of views. plain:
-    example -> un-augmented network input. centres: (K, ...) of the classes of points, or None.
+    x: (n, ...) as the source holds them. labels: (n,) or (n, nodes), in [0, classes); what has a
+    label below 0 (a graph's training nodes) is encoded with the rest and then left out. views:
+    (key, example) -> tuple of views. plain: example -> un-augmented network input. centres: (K,
+    ...) of the classes of points, or None.
     """
 
     x: Tree
@@ -33,26 +36,44 @@ class HeldOut(NamedTuple):
     centres: np.ndarray | None
 
 
-def make(method: api.Method, layout: parallel.Layout, inputs: HeldOut, *, temperature: float,
-         batch_size: int) -> Callable[..., dict]:
-    """-> measure(variables, lagged, start, end): everything watched, each number with a leading axis of seeds, on the
-    host.
+def make(
+    method: api.Method,
+    layout: parallel.Layout,
+    inputs: HeldOut,
+    *,
+    temperature: float,
+    batch_size: int,
+) -> Callable[..., dict]:
+    """-> measure(variables, lagged, start, end): everything watched, each number with a leading
+    axis of seeds, on the host.
 
-    variables: population of {branch: variables}; lagged: of one branch's variables an epoch ago, {} without lag.
-    start: before the first step, where a lagged method's mutual information is -infinity (paper, section 4.2).
+    variables: population of {branch: variables}; lagged: of one branch's variables an epoch ago, {}
+    without lag.
+    start: before the first step, where a lagged method's mutual information is -infinity (paper,
+    section 4.2).
     end: after the last step, where it comes with its 95 % interval over examples, 'mi_interval'.
     temperature: of the cosine critic. batch_size: examples encoded at a time.
     """
     labels = np.ravel(inputs.labels)
     rows = np.flatnonzero(labels >= 0)
     tracked, labels = method.tracked, jnp.asarray(labels[rows])
-    encoders = {name: _encoder(method.branches[name], layout, inputs, batch_size) for name in method.branches}
+    encoders = {
+        name: _encoder(method.branches[name], layout, inputs, batch_size)
+        for name in method.branches
+    }
     on_arrays = layout._replace(mode='scan')
-    estimate = parallel.over_seeds(lambda za, zb: mi.estimates(za, zb, temperature=temperature), on_arrays)
+    estimate = parallel.over_seeds(
+        lambda za, zb: mi.estimates(za, zb, temperature=temperature), on_arrays
+    )
     bootstrap = parallel.over_seeds(
-        lambda za, zb: mi.bootstrap(za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature),
-        on_arrays)
-    figures = parallel.over_seeds(lambda z, y: collapse.figures(z, y, classes=inputs.classes), on_arrays, shared=1)
+        lambda za, zb: mi.bootstrap(
+            za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature
+        ),
+        on_arrays,
+    )
+    figures = parallel.over_seeds(
+        lambda z, y: collapse.figures(z, y, classes=inputs.classes), on_arrays, shared=1
+    )
     gaps = parallel.over_seeds(centres.gaps, on_arrays)
 
     def held_out(z: jax.Array) -> jax.Array:
@@ -75,7 +96,10 @@ def make(method: api.Method, layout: parallel.Layout, inputs: HeldOut, *, temper
             encode = functools.partial(encoders[name], _branch(variables, name, layout))
             line['collapse'][name] = figures(held_out(encode(inputs.x, 'plain')), labels)
             if inputs.centres is not None:
-                plain, *views = (linalg.unit(encode(inputs.centres, which)) for which in ('plain', 'first', 'second'))
+                plain, *views = (
+                    linalg.unit(encode(inputs.centres, which))
+                    for which in ('plain', 'first', 'second')
+                )
                 line['collapse'][name]['nn_gap'] = gaps(plain)
                 line.setdefault('centres', {})[name] = jnp.stack(views, axis=1)
         return jax.device_get(line)
@@ -87,18 +111,24 @@ def _branch(variables: Tree, name: str, layout: parallel.Layout) -> Tree:
     return parallel.per_seed(lambda own: own[name], variables, layout)
 
 
-def _encoder(branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch_size: int) -> Callable:
-    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, rows, D), in batches.
+def _encoder(
+    branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch_size: int
+) -> Callable:
+    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, rows, D), in
+    batches.
 
     which: 'first' or 'second' for the two views of each example, 'plain' for none.
     """
-    prepare = {'first': lambda key, example: inputs.views(key, example)[0],
-               'second': lambda key, example: inputs.views(key, example)[1],
-               'plain': lambda key, example: inputs.plain(example)}
+    prepare = {
+        'first': lambda key, example: inputs.views(key, example)[0],
+        'second': lambda key, example: inputs.views(key, example)[1],
+        'plain': lambda key, example: inputs.plain(example),
+    }
 
     def compiled(which: str) -> Callable:
         def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
             return branch.net.apply(variables, jax.vmap(prepare[which])(keys, x), train=False).z
+
         return parallel.over_seeds(apply, layout, shared=2)
 
     applies = {which: compiled(which) for which in prepare}
@@ -106,7 +136,10 @@ def _encoder(branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch
     def encode(variables: Tree, x: Tree, which: str) -> jax.Array:
         count = len(jax.tree.leaves(x)[0])
         keys = jax.random.split(jax.random.PRNGKey(0), count)
-        batches = [jax.tree.map(lambda leaf: leaf[i:i + batch_size], (keys, x)) for i in range(0, count, batch_size)]
+        batches = [
+            jax.tree.map(lambda leaf: leaf[i : i + batch_size], (keys, x))
+            for i in range(0, count, batch_size)
+        ]
         parts = [applies[which](variables, *batch) for batch in batches]
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 

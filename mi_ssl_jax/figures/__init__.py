@@ -1,1 +1,2 @@
-"""Pictures, tables and reports from a run's files, by numpy and matplotlib alone: JAX is not needed."""
+"""Pictures, tables and reports from a run's files, by numpy and matplotlib alone: JAX is not
+needed."""

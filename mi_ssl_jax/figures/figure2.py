@@ -1,4 +1,5 @@
-"""The paper's Figure 2: mutual information while the eight methods train on images, drawn and in numbers."""
+"""The paper's Figure 2: mutual information while the eight methods train on images, drawn and in
+numbers."""
 
 from pathlib import Path
 
@@ -22,13 +23,18 @@ def draw(workdirs: gaussian.Workdirs, output: str | Path) -> Path:
             curves.information(figure, panels, row, estimator, drawn, None)
     first = next(iter(runs.values())).config
     data = probes.DATA.get(first['data']['name'], first['data']['name'])
-    conditions = records.conditions({records.METHODS[name].label: run for name, run in runs.items()})
-    style.heading(figure, f'Estimated mutual information during training on {data}',
-                  f'{_rows(rows)}{conditions} Held-out views, cosine critic of temperature '
-                  f'{first["mi"]["temperature"]:g}; lines: mean over {records.seeds(list(runs.values()))}, '
-                  'bands: ± 1 SD. ρ: Spearman correlation with training time, from the first evaluation '
-                  'after training began. SimSiam: with its encoder at the end of the epoch before. (Paper: '
-                  'Figure 2)')
+    conditions = records.conditions(
+        {records.METHODS[name].label: run for name, run in runs.items()}
+    )
+    style.heading(
+        figure,
+        f'Estimated mutual information during training on {data}',
+        f'{_rows(rows)}{conditions} Held-out views, cosine critic of temperature '
+        f'{first["mi"]["temperature"]:g}; lines: mean over {records.seeds(list(runs.values()))}, '
+        'bands: ± 1 SD. ρ: Spearman correlation with training time, from the first evaluation '
+        'after training began. SimSiam: with its encoder at the end of the epoch before. (Paper: '
+        'Figure 2)',
+    )
     return style.save(figure, output)
 
 
@@ -38,14 +44,26 @@ def table(workdirs: gaussian.Workdirs) -> Table:
     for name, run in records.read_all(workdirs).items():
         for estimator, label in records.ESTIMATORS.items():
             epochs, values = trained(run, estimator)
-            numbers = (statistics.spearman(epochs, values).mean(), values[0].mean(), values[-1].mean(),
-                       values.max())
-            rows.append((records.METHODS[name].label, label, str(len(epochs)),
-                         *(number(value, 3) for value in numbers)))
+            numbers = (
+                statistics.spearman(epochs, values).mean(),
+                values[0].mean(),
+                values[-1].mean(),
+                values.max(),
+            )
+            rows.append(
+                (
+                    records.METHODS[name].label,
+                    label,
+                    str(len(epochs)),
+                    *(number(value, 3) for value in numbers),
+                )
+            )
     header = ('Model', 'estimator', 'evaluations', 'Spearman', 'first', 'final', 'maximum')
-    note = ('Spearman correlation with training time, first and final value are means over seeds, from the '
-            'first evaluation after training began; the maximum is over evaluations and seeds. cos-DV and '
-            'InfoNCE are lower bounds in nats; JSD is -1.386 for independent views.')
+    note = (
+        'Spearman correlation with training time, first and final value are means over seeds, from'
+        ' the first evaluation after training began; the maximum is over evaluations and seeds.'
+        ' cos-DV and InfoNCE are lower bounds in nats; JSD is -1.386 for independent views.'
+    )
     return Table('Mutual information over training', header, rows, (note,))
 
 
@@ -57,8 +75,9 @@ def trained(run: records.Run, estimator: str) -> tuple[np.ndarray, np.ndarray]:
     """
     epochs, values = records.series(run, 'mi', estimator)
     if not (epochs > 0).any():
-        raise ValueError(f'a {records.look(run).label} run was evaluated before training only: train it '
-                         'further')
+        raise ValueError(
+            f'a {records.look(run).label} run was evaluated before training only: train it further'
+        )
     return epochs[epochs > 0], values[epochs > 0]
 
 

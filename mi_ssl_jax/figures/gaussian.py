@@ -1,4 +1,5 @@
-"""The paper's controlled experiment in pictures: Figures 3, 5, 6 and 7, and Table 2's gaps seed by seed.
+"""The paper's controlled experiment in pictures: Figures 3, 5, 6 and 7, and Table 2's gaps seed by
+seed.
 
 Every function takes {method name: workdir} and the path of the picture, and returns the path.
 """
@@ -16,8 +17,13 @@ from mi_ssl_jax.figures import curves, records, spheres, statistics, style
 Workdirs = Mapping[str, str | Path]
 
 FIGURE6_EPOCHS = (1, 5, 20, 70, 100)
-PENTAGON, THOMSON = 72.0, 90.0  # degrees: nearest-neighbour gap of five points on a great circle, and at best
-GAP_NOTE = '72° = regular pentagon on a great circle, 90° = Thomson optimum of five points on a sphere'
+PENTAGON, THOMSON = (
+    72.0,
+    90.0,
+)  # degrees: nearest-neighbour gap of five points on a great circle, and at best
+GAP_NOTE = (
+    '72° = regular pentagon on a great circle, 90° = Thomson optimum of five points on a sphere'
+)
 
 
 class Encoder(NamedTuple):
@@ -35,20 +41,26 @@ def encoders(workdirs: Workdirs) -> list[Encoder]:
     rows = []
     for name, run in records.read_all(workdirs).items():
         look = records.METHODS[name]
-        rows += [Encoder(f'{name} {letter}'.strip(), f'{look.label} {letter}'.strip(), look, run, branch)
-                 for letter, branch in records.encoders(run).items()]
+        rows += [
+            Encoder(f'{name} {letter}'.strip(), f'{look.label} {letter}'.strip(), look, run, branch)
+            for letter, branch in records.encoders(run).items()
+        ]
     return rows
 
 
 def paradigms(entries: list, paradigm_of) -> list[list]:
     """SDMI methods, then JMI methods, leaving out an empty class."""
-    groups = [[entry for entry in entries if paradigm_of(entry) == paradigm] for paradigm in ('sdmi', 'jmi')]
+    groups = [
+        [entry for entry in entries if paradigm_of(entry) == paradigm]
+        for paradigm in ('sdmi', 'jmi')
+    ]
     return [group for group in groups if group]
 
 
 @style.drawing
 def figure3(workdirs: Workdirs, output: str | Path) -> Path:
-    """The ways of the five centres over the sphere, one sphere an encoder, the seed with the median gap."""
+    """The ways of the five centres over the sphere, one sphere an encoder, the seed with the median
+    gap."""
     rows = paradigms(encoders(workdirs), lambda encoder: encoder.look.paradigm)
     seeds = records.seeds([encoder.run for group in rows for encoder in group])
     columns = max(*map(len, rows), len(rows[-1]) + 1)
@@ -56,18 +68,24 @@ def figure3(workdirs: Workdirs, output: str | Path) -> Path:
     grid = figure.add_gridspec(len(rows), columns)
     for row, group in enumerate(rows):
         for column, encoder in enumerate(group):
-            epochs = sphere_of_trajectories(figure, grid[row, column], encoder.run, encoder.branch,
-                                            encoder.label)
+            epochs = sphere_of_trajectories(
+                figure, grid[row, column], encoder.run, encoder.branch, encoder.label
+            )
     spheres.legend(figure.add_subplot(grid[-1, -1]), epochs[0], epochs[-1])
-    style.heading(figure, 'How the five Gaussian cluster centres move over the embedding sphere in training',
-                  f'NN gap: mean angle from a centre to its nearest other centre at the end; {GAP_NOTE}. '
-                  'Above: SDMI methods, below: JMI methods. Shown is the seed with the median gap; in '
-                  f'brackets mean ± SD over {seeds}. Each sphere is turned so that its final centres lie as '
-                  'flat as they can. (Paper: Figure 3)')
+    style.heading(
+        figure,
+        'How the five Gaussian cluster centres move over the embedding sphere in training',
+        f'NN gap: mean angle from a centre to its nearest other centre at the end; {GAP_NOTE}. '
+        'Above: SDMI methods, below: JMI methods. Shown is the seed with the median gap; in '
+        f'brackets mean ± SD over {seeds}. Each sphere is turned so that its final centres lie as '
+        'flat as they can. (Paper: Figure 3)',
+    )
     return style.save(figure, output)
 
 
-def sphere_of_trajectories(figure: Figure, spec, run: records.Run, branch: str, label: str) -> np.ndarray:
+def sphere_of_trajectories(
+    figure: Figure, spec, run: records.Run, branch: str, label: str
+) -> np.ndarray:
     """One panel of Figure 3; returns its epochs."""
     seed = records.representative(run, branch)
     epochs, paths = records.paths(run, branch)
@@ -85,15 +103,23 @@ def sphere_of_trajectories(figure: Figure, spec, run: records.Run, branch: str, 
 @style.drawing
 def figure5(workdirs: Workdirs, output: str | Path) -> Path:
     """Three estimates of mutual information over full-batch training."""
-    return _information(workdirs, output, 'Estimated mutual information during full-batch training on the '
-                        'Gaussian mixture', 'Paper: Figure 5')
+    return _information(
+        workdirs,
+        output,
+        'Estimated mutual information during full-batch training on the Gaussian mixture',
+        'Paper: Figure 5',
+    )
 
 
 @style.drawing
 def figure7(workdirs: Workdirs, output: str | Path) -> Path:
     """The same under mini-batches."""
-    return _information(workdirs, output, 'Estimated mutual information during mini-batch training on the '
-                        'Gaussian mixture', 'Paper: Figure 7')
+    return _information(
+        workdirs,
+        output,
+        'Estimated mutual information during mini-batch training on the Gaussian mixture',
+        'Paper: Figure 7',
+    )
 
 
 def _information(workdirs: Workdirs, output: str | Path, title: str, source: str) -> Path:
@@ -106,10 +132,16 @@ def _information(workdirs: Workdirs, output: str | Path, title: str, source: str
     for row, group in enumerate(rows):
         for estimator in records.ESTIMATORS:
             drawn = [_curve(name, run, estimator) for name, run in group]
-            curves.information(figure, panels, row, estimator, drawn, None if estimator == 'jsd' else true)
-    style.heading(figure, title, 'Above: SDMI methods, below: JMI methods. Held-out views, cosine critic. '
-                  f'Lines: mean over {seeds}; bands: ± 1 SD. ρ: Spearman correlation with epoch from epoch 1 '
-                  f'on, mean over seeds. ({source})')
+            curves.information(
+                figure, panels, row, estimator, drawn, None if estimator == 'jsd' else true
+            )
+    style.heading(
+        figure,
+        title,
+        'Above: SDMI methods, below: JMI methods. Held-out views, cosine critic. '
+        f'Lines: mean over {seeds}; bands: ± 1 SD. ρ: Spearman correlation with epoch from epoch 1 '
+        f'on, mean over seeds. ({source})',
+    )
     return style.save(figure, output)
 
 
@@ -117,12 +149,15 @@ def _curve(name: str, run: records.Run, estimator: str) -> curves.Curve:
     epochs, values = statistics.trained(*records.series(run, 'mi', estimator))
     correlation = statistics.spearman(epochs, values).mean()
     look = records.METHODS[name]
-    return curves.Curve(f'{look.label}, ρ = {statistics.number(correlation, 2)}', look.colour, epochs, values)
+    return curves.Curve(
+        f'{look.label}, ρ = {statistics.number(correlation, 2)}', look.colour, epochs, values
+    )
 
 
 @style.drawing
 def figure6(workdirs: Workdirs, output: str | Path) -> Path:
-    """SDMI's two encoders at a few epochs: both views of each centre, the seed whose f has the median gap."""
+    """SDMI's two encoders at a few epochs: both views of each centre, the seed whose f has the
+    median gap."""
     rows = [encoder for encoder in encoders(workdirs) if encoder.key in ('sdmi f', 'sdmi g')]
     if not rows:
         raise ValueError('Figure 6 shows SDMI: give its workdir under the name sdmi')
@@ -140,10 +175,13 @@ def figure6(workdirs: Workdirs, output: str | Path) -> Path:
             gap = gaps[1][gaps[0] == epochs[time]][0, seed]
             title = f'{encoder.label}, epoch {epochs[time]:g}'
             _both_views(figure, grid[row, column], views[time], title, gap)
-    style.heading(figure, "SDMI's two encoders f and g pull the five Gaussian clusters apart",
-                  'Two views of each cluster centre (circle and triangle, joined by an arc), filled on the '
-                  f'near side of the sphere, hollow on the far side. NN gap: {GAP_NOTE}. Seed with the '
-                  'median final gap of f; all spheres are turned alike. (Paper: Figure 6)')
+    style.heading(
+        figure,
+        "SDMI's two encoders f and g pull the five Gaussian clusters apart",
+        'Two views of each cluster centre (circle and triangle, joined by an arc), filled on the '
+        f'near side of the sphere, hollow on the far side. NN gap: {GAP_NOTE}. Seed with the '
+        'median final gap of f; all spheres are turned alike. (Paper: Figure 6)',
+    )
     return style.save(figure, output)
 
 
@@ -166,25 +204,68 @@ def nn_gaps(workdirs: Workdirs, output: str | Path) -> Path:
     ax = figure.add_subplot()
     for level, name in ((PENTAGON, '72°\nregular pentagon'), (THOMSON, '90°\nThomson optimum')):
         ax.axvline(level, color=style.GUIDE, linestyle=style.GUIDE_DASHES, linewidth=0.9)
-        ax.annotate(name, (level, 1), xycoords=('data', 'axes fraction'), xytext=(0, 3),
-                    textcoords='offset points', ha='center', va='bottom', fontsize=8.0, color=style.GUIDE)
+        ax.annotate(
+            name,
+            (level, 1),
+            xycoords=('data', 'axes fraction'),
+            xytext=(0, 3),
+            textcoords='offset points',
+            ha='center',
+            va='bottom',
+            fontsize=8.0,
+            color=style.GUIDE,
+        )
     for index, encoder in enumerate(rows):
         gaps = np.sort(records.final_gaps(encoder.run, encoder.branch).mean)
         # Neighbouring values alternate around the line, so that equal ones stay visible.
         colour = encoder.look.colour
-        ax.scatter(gaps, index + 0.09 * (np.arange(len(gaps)) % 3 - 1), s=22, color=colour, alpha=0.75,
-                   linewidths=0, zorder=3)
-        ax.plot([np.median(gaps)] * 2, [index - 0.3, index + 0.3], color=colour, linewidth=2.0, zorder=3)
-        ax.scatter(reported[encoder.key]['mean'], index, s=48, marker='D', facecolors='white',
-                   edgecolors='black', linewidths=1.1, zorder=4)
-    ax.set(yticks=range(len(rows)), yticklabels=[encoder.label for encoder in rows], xlim=(0, 99),
-           ylim=(len(rows) - 0.5, -0.5), xlabel='mean nearest-neighbour gap of the five centres (degrees)')
+        ax.scatter(
+            gaps,
+            index + 0.09 * (np.arange(len(gaps)) % 3 - 1),
+            s=22,
+            color=colour,
+            alpha=0.75,
+            linewidths=0,
+            zorder=3,
+        )
+        ax.plot(
+            [np.median(gaps)] * 2, [index - 0.3, index + 0.3], color=colour, linewidth=2.0, zorder=3
+        )
+        ax.scatter(
+            reported[encoder.key]['mean'],
+            index,
+            s=48,
+            marker='D',
+            facecolors='white',
+            edgecolors='black',
+            linewidths=1.1,
+            zorder=4,
+        )
+    ax.set(
+        yticks=range(len(rows)),
+        yticklabels=[encoder.label for encoder in rows],
+        xlim=(0, 99),
+        ylim=(len(rows) - 0.5, -0.5),
+        xlabel='mean nearest-neighbour gap of the five centres (degrees)',
+    )
     ax.grid(False, axis='y')
     grey = {'linestyle': '', 'color': style.GUIDE}
-    ax.legend(loc='lower left', handles=[
-        Line2D([], [], marker='o', markersize=4, label='one seed', **grey),
-        Line2D([], [], marker='|', markersize=11, markeredgewidth=2, label='median', **grey),
-        Line2D([], [], marker='D', markersize=6, markerfacecolor='white', linestyle='', color='black',
-               label='paper, Table 2')])
+    ax.legend(
+        loc='lower left',
+        handles=[
+            Line2D([], [], marker='o', markersize=4, label='one seed', **grey),
+            Line2D([], [], marker='|', markersize=11, markeredgewidth=2, label='median', **grey),
+            Line2D(
+                [],
+                [],
+                marker='D',
+                markersize=6,
+                markerfacecolor='white',
+                linestyle='',
+                color='black',
+                label='paper, Table 2',
+            ),
+        ],
+    )
     figure.suptitle('How far apart the cluster centres end, seed by seed', x=0.01, ha='left')
     return style.save(figure, output)

@@ -1,7 +1,7 @@
 """The rows of cells.jsonl, which `reproduce mi_benchmark` writes, as numbers.
 
-A row is {task, bound, critic, samples, fits, dims, truth, truth_error, kind, ceiling, values}: nats, one
-value a fit, null for one that is not finite; kind is 'lower', 'upper' or 'neither'.
+A row is {task, bound, critic, samples, fits, dims, truth, truth_error, kind, ceiling, values}:
+nats, one value a fit, null for one that is not finite; kind is 'lower', 'upper' or 'neither'.
 """
 
 import math
@@ -16,7 +16,8 @@ ROUNDING = 1e-6  # nats, of estimates in float32
 
 
 class Estimated(NamedTuple):
-    """One cell in numbers, nats. se: standard error of the mean over fits, NaN where that is not finite."""
+    """One cell in numbers, nats. se: standard error of the mean over fits, NaN where that is not
+    finite."""
 
     task: str
     name: str
@@ -33,7 +34,8 @@ class Estimated(NamedTuple):
 
     @property
     def above(self) -> bool:
-        """Above the truth by more than two standard errors of the fits, the truth's own error and rounding."""
+        """Above the truth by more than two standard errors of the fits, the truth's own error and
+        rounding."""
         return self.bias > 2 * self.se + self.truth_error + ROUNDING
 
 
@@ -42,6 +44,13 @@ def estimated(row: dict) -> Estimated:
     values = np.array([np.nan if value is None else value for value in row['values']])
     spread = statistics.spread(values)
     critic = row['critic'] if row['critic'] not in (None, 'conditional') else ''
-    return Estimated(row['task'], f'{row["bound"]} {critic}'.strip(), row['kind'], spread.mean,
-                     spread.sd / math.sqrt(len(values)), row['truth'], row['truth_error'],
-                     len(values))
+    return Estimated(
+        row['task'],
+        f'{row["bound"]} {critic}'.strip(),
+        row['kind'],
+        spread.mean,
+        spread.sd / math.sqrt(len(values)),
+        row['truth'],
+        row['truth_error'],
+        len(values),
+    )

@@ -1,4 +1,5 @@
-"""What probed runs reached: their linear-probe accuracies, by variant of a method and over seeds."""
+"""What probed runs reached: their linear-probe accuracies, by variant of a method and over
+seeds."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,15 @@ import numpy as np
 
 from mi_ssl_jax.figures import records
 
-DATA = {'cifar10': 'CIFAR-10', 'cifar100': 'CIFAR-100', 'tiny_imagenet': 'TinyImageNet',
-        'imagenet100': 'ImageNet-100'}  # in the order of Table 1
+DATA = {
+    'cifar10': 'CIFAR-10',
+    'cifar100': 'CIFAR-100',
+    'tiny_imagenet': 'TinyImageNet',
+    'imagenet100': 'ImageNet-100',
+}  # in the order of Table 1
 
-# What a method is in the paper's Table 1, and what it is called when changed (Figure 4; section 3.2.1).
+# What a method is in the paper's Table 1, and what it is called when changed (Figure 4; section
+# 3.2.1).
 PLAIN = {
     'sdmi': {'objective': 'dv', 'marginal': 'bound', 'predictor': False},
     'simsiam': {'objective': 'cosine', 'predictor': True},
@@ -29,15 +35,31 @@ VARIANTS = {
 }
 
 # Fields that change no accuracy but by chance: runs that differ in them alone are averaged.
-FREE = ('seed', 'seeds', 'devices', 'mode', 'log_every', 'checkpoint', 'mi.every', 'mi.every_steps',
-        'mi.batch_size', 'mi.temperature', 'probe', 'data.dir', 'data.workers', 'method.block_size')
+FREE = (
+    'seed',
+    'seeds',
+    'devices',
+    'mode',
+    'log_every',
+    'checkpoint',
+    'mi.every',
+    'mi.every_steps',
+    'mi.batch_size',
+    'mi.temperature',
+    'probe',
+    'data.dir',
+    'data.workers',
+    'method.block_size',
+)
 
 
 class Probed(NamedTuple):
     """A run with its linear probe on all labels.
 
-    variant: see `variant`. epochs: trained. accuracy, untrained: top-1 in percent on the held-out split,
-    after training and before, one a seed: {'f': (seeds,), 'g': (seeds,)} for SDMI, {'': (seeds,)} for others.
+    variant: see `variant`. epochs: trained. accuracy, untrained: top-1 in percent on the held-out
+    split,
+    after training and before, one a seed: {'f': (seeds,), 'g': (seeds,)} for SDMI, {'': (seeds,)}
+    for others.
     """
 
     folder: Path
@@ -74,15 +96,21 @@ class Pool(NamedTuple):
 
     def untrained(self) -> np.ndarray:
         """Of all seeds before training; of f and g both for SDMI."""
-        return np.concatenate([values for member in self.members for values in member.untrained.values()])
+        return np.concatenate(
+            [values for member in self.members for values in member.untrained.values()]
+        )
 
 
 def variant(config: dict[str, Any]) -> str:
-    """What the paper calls a method with these arguments; 'SDMI (objective = jsd)' where it has no name."""
+    """What the paper calls a method with these arguments; 'SDMI (objective = jsd)' where it has no
+    name."""
     own = config['method']
     label = records.look(records.Run(config, [])).label
-    changed = {name: value for name, plain in PLAIN.get(own['name'], {}).items()
-               if (value := 'none' if own.get(name, plain) is None else own.get(name, plain)) != plain}
+    changed = {
+        name: value
+        for name, plain in PLAIN.get(own['name'], {}).items()
+        if (value := 'none' if own.get(name, plain) is None else own.get(name, plain)) != plain
+    }
     named = [name for name, known in VARIANTS.items() if known == (own['name'], changed)]
     words = ', '.join(f'{name} = {value}' for name, value in changed.items())
     return named[0] if named else f'{label} ({words})' if changed else label
@@ -92,7 +120,8 @@ def read(folder: str | Path) -> Probed:
     """The run in `folder`.
 
     Raises:
-        Unprobed: it has no probe.json, or one of fewer epochs, or without a linear probe on all labels.
+        Unprobed: it has no probe.json, or one of fewer epochs, or without a linear probe on all
+        labels.
         ValueError: the folder holds no run, or a damaged one.
     """
     folder = Path(folder)
@@ -101,21 +130,36 @@ def read(folder: str | Path) -> Probed:
         raise Unprobed(f'{folder} has not been probed: {command}')
     found = json.loads((folder / 'probe.json').read_text())
     if found['settings']['epochs'] != run.config['epochs']:
-        raise Unprobed(f'{folder} was probed for {found["settings"]["epochs"]} epochs, but is a run of '
-                       f'{run.config["epochs"]}: {command}')
-    rows = {row['encoder']: row for row in found['rows']
-            if (row['probe'], row['labels']) == ('linear', 'all')}
+        raise Unprobed(
+            f'{folder} was probed for {found["settings"]["epochs"]} epochs, but is a run of '
+            f'{run.config["epochs"]}: {command}'
+        )
+    rows = {
+        row['encoder']: row
+        for row in found['rows']
+        if (row['probe'], row['labels']) == ('linear', 'all')
+    }
     trained = [name for name in rows if name != 'raw inputs' and not name.startswith('untrained')]
     if not trained:
-        raise Unprobed(f"{folder} has no linear probe on all labels: put 'all' into probe.labels of its "
-                       f'config.json, then {command}')
+        raise Unprobed(
+            f"{folder} has no linear probe on all labels: put 'all' into probe.labels of its "
+            f'config.json, then {command}'
+        )
     letters = {'f': 'theta', 'g': 'xi'} if 'xi' in trained else {'': trained[0]}
-    before = {letter: rows[name] for letter, branch in letters.items()
-              if (name := f'untrained encoder ({branch})') in rows}
-    return Probed(folder, run, variant(run.config), run.lines[-1]['epoch'],
-                  {letter: np.array(rows[branch]['seeds'], float) for letter, branch in letters.items()},
-                  {letter: np.array(row['seeds'], float) for letter, row in before.items()},
-                  rows[trained[0]]['protocol'])
+    before = {
+        letter: rows[name]
+        for letter, branch in letters.items()
+        if (name := f'untrained encoder ({branch})') in rows
+    }
+    return Probed(
+        folder,
+        run,
+        variant(run.config),
+        run.lines[-1]['epoch'],
+        {letter: np.array(rows[branch]['seeds'], float) for letter, branch in letters.items()},
+        {letter: np.array(row['seeds'], float) for letter, row in before.items()},
+        rows[trained[0]]['protocol'],
+    )
 
 
 def read_all(folders: Sequence[str | Path]) -> tuple[list[Probed], list[str]]:
@@ -152,14 +196,18 @@ def pools(runs: Sequence[Probed]) -> list[Pool]:
 
 
 def shortfalls(run: Probed) -> list[str]:
-    """In what the run is not the paper's for its data set (Table 1): network, length, batch, examples."""
+    """In what the run is not the paper's for its data set (Table 1): network, length, batch,
+    examples."""
     config, paper = run.run.config, records.paper()['table1']['settings'].get(run.data)
     if paper is None:
         return []
     batch = paper.get(f'batch_size_{run.method}', paper['batch_size'])
     limit = config['data'].get('limit', 0)
     found = [
-        (config['net']['name'] != paper['network'], f'{config["net"]["name"]} instead of {paper["network"]}'),
+        (
+            config['net']['name'] != paper['network'],
+            f'{config["net"]["name"]} instead of {paper["network"]}',
+        ),
         (run.epochs < paper['epochs'], f'{run.epochs:g} of {paper["epochs"]} epochs'),
         (config['batch_size'] != batch, f'batch size {config["batch_size"]} instead of {batch}'),
         (limit, f'trained on {limit} examples only'),
@@ -173,19 +221,27 @@ def _check(pool: Pool) -> None:
         difference = next(_differences(first, member), None)
         if difference:
             field, here, there = difference
-            raise ValueError(f'runs of {what} have no common mean: {field} is {here} in {first.folder} and '
-                             f'{there} in {member.folder}; give runs of one setting')
-        for seed in range(member.run.config['seed'], member.run.config['seed'] + member.run.config['seeds']):
+            raise ValueError(
+                f'runs of {what} have no common mean: {field} is {here} in {first.folder} and '
+                f'{there} in {member.folder}; give runs of one setting'
+            )
+        for seed in range(
+            member.run.config['seed'], member.run.config['seed'] + member.run.config['seeds']
+        ):
             if seed in taken:
-                raise ValueError(f'seed {seed} of {what} is in {taken[seed]} and in {member.folder}: give '
-                                 'each seed once')
+                raise ValueError(
+                    f'seed {seed} of {what} is in {taken[seed]} and in {member.folder}: give '
+                    'each seed once'
+                )
             taken[seed] = member.folder
 
 
 def _differences(one: Probed, other: Probed) -> Iterator[tuple[str, Any, Any]]:
     if one.epochs != other.epochs:
         yield 'epochs trained', f'{one.epochs:g}', f'{other.epochs:g}'
-    here, there = (dict(_flat(run.run.config, run.run.config['net']['name'])) for run in (one, other))
+    here, there = (
+        dict(_flat(run.run.config, run.run.config['net']['name'])) for run in (one, other)
+    )
     for field in sorted(set(here) | set(there)):
         if here.get(field) != there.get(field):
             yield field, here.get(field), there.get(field)

@@ -12,15 +12,16 @@ ESTIMATORS = {'cos_dv': 'cos-DV', 'infonce': 'InfoNCE', 'jsd': 'JSD'}
 
 
 class Look(NamedTuple):
-    """How a method appears everywhere. paradigm: 'sdmi' | 'jmi' (paper, Table 7); None for others."""
+    """How a method appears everywhere. paradigm: 'sdmi' | 'jmi' (paper, Table 7); None for
+    others."""
 
     label: str
     colour: str
     paradigm: str | None
 
 
-# In the paper's order (Table 2). The colours of each paradigm, which share a panel, stay apart under the
-# common forms of colour blindness.
+# In the paper's order (Table 2). The colours of each paradigm, which share a panel, stay apart
+# under the common forms of colour blindness.
 METHODS = {
     'sdmi': Look('SDMI', '#0072B2', 'sdmi'),
     'simsiam': Look('SimSiam', '#E69F00', 'sdmi'),
@@ -47,14 +48,16 @@ OTHER = '#555555'
 
 
 class Run(NamedTuple):
-    """config: the resolved configuration. lines: the points of metrics.jsonl, null filled (see `read`)."""
+    """config: the resolved configuration. lines: the points of metrics.jsonl, null filled (see
+    `read`)."""
 
     config: dict[str, Any]
     lines: list[dict[str, Any]]
 
 
 class Gaps(NamedTuple):
-    """Angles from each class centre to its nearest other one, in degrees: (seeds,) each; sd over centres."""
+    """Angles from each class centre to its nearest other one, in degrees: (seeds,) each; sd over
+    centres."""
 
     mean: np.ndarray
     min: np.ndarray
@@ -71,10 +74,20 @@ def read(workdir: str | Path) -> Run:
     workdir = Path(workdir)
     config = _parse(_text(workdir / 'config.json'), workdir / 'config.json')
     path = workdir / 'metrics.jsonl'
-    lines = [_parse(text, f'line {number} of {path}')
-             for number, text in enumerate(_text(path).splitlines(), 1)]
-    return Run(config, [{key: _fill(value, -math.inf if key == 'mi' else math.nan)
-                         for key, value in line.items()} for line in lines])
+    lines = [
+        _parse(text, f'line {number} of {path}')
+        for number, text in enumerate(_text(path).splitlines(), 1)
+    ]
+    return Run(
+        config,
+        [
+            {
+                key: _fill(value, -math.inf if key == 'mi' else math.nan)
+                for key, value in line.items()
+            }
+            for line in lines
+        ],
+    )
 
 
 def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:
@@ -85,12 +98,15 @@ def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:
     """
     for name in workdirs:
         if name not in METHODS:
-            raise ValueError(f"no method '{name}' in the controlled experiment; it has {', '.join(METHODS)}")
+            raise ValueError(
+                f"no method '{name}' in the controlled experiment; it has {', '.join(METHODS)}"
+            )
     return {name: read(workdirs[name]) for name in METHODS if name in workdirs}
 
 
 def series(run: Run, *path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs (T,) and values (T, seeds, ...) at `path`, such as 'mi', 'cos_dv', where the log has it.
+    """Epochs (T,) and values (T, seeds, ...) at `path`, such as 'mi', 'cos_dv', where the log has
+    it.
 
     Raises:
         ValueError: no log point has it.
@@ -99,7 +115,9 @@ def series(run: Run, *path: str) -> tuple[np.ndarray, np.ndarray]:
     if not found:
         raise ValueError(f"no '{'/'.join(path)}' in metrics.jsonl: the run has not logged it (yet)")
     epochs, values = zip(*found)
-    return np.array(epochs, float), np.array([np.atleast_1d(np.asarray(value, float)) for value in values])
+    return np.array(epochs, float), np.array(
+        [np.atleast_1d(np.asarray(value, float)) for value in values]
+    )
 
 
 def keys(run: Run, *path: str) -> list[str]:
@@ -119,15 +137,17 @@ def centres(run: Run, branch: str) -> np.ndarray:
 
 
 def paths(run: Run, branch: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs (T,) and the way of each centre (T, seeds, K, D): the direction midway between its views."""
+    """Epochs (T,) and the way of each centre (T, seeds, K, D): the direction midway between its
+    views."""
     epochs, views = series(run, 'centres', branch)
     middle = views.mean(axis=2)
     return epochs, middle / np.linalg.norm(middle, axis=-1, keepdims=True)
 
 
 def encoders(run: Run) -> dict[str, str]:
-    """The branches that are results in themselves, by the paper's letter: {'f': 'theta', 'g': 'xi'} for
-    SDMI's two trained encoders, {'': branch} where there is one (a branch that only follows is not listed).
+    """The branches that are results in themselves, by the paper's letter: {'f': 'theta', 'g': 'xi'}
+    for SDMI's two trained encoders, {'': branch} where there is one (a branch that only follows is
+    not listed).
     """
     names = keys(run, 'collapse')
     if not names:
@@ -150,7 +170,8 @@ def seeds(runs: Sequence[Run]) -> str:
 
 
 def conditions(runs: Mapping[str, Run]) -> str:
-    """How {label: run} were trained: 'resnet18, 1000 epochs, batch 512.'; by label where they differ."""
+    """How {label: run} were trained: 'resnet18, 1000 epochs, batch 512.'; by label where they
+    differ."""
     found = {}
     for label, run in runs.items():
         done = run.lines[-1]['epoch'] if run.lines else 0
@@ -190,17 +211,20 @@ def _text(path: Path) -> str:
     try:
         return path.read_text()
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f'{path} is missing: give the workdir of a run, or train one with '
-                         'python -m mi_ssl_jax.main --config=configs/NAME.py --workdir=...') from None
+        raise ValueError(
+            f'{path} is missing: give the workdir of a run, or train one with '
+            'python -m mi_ssl_jax.main --config=configs/NAME.py --workdir=...'
+        ) from None
 
 
 def _parse(text: str, where: str | Path) -> dict:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        raise ValueError(f'{where} is not JSON: the file is damaged; run the same command again to resume or '
-                         'redo the run'
-                         ) from None
+        raise ValueError(
+            f'{where} is not JSON: the file is damaged; run the same command again to resume or '
+            'redo the run'
+        ) from None
 
 
 def _fill(value: Any, missing: float) -> Any:

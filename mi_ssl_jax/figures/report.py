@@ -1,4 +1,5 @@
-"""report.md: one run in plain language, with its numbers, how they were measured, and its pictures."""
+"""report.md: one run in plain language, with its numbers, how they were measured, and its
+pictures."""
 
 import json
 from collections.abc import Sequence
@@ -14,31 +15,45 @@ from mi_ssl_jax.figures.tables import Table
 # Pictures of training.draw, and what to look for in each.
 CAPTIONS = {
     'loss.png': 'The loss that is minimised, and below it the two terms it consists of.',
-    'mi.png': 'Mutual information between the embeddings of two views of held-out examples; it should rise.',
-    'collapse.png': 'Whether embeddings of different examples stay different. Dashed: an even distribution.',
+    'mi.png': (
+        'Mutual information between the embeddings of two views of held-out examples; it should'
+        ' rise.'
+    ),
+    'collapse.png': (
+        'Whether embeddings of different examples stay different. Dashed: an even distribution.'
+    ),
     'trajectory.png': 'How the five cluster centres move over the embedding sphere.',
 }
-PARADIGMS = {'sdmi': 'an SDMI method: encoders that take turns',
-             'jmi': 'a JMI method: one encoder for both views'}
+PARADIGMS = {
+    'sdmi': 'an SDMI method: encoders that take turns',
+    'jmi': 'a JMI method: one encoder for both views',
+}
 
 
 def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
-    """Write workdir/report.md from what the run's files hold; parts that were not measured are left out.
+    """Write workdir/report.md from what the run's files hold; parts that were not measured are left
+    out.
 
     notes: sentences to put on top, such as a collapse that was found.
     """
     workdir = Path(workdir)
     run = records.read(workdir)
-    sections = [f'# {records.look(run).label} on {run.config["data"]["name"]}', *notes, setting(run)]
+    sections = [
+        f'# {records.look(run).label} on {run.config["data"]["name"]}',
+        *notes,
+        setting(run),
+    ]
     if not run.lines:
         sections.append('Nothing has been measured yet.')
     for title, part in (('Mutual information', information), ('Collapse', collapse)):
         if records.keys(run, 'mi' if part is information else 'collapse'):
             sections += [f'## {title}', part(run)]
     if run.config['method']['name'] in records.METHODS and records.keys(run, 'centres'):
-        sections += ["## Beside the paper's Table 2",
-                     "The paper's values belong to its settings, ours to those above.",
-                     tables.markdown(tables.table2({run.config['method']['name']: workdir}))]
+        sections += [
+            "## Beside the paper's Table 2",
+            "The paper's values belong to its settings, ours to those above.",
+            tables.markdown(tables.table2({run.config['method']['name']: workdir})),
+        ]
     if (workdir / 'probe.json').exists():
         sections += ['## Probes', probes(json.loads((workdir / 'probe.json').read_text()), run)]
     sections += pictures(workdir)
@@ -50,17 +65,28 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
 def setting(run: records.Run) -> str:
     """What was run, in short."""
     config, look = run.config, records.look(run)
-    arguments = ', '.join(f'{key} = {value}' for key, value in config['method'].items() if key != 'name')
+    arguments = ', '.join(
+        f'{key} = {value}' for key, value in config['method'].items() if key != 'name'
+    )
     done = run.lines[-1]['epoch'] if run.lines else 0
     lines = [
-        f'Method: {look.label}' + (f', {PARADIGMS[look.paradigm]}' if look.paradigm else '')
+        f'Method: {look.label}'
+        + (f', {PARADIGMS[look.paradigm]}' if look.paradigm else '')
         + (f' ({arguments})' if arguments else ''),
-        f'Data: {config["data"]["name"]}; views: {config["views"]["name"]}; network: {config["net"]["name"]}',
-        f'Training: {done:g} of {config["epochs"]} epochs, batch size {config["batch_size"]}, '
-        f'{config["optimizer"]["name"]}, learning rate {config["lr"]:g}, weight decay '
-        f'{config["weight_decay"]:g}',
+        (
+            f'Data: {config["data"]["name"]}; views: {config["views"]["name"]}; network:'
+            f' {config["net"]["name"]}'
+        ),
+        (
+            f'Training: {done:g} of {config["epochs"]} epochs, batch size {config["batch_size"]}, '
+            f'{config["optimizer"]["name"]}, learning rate {config["lr"]:g}, weight decay '
+            f'{config["weight_decay"]:g}'
+        ),
         f'Seeds: {config["seeds"]}, counted up from {config["seed"]}',
-        'All settings: config.json. All numbers: metrics.jsonl. Versions and device: environment.json',
+        (
+            'All settings: config.json. All numbers: metrics.jsonl. Versions and device:'
+            ' environment.json'
+        ),
     ]
     return '\n'.join(f'- {line}' for line in lines)
 
@@ -72,19 +98,30 @@ def information(run: records.Run) -> str:
         epochs, values = statistics.trained(*records.series(run, 'mi', estimator))
         if len(epochs) == 0:
             return 'Measured before training only.'
-        rows.append((records.ESTIMATORS[estimator], _over(values[0], 3), _over(values[-1], 3),
-                     _half_width(run, estimator), number(values.max(), 3),
-                     number(statistics.spearman(epochs, values).mean(), 3)))
+        rows.append(
+            (
+                records.ESTIMATORS[estimator],
+                _over(values[0], 3),
+                _over(values[-1], 3),
+                _half_width(run, estimator),
+                number(values.max(), 3),
+                number(statistics.spearman(epochs, values).mean(), 3),
+            )
+        )
     true = records.paper()['true_mi']['nats']
-    known = (f' The true mutual information of the two views is {true} nats, which no valid bound exceeds '
-             'but for sampling error.')
-    note = ('Between the embeddings of two views of held-out examples, with frozen encoders and a cosine '
-            f'critic at temperature {run.config["mi"]["temperature"]:g}. First: at the first evaluation '
-            f'after training began (epoch {epochs[0]:g}); last: at epoch {epochs[-1]:g}; interval: half the '
-            'width of its 95 % bootstrap interval over examples, mean over seeds; maximum over epochs and seeds. '
-            'Spearman: rank correlation with the epoch, 1 when the estimate never falls. cos-DV '
-            'and InfoNCE are lower bounds in nats; JSD is -1.386 for independent views and below 0 '
-            f'always.{known if records.on_gaussian(run) else ""}')
+    known = (
+        f' The true mutual information of the two views is {true} nats, which no valid bound'
+        ' exceeds but for sampling error.'
+    )
+    note = (
+        'Between the embeddings of two views of held-out examples, with frozen encoders and a'
+        f' cosine critic at temperature {run.config["mi"]["temperature"]:g}. First: at the first'
+        f' evaluation after training began (epoch {epochs[0]:g}); last: at epoch {epochs[-1]:g};'
+        ' interval: half the width of its 95 % bootstrap interval over examples, mean over seeds;'
+        ' maximum over epochs and seeds. Spearman: rank correlation with the epoch, 1 when the'
+        ' estimate never falls. cos-DV and InfoNCE are lower bounds in nats; JSD is -1.386 for'
+        f' independent views and below 0 always.{known if records.on_gaussian(run) else ""}'
+    )
     header = ('estimator', 'first', 'last', 'interval', 'maximum', 'Spearman')
     return tables.markdown(Table('Estimates', header, rows, (note,)))
 
@@ -93,28 +130,52 @@ def collapse(run: records.Run) -> str:
     """Spread, effective rank and separation of every branch at the last evaluation."""
     width, rows = records.width(run), []
     for branch in records.keys(run, 'collapse'):
-        std, rank, gap = (records.series(run, 'collapse', branch, *path)[1][-1]
-                          for path in (('std',), ('effective_rank',), ('nn_gap', 'mean')))
+        std, rank, gap = (
+            records.series(run, 'collapse', branch, *path)[1][-1]
+            for path in (('std',), ('effective_rank',), ('nn_gap', 'mean'))
+        )
         even = f'{100 * std.mean() * np.sqrt(width):.0f} %' if width else '–'
         rows.append((branch, _over(std, 3), even, _over(rank, 2), _over(gap, 1)))
     of = f' of {width}' if width else ''
-    note = ('Of held-out embeddings of unit length. Spread: standard deviation of a feature, mean over '
-            'features, and its share of an even spread over the sphere; near 0 when all embeddings are the '
-            'same. Effective rank: how many directions are in use; 1 when all lie on one line. NN gap: mean '
-            'angle from a class to its nearest other class; near 0 when classes have merged.')
+    note = (
+        'Of held-out embeddings of unit length. Spread: standard deviation of a feature, mean over'
+        ' features, and its share of an even spread over the sphere; near 0 when all embeddings are'
+        ' the same. Effective rank: how many directions are in use; 1 when all lie on one line. NN'
+        ' gap: mean angle from a class to its nearest other class; near 0 when classes have merged.'
+    )
     header = ('branch', 'spread', 'of an even spread', f'effective rank{of}', 'NN gap (°)')
     return tables.markdown(Table('At the last evaluation', header, rows, (note,)))
 
 
 def probes(found: dict[str, Any], run: records.Run) -> str:
     """Accuracies of probe.json on frozen features, each with its protocol."""
-    rows = [(row['encoder'], row['probe'], row['labels'], _over(np.array(row['seeds']), 1),
-             ', '.join(f'{value:.1f}' for value in row['seeds'])) for row in found['rows']]
-    protocols = dict.fromkeys(f'{row["probe"]}, {row["labels"]}: {row["protocol"]}' for row in found['rows'])
+    rows = [
+        (
+            row['encoder'],
+            row['probe'],
+            row['labels'],
+            _over(np.array(row['seeds']), 1),
+            ', '.join(f'{value:.1f}' for value in row['seeds']),
+        )
+        for row in found['rows']
+    ]
+    protocols = dict.fromkeys(
+        f'{row["probe"]}, {row["labels"]}: {row["protocol"]}' for row in found['rows']
+    )
     notes = '\n'.join(f'- {line}' for line in protocols)
     header = ('encoder', 'probe', 'labels', 'mean', 'seeds')
-    return tables.markdown(Table('Top-1 accuracy on the held-out split (%)', header, rows, (
-        'Mean ± SD over seeds (one number: one seed), of frozen backbone features.', notes, *_table1(run))))
+    return tables.markdown(
+        Table(
+            'Top-1 accuracy on the held-out split (%)',
+            header,
+            rows,
+            (
+                'Mean ± SD over seeds (one number: one seed), of frozen backbone features.',
+                notes,
+                *_table1(run),
+            ),
+        )
+    )
 
 
 def pictures(workdir: Path) -> list[str]:
@@ -128,15 +189,25 @@ def _half_width(run: records.Run, estimator: str) -> str:
     """Of the last interval, which stands at the end of training only."""
     if not records.keys(run, 'mi_interval'):
         return '–'
-    low, high = (records.series(run, 'mi_interval', estimator, end)[1][-1] for end in ('low', 'high'))
+    low, high = (
+        records.series(run, 'mi_interval', estimator, end)[1][-1] for end in ('low', 'high')
+    )
     return f'± {number(np.mean(high - low) / 2, 3)}'
 
 
 def _table1(run: records.Run) -> tuple[str, ...]:
     """The paper's own accuracies for this method and data, where it has them."""
-    table, name, data = records.paper()['table1'], run.config['method']['name'], run.config['data']['name']
-    found = [f'{row.replace(name, records.look(run).label)} {values[data]["mean"]} ± {values[data]["std"]}'
-             for row, values in table['rows'].items() if row.split()[0] == name and data in values]
+    table, name, data = (
+        records.paper()['table1'],
+        run.config['method']['name'],
+        run.config['data']['name'],
+    )
+    found = [
+        f'{row.replace(name, records.look(run).label)} {values[data]["mean"]} ±'
+        f' {values[data]["std"]}'
+        for row, values in table['rows'].items()
+        if row.split()[0] == name and data in values
+    ]
     return (f'Paper: {", ".join(found)} ({table["source"]}).',) if found else ()
 
 

@@ -1,4 +1,5 @@
-"""Final mutual information against probe accuracy, run by run: is it necessary, is it sufficient?"""
+"""Final mutual information against probe accuracy, run by run: is it necessary, is it
+sufficient?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ ABLATED = ('X', 'P', '^', 'v')  # markers of the variants of a method; the metho
 
 
 class Points(NamedTuple):
-    """Seeds of all runs of one variant on one data set: (n,) each. accuracy: percent, for SDMI mean of f and g."""
+    """Seeds of all runs of one variant on one data set: (n,) each. accuracy: percent, for SDMI mean
+    of f and g."""
 
     method: str
     information: Mapping[str, np.ndarray]  # by estimator
@@ -26,7 +28,8 @@ class Points(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho over the points whose information is finite; NaN for fewer than three of them."""
+    """Spearman's rho over the points whose information is finite; NaN for fewer than three of
+    them."""
 
     rho: float
     points: int
@@ -59,11 +62,21 @@ def table(runs: Sequence[Probed]) -> Table:
     for data, groups in points(runs).items():
         for estimator, label in records.ESTIMATORS.items():
             own = correlation(groups, estimator)
-            rows.append((probes.DATA.get(data, data), label, number(own.rho, 3), str(own.points),
-                         str(len(groups))))
+            rows.append(
+                (
+                    probes.DATA.get(data, data),
+                    label,
+                    number(own.rho, 3),
+                    str(own.points),
+                    str(len(groups)),
+                )
+            )
     header = ('Data', 'estimator', 'Spearman', 'points', 'variants')
-    note = ('Rank correlation of the final mutual information with the linear-probe accuracy; one point a '
-            'seed, for SDMI with the mean accuracy of f and g. A seed whose estimate is not finite is no point.')
+    note = (
+        'Rank correlation of the final mutual information with the linear-probe accuracy; one point'
+        ' a seed, for SDMI with the mean accuracy of f and g. A seed whose estimate is not finite'
+        ' is no point.'
+    )
     return Table('Mutual information and accuracy', header, rows, (note,))
 
 
@@ -83,22 +96,29 @@ def draw(runs: Sequence[Probed], output: str | Path) -> Path:
         panels[0].set(ylabel='linear-probe accuracy (%)')
     _legend(figure.add_subplot(grid[-1]), looks)
     only = f' on {probes.DATA.get(*[next(iter(found))] * 2)}' if len(found) == 1 else ''
-    style.heading(figure, f'Final mutual information and linear-probe accuracy{only}',
-                  f'{_note(runs)} ρ: Spearman rank correlation over all points of a panel, n: their number. '
-                  "Necessary, not sufficient (the paper's reading): no point would lie at the upper left, but "
-                  'some at the lower right.')
+    style.heading(
+        figure,
+        f'Final mutual information and linear-probe accuracy{only}',
+        f'{_note(runs)} ρ: Spearman rank correlation over all points of a panel, n: their number.'
+        " Necessary, not sufficient (the paper's reading): no point would lie at the upper left,"
+        ' but some at the lower right.',
+    )
     return style.save(figure, output)
 
 
 def _joined(one: Points, other: Points) -> Points:
-    information = {name: np.concatenate([values, other.information[name]])
-                   for name, values in one.information.items()}
+    information = {
+        name: np.concatenate([values, other.information[name]])
+        for name, values in one.information.items()
+    }
     return Points(one.method, information, np.concatenate([one.accuracy, other.accuracy]))
 
 
 def _looks(found: Mapping[str, Mapping[str, Points]]) -> dict[str, tuple[str, str]]:
     """variant -> (marker, colour), in the paper's order."""
-    methods = {variant: group.method for groups in found.values() for variant, group in groups.items()}
+    methods = {
+        variant: group.method for groups in found.values() for variant, group in groups.items()
+    }
     order = [*records.METHODS, *sorted(set(methods.values()) - set(records.METHODS))]
     looks = {}
     for method in order:
@@ -106,21 +126,35 @@ def _looks(found: Mapping[str, Mapping[str, Points]]) -> dict[str, tuple[str, st
         own = [variant for variant in methods if methods[variant] == method]
         changed = sorted(variant for variant in own if variant != look.label)
         looks |= {look.label: ('o', look.colour)} if look.label in own else {}
-        looks |= {variant: (ABLATED[index % len(ABLATED)], look.colour)
-                  for index, variant in enumerate(changed)}
+        looks |= {
+            variant: (ABLATED[index % len(ABLATED)], look.colour)
+            for index, variant in enumerate(changed)
+        }
     return looks
 
 
-def _panel(ax: Axes, groups: Mapping[str, Points], estimator: str,
-           looks: Mapping[str, tuple[str, str]]) -> None:
+def _panel(
+    ax: Axes, groups: Mapping[str, Points], estimator: str, looks: Mapping[str, tuple[str, str]]
+) -> None:
     for variant, group in groups.items():
         (marker, colour), information = looks[variant], group.information[estimator]
         finite = np.isfinite(information)
-        ax.scatter(information[finite], group.accuracy[finite], s=34, marker=marker, color=colour, alpha=0.8,
-                   linewidths=0)
+        ax.scatter(
+            information[finite],
+            group.accuracy[finite],
+            s=34,
+            marker=marker,
+            color=colour,
+            alpha=0.8,
+            linewidths=0,
+        )
     own = correlation(groups, estimator)
-    ax.set_title(f'ρ = {number(own.rho, 2)}, n = {own.points}', loc='right', fontsize=8.5,
-                 fontweight='normal')
+    ax.set_title(
+        f'ρ = {number(own.rho, 2)}, n = {own.points}',
+        loc='right',
+        fontsize=8.5,
+        fontweight='normal',
+    )
     ax.margins(0.08)
     ax.locator_params(axis='x', nbins=5)
     ax.set(xlabel='final JSD bound' if estimator == 'jsd' else 'final information (nats)')
@@ -128,16 +162,27 @@ def _panel(ax: Axes, groups: Mapping[str, Points], estimator: str,
 
 def _legend(ax: Axes, looks: Mapping[str, tuple[str, str]]) -> None:
     """In a row of its own: wider than a panel, it would push the panels apart."""
-    handles = [Line2D([], [], linestyle='', marker=marker, color=colour, markersize=6, label=name)
-               for name, (marker, colour) in looks.items()]
-    legend = ax.legend(handles=handles, loc='center', ncols=LEGEND_COLUMNS, columnspacing=1.4,
-                       borderaxespad=0)
+    handles = [
+        Line2D([], [], linestyle='', marker=marker, color=colour, markersize=6, label=name)
+        for name, (marker, colour) in looks.items()
+    ]
+    legend = ax.legend(
+        handles=handles, loc='center', ncols=LEGEND_COLUMNS, columnspacing=1.4, borderaxespad=0
+    )
     legend.set_in_layout(False)
     ax.set_axis_off()
 
 
 def _note(runs: Sequence[Probed]) -> str:
-    settings = dict.fromkeys(f'{run.run.config["net"]["name"]}, {run.epochs:g} epochs' for run in runs)
-    shown = next(iter(settings)) if len(settings) == 1 else f'{len(settings)} settings of network and epochs'
-    return (f'One point a seed of a run ({shown}); SDMI: mean accuracy of f and g. Held-out examples, cosine '
-            'critic.')
+    settings = dict.fromkeys(
+        f'{run.run.config["net"]["name"]}, {run.epochs:g} epochs' for run in runs
+    )
+    shown = (
+        next(iter(settings))
+        if len(settings) == 1
+        else f'{len(settings)} settings of network and epochs'
+    )
+    return (
+        f'One point a seed of a run ({shown}); SDMI: mean accuracy of f and g. Held-out examples,'
+        ' cosine critic.'
+    )

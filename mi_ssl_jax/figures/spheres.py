@@ -38,13 +38,22 @@ def new(figure: Figure, spec: SubplotSpec, title: str, subtitle: str) -> Axes3D:
     ax.set_axis_off()
     _wireframe(ax)
     ax.set_title(title, loc='center', pad=15)
-    ax.annotate(subtitle, (0.5, 1), xycoords='axes fraction', xytext=(0, 3), textcoords='offset points',
-                ha='center', va='bottom', fontsize=8.0)
+    ax.annotate(
+        subtitle,
+        (0.5, 1),
+        xycoords='axes fraction',
+        xytext=(0, 3),
+        textcoords='offset points',
+        ha='center',
+        va='bottom',
+        fontsize=8.0,
+    )
     return ax
 
 
 def trajectory(ax: Axes3D, path: np.ndarray, colour: str) -> None:
-    """The way (T, 3) of one point, opacity growing from first to last row; thinner on the far side."""
+    """The way (T, 3) of one point, opacity growing from first to last row; thinner on the far
+    side."""
     fine = _on_sphere(path)
     segments = np.stack([fine[:-1], fine[1:]], axis=1)
     colours = np.tile(matplotlib.colors.to_rgba(colour), (len(segments), 1))
@@ -52,21 +61,43 @@ def trajectory(ax: Axes3D, path: np.ndarray, colour: str) -> None:
     near = segments.mean(axis=1) @ VIEWER > 0
     for mask, linewidth, order in ((~near, 0.9, 2), (near, 1.8, 4)):
         if mask.any():
-            ax.add_collection3d(Line3DCollection(segments[mask], colors=colours[mask], linewidths=linewidth,
-                                                 zorder=order))
+            ax.add_collection3d(
+                Line3DCollection(
+                    segments[mask], colors=colours[mask], linewidths=linewidth, zorder=order
+                )
+            )
 
 
-def points(ax: Axes3D, where: np.ndarray, *, marker: str = 'o', size: float = 46.0,
-           numbers: bool = True) -> None:
-    """Points (K, 3) in the clusters' colours, numbered from 1: filled on the near side, hollow on the far."""
+def points(
+    ax: Axes3D, where: np.ndarray, *, marker: str = 'o', size: float = 46.0, numbers: bool = True
+) -> None:
+    """Points (K, 3) in the clusters' colours, numbered from 1: filled on the near side, hollow on
+    the far."""
     near = where @ VIEWER > 0
     for index, (point, colour) in enumerate(zip(where, style.CLUSTERS)):
         order = 6 if near[index] else 3
-        ax.scatter(*point, s=size, marker=marker, facecolors=colour if near[index] else 'white',
-                   edgecolors=colour, linewidths=1.0, depthshade=False, clip_on=False, zorder=order)
+        ax.scatter(
+            *point,
+            s=size,
+            marker=marker,
+            facecolors=colour if near[index] else 'white',
+            edgecolors=colour,
+            linewidths=1.0,
+            depthshade=False,
+            clip_on=False,
+            zorder=order,
+        )
         if numbers:
-            ax.text(*point, str(index + 1), color='white' if near[index] else colour, fontsize=6.0,
-                    fontweight='bold', ha='center', va='center_baseline', zorder=order + 0.5)
+            ax.text(
+                *point,
+                str(index + 1),
+                color='white' if near[index] else colour,
+                fontsize=6.0,
+                fontweight='bold',
+                ha='center',
+                va='center_baseline',
+                zorder=order + 0.5,
+            )
 
 
 def arc(ax: Axes3D, start: np.ndarray, end: np.ndarray, colour: str) -> None:
@@ -77,15 +108,31 @@ def arc(ax: Axes3D, start: np.ndarray, end: np.ndarray, colour: str) -> None:
 def legend(ax: Axes, first: float, last: float) -> None:
     """What `trajectory` and `points` mean, on an axes of its own."""
     ax.set_axis_off()
-    handles = [Line2D([], [], marker='o', linestyle='', color=colour, label=f'cluster {index + 1}')
-               for index, colour in enumerate(style.CLUSTERS)]
-    sides = [Line2D([], [], marker='o', color=WIRE, linewidth=1.8, label='near side of the sphere'),
-             Line2D([], [], marker='o', color=WIRE, linewidth=0.9, markerfacecolor='white', label='far side')]
-    ax.add_artist(ax.legend(handles=handles, loc='upper left', bbox_to_anchor=(0.0, 0.97), borderaxespad=0))
-    ax.add_artist(ax.legend(handles=sides, loc='upper left', bbox_to_anchor=(0.0, 0.57), borderaxespad=0))
+    handles = [
+        Line2D([], [], marker='o', linestyle='', color=colour, label=f'cluster {index + 1}')
+        for index, colour in enumerate(style.CLUSTERS)
+    ]
+    sides = [
+        Line2D([], [], marker='o', color=WIRE, linewidth=1.8, label='near side of the sphere'),
+        Line2D(
+            [], [], marker='o', color=WIRE, linewidth=0.9, markerfacecolor='white', label='far side'
+        ),
+    ]
+    ax.add_artist(
+        ax.legend(handles=handles, loc='upper left', bbox_to_anchor=(0.0, 0.97), borderaxespad=0)
+    )
+    ax.add_artist(
+        ax.legend(handles=sides, loc='upper left', bbox_to_anchor=(0.0, 0.57), borderaxespad=0)
+    )
     ramp = ax.inset_axes((0.04, 0.29, 0.6, 0.035))
-    ramp.imshow(_opacity(100)[None], aspect='auto', cmap='Greys', vmin=0.0, vmax=1.0,
-                extent=(first, last, 0, 1))
+    ramp.imshow(
+        _opacity(100)[None],
+        aspect='auto',
+        cmap='Greys',
+        vmin=0.0,
+        vmax=1.0,
+        extent=(first, last, 0, 1),
+    )
     ramp.set(yticks=[], xticks=[first, last], xlabel='epoch (opacity of the way)')
     ramp.grid(False)
 
@@ -104,16 +151,23 @@ def _on_sphere(path: np.ndarray) -> np.ndarray:
 
 
 def _wireframe(ax: Axes3D) -> None:
-    """Meridians and parallels every 30 degrees, lighter on the far side, and the sphere's outline."""
+    """Meridians and parallels every 30 degrees, lighter on the far side, and the sphere's
+    outline."""
     turn = np.linspace(0, 2 * np.pi, 121)
     c, s = np.cos(turn), np.sin(turn)
-    circles = [np.stack([c * np.cos(a), c * np.sin(a), s], axis=1) for a in np.radians(np.arange(0, 180, 30))]
-    circles += [np.stack([c * np.cos(b), s * np.cos(b), np.full_like(turn, np.sin(b))], axis=1)
-                for b in np.radians(np.arange(-60, 90, 30))]
+    circles = [
+        np.stack([c * np.cos(a), c * np.sin(a), s], axis=1)
+        for a in np.radians(np.arange(0, 180, 30))
+    ]
+    circles += [
+        np.stack([c * np.cos(b), s * np.cos(b), np.full_like(turn, np.sin(b))], axis=1)
+        for b in np.radians(np.arange(-60, 90, 30))
+    ]
     segments = np.concatenate([np.stack([circle[:-1], circle[1:]], axis=1) for circle in circles])
     near = segments.mean(axis=1) @ VIEWER > 0
     for mask, alpha, order in ((~near, 0.16, 1), (near, 0.42, 1.5)):
-        ax.add_collection3d(Line3DCollection(segments[mask], colors=WIRE, alpha=alpha, linewidths=0.5,
-                                             zorder=order))
+        ax.add_collection3d(
+            Line3DCollection(segments[mask], colors=WIRE, alpha=alpha, linewidths=0.5, zorder=order)
+        )
     across = np.linalg.svd(VIEWER[None])[2][1:]
     ax.plot(*(np.stack([c, s], axis=1) @ across).T, color=WIRE, linewidth=0.7, zorder=1.6)

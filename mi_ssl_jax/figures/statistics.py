@@ -30,21 +30,26 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def spearman(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Rank correlation (seeds,) of epochs (T,) with values (T, seeds); NaN for a constant or one point."""
+    """Rank correlation (seeds,) of epochs (T,) with values (T, seeds); NaN for a constant or one
+    point."""
     time, level = ranks(epochs), ranks(values)
     time, level = time[:, None] - time.mean(), level - level.mean(axis=0)
-    scale = np.sqrt((time ** 2).sum() * (level ** 2).sum(axis=0))
-    return np.divide((time * level).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    scale = np.sqrt((time**2).sum() * (level**2).sum(axis=0))
+    return np.divide(
+        (time * level).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0
+    )
 
 
 def rising(values: np.ndarray, *, tolerance: float) -> np.ndarray:
-    """Share (seeds,) of steps from row to row of values (T, seeds) that fall by `tolerance` at most."""
+    """Share (seeds,) of steps from row to row of values (T, seeds) that fall by `tolerance` at
+    most."""
     steps = np.diff(values, axis=0)
     return (steps >= -tolerance).mean(axis=0) if len(steps) else np.full(values.shape[1], np.nan)
 
 
 def trained(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Only epochs from 1 on: curves are over training, and SimSiam's I(0) is -infinity by convention."""
+    """Only epochs from 1 on: curves are over training, and SimSiam's I(0) is -infinity by
+    convention."""
     return epochs[epochs >= 1], values[epochs >= 1]
 
 

@@ -16,14 +16,31 @@ DASHES = (0, (4, 1.5))  # of the second of two lines in one colour
 GUIDE_DASHES = (0, (4, 3))
 
 SETTINGS = {
-    'font.family': 'DejaVu Sans', 'font.size': 9.0,
-    'axes.titlesize': 10.0, 'axes.titleweight': 'bold', 'axes.titlelocation': 'left', 'axes.labelsize': 9.0,
-    'axes.linewidth': 0.6, 'axes.spines.top': False, 'axes.spines.right': False,
-    'axes.grid': True, 'axes.axisbelow': True, 'grid.color': '#E4E4E4', 'grid.linewidth': 0.5,
-    'lines.linewidth': 1.3, 'lines.solid_capstyle': 'butt',
-    'xtick.labelsize': 8.0, 'ytick.labelsize': 8.0, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6,
-    'legend.fontsize': 8.0, 'legend.frameon': False, 'legend.handlelength': 1.6,
-    'figure.titlesize': 11.0, 'figure.titleweight': 'bold', 'savefig.dpi': 160,
+    'font.family': 'DejaVu Sans',
+    'font.size': 9.0,
+    'axes.titlesize': 10.0,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.labelsize': 9.0,
+    'axes.linewidth': 0.6,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': '#E4E4E4',
+    'grid.linewidth': 0.5,
+    'lines.linewidth': 1.3,
+    'lines.solid_capstyle': 'butt',
+    'xtick.labelsize': 8.0,
+    'ytick.labelsize': 8.0,
+    'xtick.major.width': 0.6,
+    'ytick.major.width': 0.6,
+    'legend.fontsize': 8.0,
+    'legend.frameon': False,
+    'legend.handlelength': 1.6,
+    'figure.titlesize': 11.0,
+    'figure.titleweight': 'bold',
+    'savefig.dpi': 160,
 }
 
 # Decorates every function that draws; it leaves the caller's own matplotlib settings alone.
@@ -42,12 +59,18 @@ def heading(figure: Figure, title: str, note: str) -> None:
     """A title above the panels and, below them, a few smaller lines that say how to read them."""
     width = figure.get_figwidth()
     figure.suptitle(textwrap.fill(title, int(TITLE_CHARACTERS * width)), x=0.01, ha='left')
-    figure.supxlabel(textwrap.fill(note, int(NOTE_CHARACTERS * width)), x=0.01, ha='left', fontsize=8.0,
-                     color='#333333')
+    figure.supxlabel(
+        textwrap.fill(note, int(NOTE_CHARACTERS * width)),
+        x=0.01,
+        ha='left',
+        fontsize=8.0,
+        color='#333333',
+    )
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure in the format of the path's suffix. The file is either the old one or whole."""
+    """Write the figure in the format of the path's suffix. The file is either the old one or
+    whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')

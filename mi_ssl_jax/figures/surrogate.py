@@ -1,8 +1,9 @@
-"""From the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3 changes.
+"""From the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3
+changes.
 
-surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation: 'epoch'
-and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view noise 0.5), lists
-over seeds.
+surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation:
+'epoch' and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view
+noise 0.5), lists over seeds.
 """
 
 import json
@@ -36,7 +37,8 @@ class Measured(NamedTuple):
         return float(self(critic, what)[-1].mean())
 
     def critics(self, kind: str) -> list[str]:
-        """The critics of a kind: 'cosine' from warm to cold, 'dot' from little view noise to much."""
+        """The critics of a kind: 'cosine' from warm to cold, 'dot' from little view noise to
+        much."""
         own = [critic for critic in self.rows[0] if critic.startswith(kind)]
         return sorted(own, key=lambda critic: float(critic.split()[1]), reverse=kind == 'cosine')
 
@@ -64,11 +66,19 @@ def report(path: str | Path) -> list[Path]:
     path = Path(path)
     picture = draw(path, path.parent / 'figures' / 'surrogate.png')
     page = path.parent / 'report.md'
-    page.write_text('\n\n'.join([
-        '# From the DV bound to Barlow Twins, measured (section 3.4, appendix A.3)', _setting(_read(path)),
-        '## Where the steps part', '\n'.join(f'- {line}' for line in findings(path)),
-        *(markdown(table).strip() for table in tables(path)),
-        f'![the steps along training](figures/{picture.name})']) + '\n')
+    page.write_text(
+        '\n\n'.join(
+            [
+                '# From the DV bound to Barlow Twins, measured (section 3.4, appendix A.3)',
+                _setting(_read(path)),
+                '## Where the steps part',
+                '\n'.join(f'- {line}' for line in findings(path)),
+                *(markdown(table).strip() for table in tables(path)),
+                f'![the steps along training](figures/{picture.name})',
+            ]
+        )
+        + '\n'
+    )
     return [picture, page]
 
 
@@ -81,47 +91,86 @@ def tables(path: str | Path) -> list[Table]:
     """The steps before and after training; Eq. 23 by temperature; correlations by view noise."""
     runs = _runs(path)
     ends = [(name, place) for name in runs for place in (0, -1)]
-    rows = [(what, *(number(float(value(runs[name])[place].mean()), 3) for name, place in ends))
-            for what, value in STEPS.items()]
-    header = ('Barlow Twins’ critic (Eq. 12)',
-              *(f'{_label(name)} {"at the end" if place else "untrained"}' for name, place in ends))
-    note = ('T: dot product of features standardised over the batch. A, B: auto-correlations of the two '
-            'views; C: their cross-correlations. Means over seeds.')
-    return [Table('Each step on the same embeddings (nats)', header, rows, (note,)), _by_temperature(runs),
-            _by_noise(runs)]
+    rows = [
+        (what, *(number(float(value(runs[name])[place].mean()), 3) for name, place in ends))
+        for what, value in STEPS.items()
+    ]
+    header = (
+        'Barlow Twins’ critic (Eq. 12)',
+        *(f'{_label(name)} {"at the end" if place else "untrained"}' for name, place in ends),
+    )
+    note = (
+        'T: dot product of features standardised over the batch. A, B: auto-correlations of the two'
+        ' views; C: their cross-correlations. Means over seeds.'
+    )
+    return [
+        Table('Each step on the same embeddings (nats)', header, rows, (note,)),
+        _by_temperature(runs),
+        _by_noise(runs),
+    ]
 
 
 def _by_temperature(runs: dict[str, Measured]) -> Table:
     rows = []
     for name, value in runs.items():
         for critic in value.critics('cosine'):
-            exact, second, bound, wide = (value.last(critic, what)
-                                          for what in ('exact', 'second_order', 'bound', 'range_bound'))
-            rows.append((f'{_label(name)}, temperature {critic.split()[1]}', *(
-                number(entry, 3) for entry in (exact, second, second - exact, bound, wide))))
-    header = ('Cosine critic, after training', 'exact', 'Eq. 23', 'difference', 'its bound', 'bound by range')
-    note = ('Bound: a sixth of the largest third cumulant over s in [0, 1]. By range: the same for any '
-            'scores in an interval as wide as that of these scores.')
-    return Table('Second-order expansion of the marginal term by temperature (nats)', header, rows, (note,))
+            exact, second, bound, wide = (
+                value.last(critic, what)
+                for what in ('exact', 'second_order', 'bound', 'range_bound')
+            )
+            rows.append(
+                (
+                    f'{_label(name)}, temperature {critic.split()[1]}',
+                    *(number(entry, 3) for entry in (exact, second, second - exact, bound, wide)),
+                )
+            )
+    header = (
+        'Cosine critic, after training',
+        'exact',
+        'Eq. 23',
+        'difference',
+        'its bound',
+        'bound by range',
+    )
+    note = (
+        'Bound: a sixth of the largest third cumulant over s in [0, 1]. By range: the same for any '
+        'scores in an interval as wide as that of these scores.'
+    )
+    return Table(
+        'Second-order expansion of the marginal term by temperature (nats)', header, rows, (note,)
+    )
 
 
 def _by_noise(runs: dict[str, Measured]) -> Table:
     rows = []
     for name, value in runs.items():
         for critic in value.critics('dot'):
-            own, cross, squares = (value.last(critic, what)
-                                   for what in ('auto_off', 'cross', 'squares'))
-            rows.append((f'{_label(name)}, view noise {critic.split()[1]}', *(
-                number(entry, 4) for entry in (own, cross, squares)), number(squares / own, 2)))
+            own, cross, squares = (
+                value.last(critic, what) for what in ('auto_off', 'cross', 'squares')
+            )
+            rows.append(
+                (
+                    f'{_label(name)}, view noise {critic.split()[1]}',
+                    *(number(entry, 4) for entry in (own, cross, squares)),
+                    number(squares / own, 2),
+                )
+            )
     header = ('After training', 'A_ij B_ij', 'C_ij C_ji', 'C_ij²', 'C_ij² / A_ij B_ij')
-    return Table('Sums over i ≠ j: what the variance has, what Eqs. 28 and 13 have', header, rows,
-                 ('Training has view noise 0.1, with which the two views of a point are nearly equal.',))
+    return Table(
+        'Sums over i ≠ j: what the variance has, what Eqs. 28 and 13 have',
+        header,
+        rows,
+        ('Training has view noise 0.1, with which the two views of a point are nearly equal.',),
+    )
 
 
 def findings(path: str | Path) -> list[str]:
     """Where the exact marginal term and what stands in for it part, in words and numbers."""
-    return [f'{_label(name)}, {line}' for name, value in _runs(path).items()
-            for line in (*_on_the_expansion(value), *_on_the_variance(value), _on_the_losses(value))]
+    return [
+        f'{_label(name)}, {line}'
+        for name, value in _runs(path).items()
+        for line in (*_on_the_expansion(value), *_on_the_variance(value), _on_the_losses(value))
+    ]
 
 
 def _on_the_expansion(value: Measured) -> list[str]:
@@ -130,11 +179,17 @@ def _on_the_expansion(value: Measured) -> list[str]:
     cold = value.critics('cosine')[-1]
     off = abs(value.last(cold, 'second_order') - value.last(cold, 'exact'))
     return [
-        f'Eq. 23 with scores in [-1, 1] (cosine, temperature 1): within {error:.3f} nats of the exact term all '
-        f'along; the bound is at most {bound:.3f}, never exceeded: {held}. At temperature {cold.split()[1]} it '
-        f'is {off:.1f} nats off.',
-        f'Eq. 23 with Eq. 12’s critic: {value.last(DOT, "second_order"):.2f} for {value.last(DOT, "exact"):.2f} '
-        f'nats at the end. Dropping the half (Eq. 11) then adds {value.last(DOT, "variance") / 2:.2f}.']
+        (
+            f'Eq. 23 with scores in [-1, 1] (cosine, temperature 1): within {error:.3f} nats of the'
+            f' exact term all along; the bound is at most {bound:.3f}, never exceeded: {held}. At'
+            f' temperature {cold.split()[1]} it is {off:.1f} nats off.'
+        ),
+        (
+            f'Eq. 23 with Eq. 12’s critic: {value.last(DOT, "second_order"):.2f} for'
+            f' {value.last(DOT, "exact"):.2f} nats at the end. Dropping the half (Eq. 11) then adds'
+            f' {value.last(DOT, "variance") / 2:.2f}.'
+        ),
+    ]
 
 
 def _on_the_variance(value: Measured) -> list[str]:
@@ -142,16 +197,24 @@ def _on_the_variance(value: Measured) -> list[str]:
     noisy = value.critics('dot')[-1]
     ratio = value.last(noisy, 'squares') / value.last(noisy, 'auto_off')
     return [
-        f'the variance {value.last(DOT, "variance"):.3f} is the sum of auto-correlations, {own:.3f}, but for the '
-        f'finite batch. Eq. 13 drops its part i = j, {own - off:.3f}: a constant, since features are '
-        'standardised.',
-        f'cross- in place of auto-correlations: {squares:.4f} for {off:.4f} while the views are nearly equal; '
-        f'with view noise {noisy.split()[1]} they are {100 * ratio:.0f} % of them.']
+        (
+            f'the variance {value.last(DOT, "variance"):.3f} is the sum of auto-correlations,'
+            f' {own:.3f}, but for the finite batch. Eq. 13 drops its part i = j, {own - off:.3f}: a'
+            ' constant, since features are standardised.'
+        ),
+        (
+            f'cross- in place of auto-correlations: {squares:.4f} for {off:.4f} while the views are'
+            f' nearly equal; with view noise {noisy.split()[1]} they are {100 * ratio:.0f} % of'
+            ' them.'
+        ),
+    ]
 
 
 def _on_the_losses(value: Measured) -> str:
     exact = STEPS['−DV, exact'](value)
-    follow = {what: _agreement(STEPS[what](value), exact) for what in ('Eq. 13', 'Barlow Twins’ loss')}
+    follow = {
+        what: _agreement(STEPS[what](value), exact) for what in ('Eq. 13', 'Barlow Twins’ loss')
+    }
     words = ', '.join(f'{what} {correlation:.2f}' for what, correlation in follow.items())
     return f'rank correlation with the exact −DV along training: {words}.'
 
@@ -166,25 +229,42 @@ def draw(path: str | Path, output: str | Path) -> Path:
         _error(panels[1], value)
         _variance(panels[2], value)
         _losses(panels[3], value)
-        for ax, title in zip(panels, ('cosine, temperature 1', 'error of Eq. 23', 'Eq. 12, variance',
-                                      'Eq. 12, losses')):
+        for ax, title in zip(
+            panels,
+            ('cosine, temperature 1', 'error of Eq. 23', 'Eq. 12, variance', 'Eq. 12, losses'),
+        ):
             ax.set_title(f'{_label(name)}: {title}')
             ax.set(xlabel='epoch')
-            ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2,
-                      columnspacing=1.0)
-    style.heading(figure, 'From the DV bound to Barlow Twins: every step on the same embeddings',
-                  f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, '
-                  'shaded, where the exact term must lie; the difference of the two (solid) and its bound '
-                  '(dashed) by the critic’s temperature; the variance, which is a sum of auto-correlations, '
-                  'while Eq. 13 takes cross-correlations and leaves out i = j; the losses that come of it. '
-                  'Lines: mean over seeds. (Paper: section 3.4, appendix A.3)')
+            ax.legend(
+                loc='upper center',
+                bbox_to_anchor=(0.5, 0.0),
+                borderaxespad=3.9,
+                ncols=2,
+                columnspacing=1.0,
+            )
+    style.heading(
+        figure,
+        'From the DV bound to Barlow Twins: every step on the same embeddings',
+        f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, '
+        'shaded, where the exact term must lie; the difference of the two (solid) and its bound '
+        '(dashed) by the critic’s temperature; the variance, which is a sum of auto-correlations, '
+        'while Eq. 13 takes cross-correlations and leaves out i = j; the losses that come of it. '
+        'Lines: mean over seeds. (Paper: section 3.4, appendix A.3)',
+    )
     return style.save(figure, output)
 
 
 def _marginal(ax: Axes, value: Measured) -> None:
     second, bound = (value(COSINE, what).mean(axis=1) for what in ('second_order', 'bound'))
-    ax.fill_between(value.epochs, second - bound, second + bound, color=SECOND, alpha=0.2, linewidth=0,
-                    label='bound on the rest')
+    ax.fill_between(
+        value.epochs,
+        second - bound,
+        second + bound,
+        color=SECOND,
+        alpha=0.2,
+        linewidth=0,
+        label='bound on the rest',
+    )
     _line(ax, value, value(COSINE, 'exact'), 'exact', EXACT)
     _line(ax, value, value(COSINE, 'second_order'), 'Eq. 23', SECOND, style.DASHES)
     ax.set(ylabel='marginal term (nats)')
@@ -192,38 +272,59 @@ def _marginal(ax: Axes, value: Measured) -> None:
 
 def _error(ax: Axes, value: Measured) -> None:
     for critic, colour in zip(value.critics('cosine'), (EXACT, SECOND, THIRD, FOURTH)):
-        _line(ax, value, np.abs(value(critic, 'exact') - value(critic, 'second_order')),
-              f'temperature {critic.split()[1]}', colour)
+        _line(
+            ax,
+            value,
+            np.abs(value(critic, 'exact') - value(critic, 'second_order')),
+            f'temperature {critic.split()[1]}',
+            colour,
+        )
         _line(ax, value, value(critic, 'bound'), None, colour, style.DASHES)
     ax.set(ylabel='|exact − Eq. 23| (nats)', yscale='log')
 
 
 def _variance(ax: Axes, value: Measured) -> None:
-    lines = {'Var[T]': ('variance', EXACT, '-'), 'auto-correlations': ('auto', SECOND, style.DASHES),
-             'auto, i ≠ j': ('auto_off', THIRD, '-'),
-             'cross, i ≠ j (Eq. 13)': ('squares', FOURTH, style.DASHES)}
+    lines = {
+        'Var[T]': ('variance', EXACT, '-'),
+        'auto-correlations': ('auto', SECOND, style.DASHES),
+        'auto, i ≠ j': ('auto_off', THIRD, '-'),
+        'cross, i ≠ j (Eq. 13)': ('squares', FOURTH, style.DASHES),
+    }
     for label, (what, colour, line) in lines.items():
         _line(ax, value, value(DOT, what), label, colour, line)
     ax.set(ylabel='variance of the score')
 
 
 def _losses(ax: Axes, value: Measured) -> None:
-    colours = {'−DV, exact': EXACT, '−DV, second order (Eq. 24)': SECOND, 'Eq. 13': FOURTH,
-               'Barlow Twins’ loss': THIRD}
+    colours = {
+        '−DV, exact': EXACT,
+        '−DV, second order (Eq. 24)': SECOND,
+        'Eq. 13': FOURTH,
+        'Barlow Twins’ loss': THIRD,
+    }
     for what, colour in colours.items():
         _line(ax, value, STEPS[what](value), what, colour)
     ax.set(ylabel='loss')
 
 
-def _line(ax: Axes, value: Measured, values: np.ndarray, label: str | None, colour: str,
-          line: Any = '-') -> None:
-    curves.draw(ax, curves.Curve(label, colour, value.epochs, values.mean(axis=1, keepdims=True), line))
+def _line(
+    ax: Axes, value: Measured, values: np.ndarray, label: str | None, colour: str, line: Any = '-'
+) -> None:
+    curves.draw(
+        ax, curves.Curve(label, colour, value.epochs, values.mean(axis=1, keepdims=True), line)
+    )
 
 
 def _bounded(value: Measured) -> bool:
-    """Whether |exact - Eq. 23| stays within its bound for the cosine critics; up to float32 rounding."""
-    return all(np.all(np.abs(value(critic, 'exact') - value(critic, 'second_order'))
-                      <= 1.001 * value(critic, 'bound') + 1e-5) for critic in value.critics('cosine'))
+    """Whether |exact - Eq. 23| stays within its bound for the cosine critics; up to float32
+    rounding."""
+    return all(
+        np.all(
+            np.abs(value(critic, 'exact') - value(critic, 'second_order'))
+            <= 1.001 * value(critic, 'bound') + 1e-5
+        )
+        for critic in value.critics('cosine')
+    )
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:
@@ -233,8 +334,10 @@ def _agreement(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _runs(path: str | Path) -> dict[str, Measured]:
-    return {name: Measured(np.array([row['epoch'] for row in rows], float), rows)
-            for name, rows in _read(path)['runs'].items()}
+    return {
+        name: Measured(np.array([row['epoch'] for row in rows], float), rows)
+        for name, rows in _read(path)['runs'].items()
+    }
 
 
 def _label(name: str) -> str:
@@ -242,13 +345,16 @@ def _label(name: str) -> str:
 
 
 def _setting(found: dict[str, Any]) -> str:
-    return (f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; '
-            f'embeddings of {found["points"]} held-out points, all pairs.')
+    return (
+        f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; '
+        f'embeddings of {found["points"]} held-out points, all pairs.'
+    )
 
 
 def _read(path: str | Path) -> dict[str, Any]:
     try:
         return json.loads(Path(path).read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} cannot be read ({error}): '
-                         'run python -m mi_ssl_jax.reproduce surrogate') from None
+        raise ValueError(
+            f'{path} cannot be read ({error}): run python -m mi_ssl_jax.reproduce surrogate'
+        ) from None

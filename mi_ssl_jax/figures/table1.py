@@ -1,4 +1,5 @@
-"""The paper's Table 1: linear-probe accuracies of all methods on the four data sets, beside the paper's."""
+"""The paper's Table 1: linear-probe accuracies of all methods on the four data sets, beside the
+paper's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,17 +26,24 @@ def table(pools: Sequence[Pool], data: Sequence[str] = tuple(probes.DATA)) -> Ta
         rows.append((f'{label} {letter}'.strip(), *sum(found, ())))
     header = ('Model', *sum(((probes.DATA[set_], 'paper') for set_ in data), ()))
     shown = [pool for pool in cells.values() if pool.data in data and inside(pool)]
-    notes = ["Top-1 accuracy of a linear probe on frozen backbone features, held-out split, mean ± SD over "
-             'seeds; in brackets how many seeds. The paper: 3 seeds, ResNet-18 trained 1000 epochs, on '
-             'ImageNet-100 ResNet-50 trained 800.']
-    notes += [f'{DAGGER} {pool.variant} on {probes.DATA[pool.data]}: {", ".join(short)}.' for pool in shown
-              if (short := probes.shortfalls(pool.members[0]))]
+    notes = [
+        'Top-1 accuracy of a linear probe on frozen backbone features, held-out split, mean ± SD'
+        ' over seeds; in brackets how many seeds. The paper: 3 seeds, ResNet-18 trained 1000'
+        ' epochs, on ImageNet-100 ResNet-50 trained 800.'
+    ]
+    notes += [
+        f'{DAGGER} {pool.variant} on {probes.DATA[pool.data]}: {", ".join(short)}.'
+        for pool in shown
+        if (short := probes.shortfalls(pool.members[0]))
+    ]
     return Table('Table 1: linear-probe accuracy (%)', header, rows, tuple(notes))
 
 
 def inside(pool: Pool) -> bool:
     """Whether Table 1 has a place for it: a method as the paper has it, on one of its data sets."""
-    return pool.data in probes.DATA and pool.variant in {look.label for look in records.METHODS.values()}
+    return pool.data in probes.DATA and pool.variant in {
+        look.label for look in records.METHODS.values()
+    }
 
 
 def settings(pools: Sequence[Pool]) -> Table:
@@ -45,14 +53,38 @@ def settings(pools: Sequence[Pool]) -> Table:
     for pool in pools:
         first = pool.members[0]
         config, before = first.run.config, pool.untrained()
-        rows.append((f'{pool.variant} on {probes.DATA.get(pool.data, pool.data)}', config['net']['name'],
-                     _widths(config['net']), f'{first.epochs:g}', str(config['batch_size']),
-                     f'{config["lr"]:g}', f'{config["weight_decay"]:g}', str(_seeds(pool)),
-                     spread(over(before)) if len(before) else '–',
-                     str(protocols.index(first.protocol) + 1), _folders(pool)))
-    header = ('Run', 'network', 'projector', 'epochs', 'batch', 'lr', 'weight decay', 'seeds', 'untrained',
-              'probe', 'folders')
-    notes = ['Untrained: the same probe on the encoder before training. The probes, on the held-out split:']
+        rows.append(
+            (
+                f'{pool.variant} on {probes.DATA.get(pool.data, pool.data)}',
+                config['net']['name'],
+                _widths(config['net']),
+                f'{first.epochs:g}',
+                str(config['batch_size']),
+                f'{config["lr"]:g}',
+                f'{config["weight_decay"]:g}',
+                str(_seeds(pool)),
+                spread(over(before)) if len(before) else '–',
+                str(protocols.index(first.protocol) + 1),
+                _folders(pool),
+            )
+        )
+    header = (
+        'Run',
+        'network',
+        'projector',
+        'epochs',
+        'batch',
+        'lr',
+        'weight decay',
+        'seeds',
+        'untrained',
+        'probe',
+        'folders',
+    )
+    notes = [
+        'Untrained: the same probe on the encoder before training. The probes, on the held-out'
+        ' split:'
+    ]
     notes += [f'({number}) {protocol}' for number, protocol in enumerate(protocols, 1)]
     return Table('How the numbers came about', header, rows, tuple(notes))
 

@@ -1,4 +1,5 @@
-"""The pictures of one run: loss and its terms, mutual information, collapse figures, ways over the sphere."""
+"""The pictures of one run: loss and its terms, mutual information, collapse figures, ways over the
+sphere."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,17 @@ JOINT, MARGINAL = '#0072B2', '#D55E00'
 def draw(workdir: str | Path) -> list[Path]:
     """Write what the run's files allow into workdir/figures; returns the paths."""
     run, folder = records.read(workdir), Path(workdir) / 'figures'
-    pictures = [(loss, 'loss', 'loss.png'), (information, 'mi', 'mi.png'),
-                (collapse, 'collapse', 'collapse.png'), (trajectory, 'centres', 'trajectory.png')]
-    return [function(run, folder / name) for function, needs, name in pictures if records.keys(run, needs)]
+    pictures = [
+        (loss, 'loss', 'loss.png'),
+        (information, 'mi', 'mi.png'),
+        (collapse, 'collapse', 'collapse.png'),
+        (trajectory, 'centres', 'trajectory.png'),
+    ]
+    return [
+        function(run, folder / name)
+        for function, needs, name in pictures
+        if records.keys(run, needs)
+    ]
 
 
 @style.drawing
@@ -35,10 +44,13 @@ def loss(run: records.Run, output: Path) -> Path:
         below.set(xlabel='epoch', ylabel='terms of the loss')
         if below.lines:
             below.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2)
-    style.heading(figure, f'{_name(run)}: the loss and its two terms',
-                  'Loss = marginal − joint: the joint term rewards agreement of the two views of one '
-                  'example, the marginal term keeps different examples apart (not every method has one). '
-                  f'{_bands(run)}')
+    style.heading(
+        figure,
+        f'{_name(run)}: the loss and its two terms',
+        'Loss = marginal − joint: the joint term rewards agreement of the two views of one '
+        'example, the marginal term keeps different examples apart (not every method has one). '
+        f'{_bands(run)}',
+    )
     return style.save(figure, output)
 
 
@@ -51,16 +63,22 @@ def information(run: records.Run, output: Path) -> Path:
     true = records.paper()['true_mi']['nats'] if records.on_gaussian(run) else None
     for estimator in records.keys(run, 'mi'):
         curve = _curve(run, ('mi', estimator), look.label, look.colour)
-        curves.information(figure, panels, 0, estimator, [curve], None if estimator == 'jsd' else true)
+        curves.information(
+            figure, panels, 0, estimator, [curve], None if estimator == 'jsd' else true
+        )
     temperature = run.config['mi']['temperature']
-    style.heading(figure, f'{_name(run)}: estimated mutual information of two views of held-out examples',
-                  f'Cosine critic at temperature {temperature:g}; frozen encoders. {_bands(run)}')
+    style.heading(
+        figure,
+        f'{_name(run)}: estimated mutual information of two views of held-out examples',
+        f'Cosine critic at temperature {temperature:g}; frozen encoders. {_bands(run)}',
+    )
     return style.save(figure, output)
 
 
 @style.drawing
 def collapse(run: records.Run, output: Path) -> Path:
-    """Spread, effective rank and class separation of every branch, beside those of an even distribution."""
+    """Spread, effective rank and class separation of every branch, beside those of an even
+    distribution."""
     width, branches = records.width(run), records.keys(run, 'collapse')
     figure = style.new(10.5, 3.6)
     panels = figure.subplots(1, 3)
@@ -72,17 +90,35 @@ def collapse(run: records.Run, output: Path) -> Path:
         ax.set(xlabel='epoch')
         if len(branches) > 1:
             ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2)
-    _label(panels[0], 'Spread', 'std of a feature, mean over features',
-           [(width ** -0.5, f'even: 1/√{width} = {width ** -0.5:.3f}')] if width else [])
-    _label(panels[1], 'Effective rank', 'effective rank (RankMe)',
-           [(width, f'all {width} directions')] if width else [])
-    _label(panels[2], 'Separation', 'NN gap of the classes (degrees)',
-           [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
-           if records.on_gaussian(run) else [])
-    style.heading(figure, f'{_name(run)}: has it collapsed?',
-                  'Held-out embeddings of unit length. NN gap: mean angle from a class to its nearest other '
-                  'class. A collapsed run falls towards spread 0, rank 1 or 0 degrees; behind a final batch '
-                  f'norm the spread cannot fall. {_bands(run)}')
+    _label(
+        panels[0],
+        'Spread',
+        'std of a feature, mean over features',
+        [(width**-0.5, f'even: 1/√{width} = {width**-0.5:.3f}')] if width else [],
+    )
+    _label(
+        panels[1],
+        'Effective rank',
+        'effective rank (RankMe)',
+        [(width, f'all {width} directions')] if width else [],
+    )
+    _label(
+        panels[2],
+        'Separation',
+        'NN gap of the classes (degrees)',
+        (
+            [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
+            if records.on_gaussian(run)
+            else []
+        ),
+    )
+    style.heading(
+        figure,
+        f'{_name(run)}: has it collapsed?',
+        'Held-out embeddings of unit length. NN gap: mean angle from a class to its nearest other '
+        'class. A collapsed run falls towards spread 0, rank 1 or 0 degrees; behind a final batch '
+        f'norm the spread cannot fall. {_bands(run)}',
+    )
     return style.save(figure, output)
 
 
@@ -97,20 +133,27 @@ def trajectory(run: records.Run, output: Path) -> Path:
         label = f'{records.look(run).label} {names[branch]}'
         epochs = gaussian.sphere_of_trajectories(figure, grid[column], run, branch, label)
     spheres.legend(figure.add_subplot(grid[-1]), epochs[0], epochs[-1])
-    style.heading(figure, 'The five cluster centres on the embedding sphere',
-                  f'NN gap: mean angle to the nearest other centre at the end; {gaussian.GAP_NOTE}. The seed '
-                  'with the median gap (in brackets: mean ± SD over seeds), turned so that the final centres '
-                  'lie flat.')
+    style.heading(
+        figure,
+        'The five cluster centres on the embedding sphere',
+        f'NN gap: mean angle to the nearest other centre at the end; {gaussian.GAP_NOTE}. The seed '
+        'with the median gap (in brackets: mean ± SD over seeds), turned so that the final centres '
+        'lie flat.',
+    )
     return style.save(figure, output)
 
 
-def _curve(run: records.Run, path: tuple[str, ...], label: str, colour: str, line='-') -> curves.Curve:
+def _curve(
+    run: records.Run, path: tuple[str, ...], label: str, colour: str, line='-'
+) -> curves.Curve:
     return curves.Curve(label, colour, *records.series(run, *path), line)
 
 
 def _branch_names(branches: Sequence[str]) -> dict[str, str]:
     """SDMI's encoders by the paper's letters, others by their own names."""
-    return {'theta': 'f', 'xi': 'g'} if 'xi' in branches else {branch: branch for branch in branches}
+    return (
+        {'theta': 'f', 'xi': 'g'} if 'xi' in branches else {branch: branch for branch in branches}
+    )
 
 
 def _label(ax: Axes, title: str, unit: str, levels: Sequence[tuple[float, str]]) -> None:
@@ -126,4 +169,6 @@ def _name(run: records.Run) -> str:
 
 
 def _bands(run: records.Run) -> str:
-    return '' if run.config['seeds'] == 1 else f'Line: mean over {records.seeds([run])}; band: ± 1 SD.'
+    return (
+        '' if run.config['seeds'] == 1 else f'Line: mean over {records.seeds([run])}; band: ± 1 SD.'
+    )

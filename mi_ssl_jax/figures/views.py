@@ -19,12 +19,18 @@ MOST = 64  # images in a picture
 
 
 @style.drawing
-def draw(images: Sequence[np.ndarray], views: Sequence[Sequence[np.ndarray]], output: str | Path, *,
-         title: str, note: str) -> Path:
+def draw(
+    images: Sequence[np.ndarray],
+    views: Sequence[Sequence[np.ndarray]],
+    output: str | Path,
+    *,
+    title: str,
+    note: str,
+) -> Path:
     """A row an image: itself, then its views; rows stand beside each other where the views are few.
 
-    images, views: values in [0, 1], each of any size (H, W, C), or (H, W) for grey ones; views[i] are of
-    images[i].
+    images, views: values in [0, 1], each of any size (H, W, C), or (H, W) for grey ones; views[i]
+    are of images[i].
     """
     columns = 1 + len(views[0])
     blocks = min(max(1, ACROSS // columns), len(images))
@@ -42,7 +48,9 @@ def draw(images: Sequence[np.ndarray], views: Sequence[Sequence[np.ndarray]], ou
     return style.save(figure, output)
 
 
-def _block(panels: np.ndarray, images: Sequence[np.ndarray], views: Sequence[Sequence[np.ndarray]]) -> None:
+def _block(
+    panels: np.ndarray, images: Sequence[np.ndarray], views: Sequence[Sequence[np.ndarray]]
+) -> None:
     """One image a row of panels; rows that are left over stay empty."""
     for row, image, own in itertools.zip_longest(panels, images, views):
         for ax, pixels in itertools.zip_longest(row, () if image is None else (image, *own)):
@@ -60,20 +68,32 @@ def _show(ax: Axes, pixels: np.ndarray | None) -> None:
     ax.spines[:].set_visible(False)
     if pixels is not None:
         grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
-        ax.imshow(grey, cmap='gray', vmin=0, vmax=1, interpolation='nearest')  # cmap: of grey images alone
+        ax.imshow(
+            grey, cmap='gray', vmin=0, vmax=1, interpolation='nearest'
+        )  # cmap: of grey images alone
 
 
 def main() -> None:
-    """Compute the views of a configuration and draw them. JAX is imported here, by what computes them."""
+    """Compute the views of a configuration and draw them. JAX is imported here, by what computes
+    them."""
     from absl import flags
     from ml_collections import config_flags as ml_flags
 
     from mi_ssl_jax import config_flags
+
     values = flags.FlagValues()
     ml_flags.DEFINE_config_file('config', None, 'A file in configs/.', flag_values=values)
-    flags.DEFINE_integer('images', 8, 'How many, evenly picked from the training set.', lower_bound=1,
-                         upper_bound=MOST, flag_values=values)
-    flags.DEFINE_string('output', None, 'The picture; default runs/views/<config>.png.', flag_values=values)
+    flags.DEFINE_integer(
+        'images',
+        8,
+        'How many, evenly picked from the training set.',
+        lower_bound=1,
+        upper_bound=MOST,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'output', None, 'The picture; default runs/views/<config>.png.', flag_values=values
+    )
     config_flags.parse(values, sys.argv, usage=__doc__)
     if values.config is None:
         raise ValueError('no configuration: give --config=configs/NAME.py')
@@ -81,10 +101,12 @@ def main() -> None:
     if output.suffix not in ('.png', '.pdf', '.svg', '.jpg'):
         raise ValueError(f'--output={output}: end it in .png, .pdf, .svg or .jpg')
     from mi_ssl_jax import gallery
+
     found = gallery.make(values.config, values.images)
     print(f'drew {draw(found.images, found.views, output, title=found.title, note=found.note)}')
 
 
 if __name__ == '__main__':
     from mi_ssl_jax import cli
+
     sys.exit(cli.guard(main))

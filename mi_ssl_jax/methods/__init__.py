@@ -1,4 +1,5 @@
-"""Methods by name. Every module here with a `build` is a method; add a file and it is found and tested."""
+"""Methods by name. Every module here with a `build` is a method; add a file and it is found and
+tested."""
 
 import difflib
 import functools
@@ -15,14 +16,16 @@ from mi_ssl_jax.methods import api
 
 @functools.cache
 def builders() -> dict[str, Callable[..., api.Method]]:
-    """Name -> build function; a module with VARIANTS (name -> build function) has several methods."""
+    """Name -> build function; a module with VARIANTS (name -> build function) has several
+    methods."""
     return {name: build for _, own in _modules() for name, build in own.items()}
 
 
 @functools.cache
 def structures() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Label -> (method, arguments): every method by default, then with the arguments that its module's
-    STRUCTURES lists because they give it other branches or phases ('mmi, momentum_encoder=True').
+    """Label -> (method, arguments): every method by default, then with the arguments that its
+    module's STRUCTURES lists because they give it other branches or phases ('mmi,
+    momentum_encoder=True').
     """
     found = {}
     for module, own in _modules():
@@ -60,8 +63,10 @@ def find(name: str) -> Callable[..., api.Method]:
             raise ValueError(f"cannot load the method '{name}': {error}") from error
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"; did you mean '{near[0]}'?" if near else ''
-    raise ValueError(f"unknown method '{name}'{hint} Known: {', '.join(names())}; "
-                     "or your own as 'my_package.my_module:build'")
+    raise ValueError(
+        f"unknown method '{name}'{hint} Known: {', '.join(names())}; "
+        "or your own as 'my_package.my_module:build'"
+    )
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
@@ -80,8 +85,17 @@ def load(name: str, parts: api.Parts, **arguments) -> api.Method:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ''
-            raise ValueError(f"method '{name}' has no argument '{key}'{hint} It has: {', '.join(known) or 'none'}")
-    missing = [key for key, p in known.items() if p.default is inspect.Parameter.empty and key not in arguments]
+            raise ValueError(
+                f"method '{name}' has no argument '{key}'{hint} It has:"
+                f' {", ".join(known) or "none"}'
+            )
+    missing = [
+        key
+        for key, p in known.items()
+        if p.default is inspect.Parameter.empty and key not in arguments
+    ]
     if missing:
-        raise ValueError(f"method '{name}' needs {', '.join(missing)}: set method.{missing[0]} in the config")
+        raise ValueError(
+            f"method '{name}' needs {', '.join(missing)}: set method.{missing[0]} in the config"
+        )
     return find(name)(parts, **arguments)

@@ -1,7 +1,8 @@
-"""What a method is: branches, phases, a rule for the branches that follow, and a little state (paper, Table 7).
+"""What a method is: branches, phases, a rule for the branches that follow, and a little state
+(paper, Table 7).
 
-A method file builds one `Method` from the experiment's `Parts`. The trainers read nothing else, so they never ask which
-method they run.
+A method file builds one `Method` from the experiment's `Parts`. The trainers read nothing else, so
+they never ask which method they run.
 """
 
 from typing import Any, Callable, Mapping, NamedTuple
@@ -21,7 +22,8 @@ Schedule = Callable[[Array], Array]  # progress in [0, 1] -> value
 class Views(NamedTuple):
     """What a loss sees of one branch: one entry a view, in view order, over the global batch.
 
-    z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores against prototypes,
+    z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores
+    against prototypes,
     empty without either. shared: values that are the same for every example (prototypes).
     """
 
@@ -38,8 +40,9 @@ class Views(NamedTuple):
 class Info(NamedTuple):
     """Where training stands, for losses and schedules.
 
-    step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken. progress: () float32 in
-    [0, 1]. key: of this step, the same on every device; a loss that draws from it sees the same numbers on all of them.
+    step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken.
+    progress: () float32 in [0, 1]. key: of this step, the same on every device; a loss that draws
+    from it sees the same numbers on all of them.
     """
 
     step: Array
@@ -49,8 +52,9 @@ class Info(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """value: () to be minimised. terms: logged scalars; 'joint' and 'marginal' stand apart (paper, Eq. 2: L = J - M,
-    where the marginal term is what keeps a method from collapsing; None where the method has none).
+    """value: () to be minimised. terms: logged scalars; 'joint' and 'marginal' stand apart (paper,
+    Eq. 2: L = J - M, where the marginal term is what keeps a method from collapsing; None where the
+    method has none).
     aux: the method's state after this step.
     """
 
@@ -65,11 +69,15 @@ LossFn = Callable[[Mapping[str, Views], Tree, Info], Loss]
 class Branch(NamedTuple):
     """One encoder: backbone, projector and, where it has them, predictor or prototypes.
 
-    net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all). follows: the branch it
-    follows instead of being trained by gradient. momentum: EMA coefficient of progress; None with `follows` means a copy.
-    independent: a follower that starts from its own random weights (BYOL's reference code) instead of a copy.
-    shuffled: its examples are encoded in another order than the other branches', so that batch statistics of a part of
-    the batch, a device's or a piece's, do not tell which examples belong together (MoCo's keys).
+    net: flax module, `net(x, train) -> nets.heads.Output`. views: the views it encodes (None: all).
+    follows: the branch it
+    follows instead of being trained by gradient. momentum: EMA coefficient of progress; None with
+    `follows` means a copy.
+    independent: a follower that starts from its own random weights (BYOL's reference code) instead
+    of a copy.
+    shuffled: its examples are encoded in another order than the other branches', so that batch
+    statistics of a part of the batch, a device's or a piece's, do not tell which examples belong
+    together (MoCo's keys).
     """
 
     net: nn.Module
@@ -83,9 +91,10 @@ class Branch(NamedTuple):
 class Group(NamedTuple):
     """A top-level module of the trained branch whose parameters have their own optimiser rule.
 
-    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr). frozen_epochs: first
-    passes of the phase in which the module stands still, without gradient, momentum or weight decay. unit_rows:
-    each update leaves the rows of its matrices at unit length (SwAV's prototypes).
+    constant_lr: no schedule (SimSiam's predictor; its reference code calls it fix_pred_lr).
+    frozen_epochs: first passes of the phase in which the module stands still, without gradient,
+    momentum or weight decay. unit_rows: each update leaves the rows of its matrices at unit length
+    (SwAV's prototypes).
     """
 
     module: str
@@ -97,8 +106,10 @@ class Group(NamedTuple):
 class Rules(NamedTuple):
     """What a phase's optimiser does beside its own update, for every parameter.
 
-    clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the weight decay
-    by the end of training. decay_vectors: whether it is for biases and batch norms too; never with 'lars'.
+    clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the
+    weight decay
+    by the end of training. decay_vectors: whether it is for biases and batch norms too; never with
+    'lars'.
     """
 
     clip: float | None = None
@@ -107,7 +118,8 @@ class Rules(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One gradient phase: which branch's parameters it updates, by which loss. name: 'joint', 'e' or 'm'."""
+    """One gradient phase: which branch's parameters it updates, by which loss. name: 'joint', 'e'
+    or 'm'."""
 
     name: str
     trains: str
@@ -119,7 +131,8 @@ class Phase(NamedTuple):
 class Tracked(NamedTuple):
     """The two branches between which mutual information is measured: I(a(x1); b(x2)).
 
-    lag: b is the branch as it stood one epoch ago (SimSiam; paper, section 4.2), with I(0) = -infinity.
+    lag: b is the branch as it stood one epoch ago (SimSiam; paper, section 4.2), with I(0) =
+    -infinity.
     """
 
     a: str
@@ -128,11 +141,13 @@ class Tracked(NamedTuple):
 
 
 class Method(NamedTuple):
-    """paradigm: 'sdmi' | 'jmi'; update: 'em' | 'joint'; objective: 'explicit' | 'surrogate' (paper, Table 7).
+    """paradigm: 'sdmi' | 'jmi'; update: 'em' | 'joint'; objective: 'explicit' | 'surrogate' (paper,
+    Table 7).
 
-    branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient is stopped, between
-    branches or inside a loss. init_aux: key -> the method's state before step one. remedy: what to do about a loss that
-    is not finite.
+    branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient
+    is stopped, between
+    branches or inside a loss. init_aux: key -> the method's state before step one. remedy: what to
+    do about a loss that is not finite.
     """
 
     paradigm: str
@@ -149,8 +164,10 @@ class Method(NamedTuple):
 class Parts(NamedTuple):
     """The experiment's networks, from which a method builds its branches.
 
-    backbone: flax module, (x, train) -> features. projector: widths of the projector's layers, hidden ones first, ()
-    for none. predictor: hidden widths of the predictor. embedding: width of z, which is also the predictor's output.
+    backbone: flax module, (x, train) -> features. projector: widths of the projector's layers,
+    hidden ones first, ()
+    for none. predictor: hidden widths of the predictor. embedding: width of z, which is also the
+    predictor's output.
     dtype: compute dtype. axis_name: from parallel.py, for batch norm.
     """
 
@@ -162,19 +179,34 @@ class Parts(NamedTuple):
     axis_name: str | None = None
 
     def head(self, widths: tuple[int, ...], **style) -> nn.Module | None:
-        """A head of these widths in the style its method's source gives (see nets.heads.Head); None for no widths."""
-        return heads.Head(widths, dtype=self.dtype, axis_name=self.axis_name, **style) if widths else None
+        """A head of these widths in the style its method's source gives (see nets.heads.Head); None
+        for no widths."""
+        return (
+            heads.Head(widths, dtype=self.dtype, axis_name=self.axis_name, **style)
+            if widths
+            else None
+        )
 
-    def encoder(self, *, projector: Mapping[str, Any], predictor: Mapping[str, Any] | None = None,
-                prototypes: Mapping[str, Any] | None = None) -> nn.Module:
-        """Backbone and projector, and with `predictor` a predictor; both arguments are styles of nets.heads.Head.
+    def encoder(
+        self,
+        *,
+        projector: Mapping[str, Any],
+        predictor: Mapping[str, Any] | None = None,
+        prototypes: Mapping[str, Any] | None = None,
+    ) -> nn.Module:
+        """Backbone and projector, and with `predictor` a predictor; both arguments are styles of
+        nets.heads.Head.
 
         prototypes: in place of a predictor; the arguments of nets.heads.Prototypes.
         """
         widths = () if predictor is None else (*self.predictor, self.embedding)
         scores = None if prototypes is None else heads.Prototypes(dtype=self.dtype, **prototypes)
-        return heads.Encoder(self.backbone, self.head(self.projector, **projector),
-                             self.head(widths, **(predictor or {})), scores)
+        return heads.Encoder(
+            self.backbone,
+            self.head(self.projector, **projector),
+            self.head(widths, **(predictor or {})),
+            scores,
+        )
 
 
 def structure(method: Method) -> dict[str, bool]:
@@ -189,13 +221,15 @@ def structure(method: Method) -> dict[str, bool]:
 
 
 def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
-    """The loss marginal - joint (paper, Eq. 2, negated); terms.marginal is None where the method has none."""
+    """The loss marginal - joint (paper, Eq. 2, negated); terms.marginal is None where the method
+    has none."""
     value = -terms.joint if terms.marginal is None else terms.marginal - terms.joint
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 
 
 def momentum(start: float, schedule: str) -> Schedule:
-    """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to 1.
+    """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to
+    1.
 
     'cosine' is 1 - (1 - start) (1 + cos(pi t)) / 2 (BYOL, arXiv 2006.07733, section 3.3).
     """

@@ -1,4 +1,5 @@
-"""Barlow Twins (Zbontar et al. 2021, arXiv 2103.03230): two views' cross-correlation becomes the identity."""
+"""Barlow Twins (Zbontar et al. 2021, arXiv 2103.03230): two views' cross-correlation becomes the
+identity."""
 
 import chex
 import jax
@@ -11,17 +12,22 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}
 
 
 def barlow_terms(za: chex.Array, zb: chex.Array, *, redundancy_weight: float) -> bounds.Terms:
-    """Joint: -sum (C_ii - 1)^2. Marginal: redundancy_weight * sum_{i != j} C_ij^2. za, zb: (N, D), not normalised."""
+    """Joint: -sum (C_ii - 1)^2. Marginal: redundancy_weight * sum_{i != j} C_ij^2. za, zb: (N, D),
+    not normalised."""
     chex.assert_rank([za, zb], 2)
     correlation = surrogates.correlation(za, zb)
-    return bounds.Terms(-jnp.sum(jnp.square(jnp.diagonal(correlation) - 1)),
-                        redundancy_weight * linalg.off_diagonal_sum_of_squares(correlation))
+    return bounds.Terms(
+        -jnp.sum(jnp.square(jnp.diagonal(correlation) - 1)),
+        redundancy_weight * linalg.off_diagonal_sum_of_squares(correlation),
+    )
 
 
 def barlow_loss(za: chex.Array, zb: chex.Array, *, redundancy_weight: float) -> jax.Array:
-    """sum_i (1 - C_ii)^2 + redundancy_weight sum_{i != j} C_ij^2 (Eq. 1 of Barlow Twins), C over the batch.
+    """sum_i (1 - C_ii)^2 + redundancy_weight sum_{i != j} C_ij^2 (Eq. 1 of Barlow Twins), C over
+    the batch.
 
-    Features are standardised with the biased variance and eps 1e-5, as the reference code's batch norm does.
+    Features are standardised with the biased variance and eps 1e-5, as the reference code's batch
+    norm does.
     """
     terms = barlow_terms(za, zb, redundancy_weight=redundancy_weight)
     return terms.marginal - terms.joint
@@ -31,10 +37,16 @@ def build(parts: api.Parts, *, redundancy_weight: float = 0.0051) -> api.Method:
     """redundancy_weight: 0.0051 in the reference code (its paper: 5e-3)."""
 
     def loss(views, aux, info):
-        return api.mi_loss(barlow_terms(*views['theta'].z, redundancy_weight=redundancy_weight), aux)
+        return api.mi_loss(
+            barlow_terms(*views['theta'].z, redundancy_weight=redundancy_weight), aux
+        )
 
     return api.Method(
-        paradigm='jmi', update='joint', objective='surrogate',
+        paradigm='jmi',
+        update='joint',
+        objective='surrogate',
         branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
         phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=False)
+        tracked=api.Tracked('theta', 'theta'),
+        stop_gradient=False,
+    )

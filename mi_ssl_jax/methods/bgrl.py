@@ -1,7 +1,8 @@
-"""BGRL (Thakoor et al. 2022, arXiv 2102.06514): BYOL on the nodes of a graph, and Table 7's label for it.
+"""BGRL (Thakoor et al. 2022, arXiv 2102.06514): BYOL on the nodes of a graph, and Table 7's label
+for it.
 
-The paper's Table 7 lists it as Joint and JMI. Its structure is BYOL's: an EMA target, a predictor, a stop-gradient and
-one phase 'e'. `main --list` shows both.
+The paper's Table 7 lists it as Joint and JMI. Its structure is BYOL's: an EMA target, a predictor,
+a stop-gradient and one phase 'e'. `main --list` shows both.
 """
 
 import chex
@@ -11,20 +12,32 @@ from flax import linen as nn
 from mi_ssl_jax.methods import api, byol
 
 PROJECTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}  # BGRL has none
-PREDICTOR = {'hidden_bias': True, 'last_bias': True, 'last_norm': None, 'hidden_norm': False,
-             'activation': nn.PReLU(negative_slope_init=0.25)}
+PREDICTOR = {
+    'hidden_bias': True,
+    'last_bias': True,
+    'last_norm': None,
+    'hidden_norm': False,
+    'activation': nn.PReLU(negative_slope_init=0.25),
+}
 
 
 def bgrl_loss(p: chex.Array, z: chex.Array) -> jax.Array:
-    """mean of 1 - cos(p, sg z), one direction: half of BYOL's (Eq. 5 of BGRL up to a constant). p, z: (nodes, D)."""
+    """mean of 1 - cos(p, sg z), one direction: half of BYOL's (Eq. 5 of BGRL up to a constant). p,
+    z: (nodes, D)."""
     return byol.byol_loss(p, z) / 2
 
 
 def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine') -> api.Method:
-    """momentum: EMA coefficient at the start (0.99 in the source). momentum_schedule: 'cosine' (to 1) or 'constant'.
+    """momentum: EMA coefficient at the start (0.99 in the source). momentum_schedule: 'cosine' (to
+    1) or 'constant'.
 
     The loss is the sum of both directions.
     """
-    method = byol.bootstrapped(parts, bgrl_loss, projector=PROJECTOR, predictor=PREDICTOR,
-                               momentum=api.momentum(momentum, momentum_schedule))
+    method = byol.bootstrapped(
+        parts,
+        bgrl_loss,
+        projector=PROJECTOR,
+        predictor=PREDICTOR,
+        momentum=api.momentum(momentum, momentum_schedule),
+    )
     return method._replace(paradigm='jmi', update='joint')

@@ -1,4 +1,5 @@
-"""BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding (Eq. 9)."""
+"""BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding
+(Eq. 9)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,28 +15,45 @@ PROJECTOR = PREDICTOR = {'hidden_bias': True, 'last_bias': False, 'last_norm': N
 
 
 def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
-    """mean ||p / |p| - sg(z / |z|)||^2 = mean of 2 - 2 cos, one direction (Eq. 2 of BYOL). p, z: (N, D)."""
+    """mean ||p / |p| - sg(z / |z|)||^2 = mean of 2 - 2 cos, one direction (Eq. 2 of BYOL). p, z:
+    (N, D)."""
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)
-    return jnp.mean(2 - 2 * jnp.sum(linalg.unit(p) * linalg.unit(jax.lax.stop_gradient(z)), axis=-1))
+    return jnp.mean(
+        2 - 2 * jnp.sum(linalg.unit(p) * linalg.unit(jax.lax.stop_gradient(z)), axis=-1)
+    )
 
 
 def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine') -> api.Method:
-    """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the paper's Table 3).
+    """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the
+    paper's Table 3).
 
     The loss is the sum of both directions, as in BYOL's Eq. 2.
     """
-    return bootstrapped(parts, byol_loss, projector=PROJECTOR, predictor=PREDICTOR,
-                        momentum=api.momentum(momentum, momentum_schedule))
+    return bootstrapped(
+        parts,
+        byol_loss,
+        projector=PROJECTOR,
+        predictor=PREDICTOR,
+        momentum=api.momentum(momentum, momentum_schedule),
+    )
 
 
-def bootstrapped(parts: api.Parts, direction: Callable[[chex.Array, chex.Array], jax.Array], *,
-                 projector: Mapping[str, Any], predictor: Mapping[str, Any], momentum: api.Schedule) -> api.Method:
+def bootstrapped(
+    parts: api.Parts,
+    direction: Callable[[chex.Array, chex.Array], jax.Array],
+    *,
+    projector: Mapping[str, Any],
+    predictor: Mapping[str, Any],
+    momentum: api.Schedule,
+) -> api.Method:
     """BYOL's structure with another loss of one direction or other heads (BGRL's).
 
     The target starts from its own random weights, as in the reference code.
     """
-    target = api.Branch(parts.encoder(projector=projector), follows='online', independent=True, momentum=momentum)
+    target = api.Branch(
+        parts.encoder(projector=projector), follows='online', independent=True, momentum=momentum
+    )
 
     def loss(views, aux, info):
         p, z = views['online'].p, views['target'].z
@@ -43,7 +61,14 @@ def bootstrapped(parts: api.Parts, direction: Callable[[chex.Array, chex.Array],
         return api.mi_loss(bounds.Terms(-value, None), aux)
 
     return api.Method(
-        paradigm='sdmi', update='em', objective='surrogate',
-        branches={'online': api.Branch(parts.encoder(projector=projector, predictor=predictor)), 'target': target},
+        paradigm='sdmi',
+        update='em',
+        objective='surrogate',
+        branches={
+            'online': api.Branch(parts.encoder(projector=projector, predictor=predictor)),
+            'target': target,
+        },
         phases=(api.Phase('e', 'online', loss),),
-        tracked=api.Tracked('online', 'target'), stop_gradient=True)
+        tracked=api.Tracked('online', 'target'),
+        stop_gradient=True,
+    )

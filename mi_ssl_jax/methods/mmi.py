@@ -1,20 +1,23 @@
 """Explicit mutual information maximisation by second-order statistics (arXiv 2409.04747).
 
-I(Z; Z') = H(Z) + H(Z') - H(Z, Z') with the entropies of Gaussians: three log determinants of covariances.
+I(Z; Z') = H(Z) + H(Z') - H(Z, Z') with the entropies of Gaussians: three log determinants of
+covariances.
 
-From the paper's public text (abstract and Theorem 1): mutual information is the same after homeomorphisms;
-where these make the embeddings Gaussian it is the form above, with marginal entropies to be maximised and the
-joint entropy to be minimised; moving averages of eigenvalues, rescaling, and a truncated Taylor series of the
-log determinant; Siamese weights, and an ablation with a momentum encoder.
+From the paper's public text (abstract and Theorem 1): mutual information is the same after
+homeomorphisms; where these make the embeddings Gaussian it is the form above, with marginal
+entropies to be maximised and the joint entropy to be minimised; moving averages of eigenvalues,
+rescaling, and a truncated Taylor series of the log determinant; Siamese weights, and an ablation
+with a momentum encoder.
 
-Inferred, since neither code nor full text is public: which eigenvalue (the largest of each covariance, by
-power iteration) and that it is what rescales, its momentum, the order, the ridge eps, batch norm at the
-projector's end, no predictor, and for the momentum encoder its coefficient and the mean over view orders.
-Also how the joint entropy is had. The text speaks of a "difference of covariance matrices"; views drawn alike
-are exchangeable, C_ZZ = C_Z'Z' = C and C_ZZ' = C_Z'Z = B, so that det of the joint covariance is
-det(C + B) det(C - B), with C - B half the covariance of Z - Z': form='difference'. The alternative is the
-joint covariance itself (2 D, 2 D), form='joint', which needs batches of more than 2 D. Measured on digits
-(batch 256, 40 epochs, 2 seeds): linear probe 98.3 against 97.5 % at D = 64 and 98.5 against 97.4 % at 256.
+Inferred, since neither code nor full text is public: which eigenvalue (the largest of each
+covariance, by power iteration) and that it is what rescales, its momentum, the order, the ridge
+eps, batch norm at the projector's end, no predictor, and for the momentum encoder its coefficient
+and the mean over view orders. Also how the joint entropy is had. The text speaks of a "difference
+of covariance matrices"; views drawn alike are exchangeable, C_ZZ = C_Z'Z' = C and C_ZZ' = C_Z'Z =
+B, so that det of the joint covariance is det(C + B) det(C - B), with C - B half the covariance of Z
+- Z': form='difference'. The alternative is the joint covariance itself (2 D, 2 D), form='joint',
+which needs batches of more than 2 D. Measured on digits (batch 256, 40 epochs, 2 seeds): linear
+probe 98.3 against 97.5 % at D = 64 and 98.5 against 97.4 % at 256.
 """
 
 import math
@@ -38,8 +41,8 @@ gaussian_mi = moments.gaussian_mi  # the exact form, of which the loss is the tr
 class Eigenvalues(NamedTuple):
     """The largest eigenvalue of each covariance, tracked over steps.
 
-    a, b, joint: of Z, Z' and both side by side; or, in the form of differences, of both pooled, of (Z + Z') /
-    sqrt(2) and of (Z - Z') / sqrt(2).
+    a, b, joint: of Z, Z' and both side by side; or, in the form of differences, of both pooled, of
+    (Z + Z') / sqrt(2) and of (Z - Z') / sqrt(2).
     """
 
     a: moments.TopEigenvalue
@@ -50,24 +53,41 @@ class Eigenvalues(NamedTuple):
 def eigenvalues_init(key: chex.PRNGKey, dimension: int, *, form: str) -> Eigenvalues:
     """For embeddings of this dimension; the joint covariance has twice as many."""
     sizes = (dimension, dimension, 2 * dimension if form == 'joint' else dimension)
-    return Eigenvalues(*(moments.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes)))
+    return Eigenvalues(
+        *(moments.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes))
+    )
 
 
-def track(state: moments.TopEigenvalue, z: chex.Array, matrix: chex.Array, *,
-          momentum: chex.Numeric) -> moments.TopEigenvalue:
-    """The state after `matrix`, the second moment of z (N, D): (D, D), or the Gram matrix (N, N) if N < D."""
+def track(
+    state: moments.TopEigenvalue, z: chex.Array, matrix: chex.Array, *, momentum: chex.Numeric
+) -> moments.TopEigenvalue:
+    """The state after `matrix`, the second moment of z (N, D): (D, D), or the Gram matrix (N, N) if
+    N < D."""
     z = jax.lax.stop_gradient(linalg.promote(z))
     rows = z - jnp.mean(z, axis=0)
     gram = len(matrix) < len(state.vector)
-    # The vector stays in feature space, whatever the batch: both matrices have the same eigenvalues.
+    # The vector stays in feature space, whatever the batch: both matrices have the same
+    # eigenvalues.
     start = state._replace(vector=linalg.unit(linalg.matmul(rows, state.vector))) if gram else state
-    moved = moments.top_eigenvalue_update(start, matrix, momentum=momentum, iterations=POWER_ITERATIONS)
-    return moved._replace(vector=linalg.unit(linalg.matmul(rows.T, moved.vector))) if gram else moved
+    moved = moments.top_eigenvalue_update(
+        start, matrix, momentum=momentum, iterations=POWER_ITERATIONS
+    )
+    return (
+        moved._replace(vector=linalg.unit(linalg.matmul(rows.T, moved.vector))) if gram else moved
+    )
 
 
-def entropy(z: chex.Array, state: moments.TopEigenvalue, *, order: int, rescale: bool,
-            eigenvalue_momentum: float, eps: float) -> tuple[jax.Array, moments.TopEigenvalue]:
-    """Gaussian entropy of z (N, D) in nats, its log determinant truncated, and the tracked eigenvalue."""
+def entropy(
+    z: chex.Array,
+    state: moments.TopEigenvalue,
+    *,
+    order: int,
+    rescale: bool,
+    eigenvalue_momentum: float,
+    eps: float,
+) -> tuple[jax.Array, moments.TopEigenvalue]:
+    """Gaussian entropy of z (N, D) in nats, its log determinant truncated, and the tracked
+    eigenvalue."""
     moment = moments.second_moment(z, eps=eps)
     state = track(state, z, moment.matrix, momentum=eigenvalue_momentum)
     scale = moments.average(state.value) if rescale else 1.0
@@ -75,15 +95,27 @@ def entropy(z: chex.Array, state: moments.TopEigenvalue, *, order: int, rescale:
     return moments.gaussian_entropy(z.shape[1], log_det), state
 
 
-def mmi_entropies(za: chex.Array, zb: chex.Array, eigenvalues: Eigenvalues, *, form: str, order: int, rescale: bool,
-                  eigenvalue_momentum: float, eps: float) -> tuple[moments.Entropies, Eigenvalues]:
-    """H(Z), H(Z'), H(Z, Z') of za, zb (N, D) in the trainable form, and the eigenvalues after this batch.
+def mmi_entropies(
+    za: chex.Array,
+    zb: chex.Array,
+    eigenvalues: Eigenvalues,
+    *,
+    form: str,
+    order: int,
+    rescale: bool,
+    eigenvalue_momentum: float,
+    eps: float,
+) -> tuple[moments.Entropies, Eigenvalues]:
+    """H(Z), H(Z'), H(Z, Z') of za, zb (N, D) in the trainable form, and the eigenvalues after this
+    batch.
 
-    form: 'difference' takes the views for exchangeable, H(Z) = H(Z') from both pooled and H(Z, Z') =
-    H((Z + Z') / sqrt(2)) + H((Z - Z') / sqrt(2)); 'joint' takes each covariance as it is. order: of the Taylor
-    series. It overestimates each entropy where no eigenvalue exceeds the tracked one: a + b - joint is not the
-    mutual information but what is maximised in its place. rescale: divide by the tracked eigenvalue; without
-    it the series diverges for eigenvalues above 2.
+    form: 'difference' takes the views for exchangeable, H(Z) = H(Z') from both pooled and H(Z, Z')
+    = H((Z + Z') / sqrt(2)) + H((Z - Z') / sqrt(2)); 'joint' takes each covariance as it is. order:
+    of the Taylor
+    series. It overestimates each entropy where no eigenvalue exceeds the tracked one: a + b - joint
+    is not the
+    mutual information but what is maximised in its place. rescale: divide by the tracked
+    eigenvalue; without it the series diverges for eigenvalues above 2.
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
@@ -101,26 +133,39 @@ def mmi_entropies(za: chex.Array, zb: chex.Array, eigenvalues: Eigenvalues, *, f
 
 
 def mmi_loss(entropies: moments.Entropies, aux: api.Tree = ()) -> api.Loss:
-    """H(Z, Z') - H(Z) - H(Z'): joint term -H(Z, Z'), marginal term -(H(Z) + H(Z')), each entropy apart."""
+    """H(Z, Z') - H(Z) - H(Z'): joint term -H(Z, Z'), marginal term -(H(Z) + H(Z')), each entropy
+    apart."""
     terms = bounds.Terms(-entropies.joint, -(entropies.a + entropies.b))
     loss = api.mi_loss(terms, aux)
     apart = {'h_a': entropies.a, 'h_b': entropies.b, 'h_joint': entropies.joint}
     return loss._replace(terms={**loss.terms, **apart})
 
 
-def build(parts: api.Parts, *, form: str = 'difference', order: int = 4, rescale: bool = True,
-          eigenvalue_momentum: float = 0.99, eps: float = 1e-3, momentum_encoder: bool = False,
-          momentum: float = 0.996, momentum_schedule: str = 'cosine') -> api.Method:
-    """form, rescale: see mmi_entropies. order: of the Taylor series (2, 4 and 6 are to be compared).
+def build(
+    parts: api.Parts,
+    *,
+    form: str = 'difference',
+    order: int = 4,
+    rescale: bool = True,
+    eigenvalue_momentum: float = 0.99,
+    eps: float = 1e-3,
+    momentum_encoder: bool = False,
+    momentum: float = 0.996,
+    momentum_schedule: str = 'cosine',
+) -> api.Method:
+    """form, rescale: see mmi_entropies. order: of the Taylor series (2, 4 and 6 are to be
+    compared).
 
-    eps: added to every eigenvalue. momentum_encoder: the second view's embedding comes from an EMA encoder
-    under a stop-gradient, in both orders of the views, instead of from the same weights; `momentum` is its
-    coefficient.
+    eps: added to every eigenvalue. momentum_encoder: the second view's embedding comes from an EMA
+    encoder under a stop-gradient, in both orders of the views, instead of from the same weights;
+    `momentum` is its coefficient.
     """
     mec.check_order(order)
     if form not in FORMS:
         raise ValueError(f"unknown form '{form}'; use one of {', '.join(FORMS)}")
-    options = dict(form=form, order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps)
+    options = dict(
+        form=form, order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps
+    )
     net = parts.encoder(projector=PROJECTOR)
     other = 'target' if momentum_encoder else 'online'
 
@@ -134,11 +179,16 @@ def build(parts: api.Parts, *, form: str = 'difference', order: int = 4, rescale
 
     branches = {'online': api.Branch(net)}
     if momentum_encoder:
-        branches['target'] = api.Branch(net, follows='online',
-                                        momentum=api.momentum(momentum, momentum_schedule))
+        branches['target'] = api.Branch(
+            net, follows='online', momentum=api.momentum(momentum, momentum_schedule)
+        )
     return api.Method(
-        paradigm='sdmi' if momentum_encoder else 'jmi', update='em' if momentum_encoder else 'joint',
-        objective='explicit', branches=branches,
+        paradigm='sdmi' if momentum_encoder else 'jmi',
+        update='em' if momentum_encoder else 'joint',
+        objective='explicit',
+        branches=branches,
         phases=(api.Phase('e' if momentum_encoder else 'joint', 'online', loss),),
-        tracked=api.Tracked('online', other), stop_gradient=momentum_encoder,
-        init_aux=lambda key: eigenvalues_init(key, parts.embedding, form=form))
+        tracked=api.Tracked('online', other),
+        stop_gradient=momentum_encoder,
+        init_aux=lambda key: eigenvalues_init(key, parts.embedding, form=form),
+    )

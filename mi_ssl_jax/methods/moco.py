@@ -1,8 +1,8 @@
 """MoCo: InfoNCE between an encoder's embeddings and an EMA encoder's keys.
 
-The negatives are a queue of past keys in v1 (He et al. 2020, arXiv 1911.05722) and v2 (Chen et al. 2020,
-arXiv 2003.04297), and the batch itself in v3 (Chen, Xie & He 2021, arXiv 2104.02057), which has a predictor
-and trains both directions.
+The negatives are a queue of past keys in v1 (He et al. 2020, arXiv 1911.05722) and v2 (Chen et al.
+2020, arXiv 2003.04297), and the batch itself in v3 (Chen, Xie & He 2021, arXiv 2104.02057), which
+has a predictor and trains both directions.
 """
 
 import functools
@@ -22,12 +22,24 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 PREDICTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}
 
 
-def mocov3_terms(q: chex.Array, k: chex.Array, *, temperature: float, objective: str = 'infonce',
-                 block_size: int | None = None) -> bounds.Terms:
-    """Joint and marginal term of 2 t bound(cos(q, sg k) / t), t = temperature, one way. q, k: (N, D)."""
+def mocov3_terms(
+    q: chex.Array,
+    k: chex.Array,
+    *,
+    temperature: float,
+    objective: str = 'infonce',
+    block_size: int | None = None,
+) -> bounds.Terms:
+    """Joint and marginal term of 2 t bound(cos(q, sg k) / t), t = temperature, one way. q, k: (N,
+    D)."""
     chex.assert_equal_shape([q, k])
-    terms = objectives.terms(q, jax.lax.stop_gradient(k), objective=objective, temperature=temperature,
-                             block_size=block_size)
+    terms = objectives.terms(
+        q,
+        jax.lax.stop_gradient(k),
+        objective=objective,
+        temperature=temperature,
+        block_size=block_size,
+    )
     if objective == 'infonce':
         # The loss is the cross-entropy itself, without the bound's log N (Eq. 1 of MoCo-v3).
         terms = bounds.Terms(terms.joint, terms.marginal + jax.numpy.log(float(len(q))))
@@ -35,12 +47,15 @@ def mocov3_terms(q: chex.Array, k: chex.Array, *, temperature: float, objective:
 
 
 def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Array:
-    """2 t CE(cos(q, sg k) / t, labels = diagonal), one direction (Algorithm 1 of MoCo-v3). q, k: (N, D)."""
+    """2 t CE(cos(q, sg k) / t, labels = diagonal), one direction (Algorithm 1 of MoCo-v3). q, k:
+    (N, D)."""
     terms = mocov3_terms(q, k, temperature=temperature)
     return terms.marginal - terms.joint
 
 
-def queue_scores(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> jax.Array:
+def queue_scores(
+    q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float
+) -> jax.Array:
     """cos(q, sg k) / t and cos(q, queue) / t side by side, (N, 1 + K), t = temperature.
 
     q, k: (N, D). queue: (K, D) negatives of unit length, under a stop-gradient.
@@ -52,8 +67,11 @@ def queue_scores(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature
     return jnp.concatenate([positive, linalg.matmul(q, queue.T)], axis=1) / temperature
 
 
-def queue_terms(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> bounds.Terms:
-    """Joint: mean cos(q, sg k) / t. Marginal: mean log sum of exp(cos / t) over that key and the queue.
+def queue_terms(
+    q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float
+) -> bounds.Terms:
+    """Joint: mean cos(q, sg k) / t. Marginal: mean log sum of exp(cos / t) over that key and the
+    queue.
 
     Shapes: see queue_scores.
     """
@@ -67,45 +85,76 @@ def queue_loss(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: 
     return -jnp.mean(jax.nn.log_softmax(queue_scores(q, k, queue, temperature=temperature))[:, 0])
 
 
-def build_with_queue(version: int, parts: api.Parts, *, temperature: float, queue_size: int,
-                     momentum: float = 0.999, momentum_schedule: str = 'constant') -> api.Method:
-    """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the reverse.
+def build_with_queue(
+    version: int,
+    parts: api.Parts,
+    *,
+    temperature: float,
+    queue_size: int,
+    momentum: float = 0.999,
+    momentum_schedule: str = 'constant',
+) -> api.Method:
+    """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the
+    reverse.
 
-    queue_size: past keys to contrast with, a multiple of the batch size; random at first. Keys enter the
-    queue after the loss. Where batch norm's statistics are of parts of the batch (each device's, as in the
+    queue_size: past keys to contrast with, a multiple of the batch size; random at first. Keys
+    enter the queue after the loss. Where batch norm's statistics are of parts of the batch (each
+    device's, as in the
     reference code: net.batch_norm='device'), the keys are shuffled before they are encoded.
     """
     if version == 1:
         parts = parts._replace(projector=parts.projector[-1:])
     encoder = parts.encoder(projector=QUEUE_PROJECTOR)
-    target = api.Branch(encoder, views=(1,), follows='online', shuffled=True,
-                        momentum=api.momentum(momentum, momentum_schedule))
+    target = api.Branch(
+        encoder,
+        views=(1,),
+        follows='online',
+        shuffled=True,
+        momentum=api.momentum(momentum, momentum_schedule),
+    )
 
     def loss(views, aux, info):
         q, k = views['online'].z[0], views['target'].z[0]
         # First: it checks the sizes. The logits are those of the queue before this batch.
         pushed = queues.push(aux['queue'], linalg.unit(k))
-        return api.mi_loss(queue_terms(q, k, aux['queue'].items, temperature=temperature), {'queue': pushed})
+        return api.mi_loss(
+            queue_terms(q, k, aux['queue'].items, temperature=temperature), {'queue': pushed}
+        )
 
     return api.Method(
-        paradigm='sdmi', update='em', objective='explicit',
+        paradigm='sdmi',
+        update='em',
+        objective='explicit',
         branches={'online': api.Branch(encoder, views=(0,)), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
-        tracked=api.Tracked('online', 'target'), stop_gradient=True,
-        init_aux=lambda key: {'queue': queues.init(key, queue_size, parts.embedding)})
+        tracked=api.Tracked('online', 'target'),
+        stop_gradient=True,
+        init_aux=lambda key: {'queue': queues.init(key, queue_size, parts.embedding)},
+    )
 
 
-def build(parts: api.Parts, *, temperature: float, momentum: float, momentum_schedule: str = 'cosine',
-          predictor: bool = True, objective: str = 'infonce', block_size: int | None = None) -> api.Method:
+def build(
+    parts: api.Parts,
+    *,
+    temperature: float,
+    momentum: float,
+    momentum_schedule: str = 'cosine',
+    predictor: bool = True,
+    objective: str = 'infonce',
+    block_size: int | None = None,
+) -> api.Method:
     """predictor=False costs about 1 % (paper, section 3.2.1). objective: a bound by name.
 
-    momentum, momentum_schedule: as in byol. The reference code moves the key encoder before it encodes the
-    keys; moving it after the update with the next step's momentum is the same.
+    momentum, momentum_schedule: as in byol. The reference code moves the key encoder before it
+    encodes the keys; moving it after the update with the next step's momentum is the same.
     """
     objectives.check(objective=objective)
     options = dict(temperature=temperature, objective=objective, block_size=block_size)
-    target = api.Branch(parts.encoder(projector=PROJECTOR), follows='online',
-                        momentum=api.momentum(momentum, momentum_schedule))
+    target = api.Branch(
+        parts.encoder(projector=PROJECTOR),
+        follows='online',
+        momentum=api.momentum(momentum, momentum_schedule),
+    )
     online = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
 
     def loss(views, aux, info):
@@ -114,10 +163,14 @@ def build(parts: api.Parts, *, temperature: float, momentum: float, momentum_sch
         return api.mi_loss(jax.tree.map(lambda a, b: a + b, first, second), aux)
 
     return api.Method(
-        paradigm='sdmi', update='em', objective='explicit',
+        paradigm='sdmi',
+        update='em',
+        objective='explicit',
         branches={'online': api.Branch(online), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
-        tracked=api.Tracked('online', 'target'), stop_gradient=True)
+        tracked=api.Tracked('online', 'target'),
+        stop_gradient=True,
+    )
 
 
 VARIANTS = {

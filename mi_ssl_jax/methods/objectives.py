@@ -1,4 +1,5 @@
-"""The MI objective that SDMI, JMI and their relatives share: a cosine critic and a bound or surrogate by name."""
+"""The MI objective that SDMI, JMI and their relatives share: a cosine critic and a bound or
+surrogate by name."""
 
 import functools
 
@@ -11,19 +12,30 @@ MARGINALS = ('bound', None, *surrogates.REGULARISERS)
 
 
 def check(*, objective: str, marginal: str | None = 'bound', own: tuple[str, ...] = ()) -> None:
-    """ValueError for an objective or a marginal that does not exist. own: objectives that only this method has."""
+    """ValueError for an objective or a marginal that does not exist. own: objectives that only this
+    method has."""
     known = (*own, *sorted(bounds.BOUNDS))
     if objective not in known:
         raise ValueError(f"unknown objective '{objective}'; use one of {', '.join(known)}")
     if marginal not in MARGINALS:
-        raise ValueError(f"unknown marginal '{marginal}'; use one of {', '.join(map(str, MARGINALS))}")
+        raise ValueError(
+            f"unknown marginal '{marginal}'; use one of {', '.join(map(str, MARGINALS))}"
+        )
 
 
-def terms(za: jax.Array, zb: jax.Array, *, objective: str, temperature: float,
-          block_size: int | None = None) -> bounds.Terms:
-    """Joint and marginal term of a bound with the critic T = cos / temperature over the pairs of a batch (N, D).
+def terms(
+    za: jax.Array,
+    zb: jax.Array,
+    *,
+    objective: str,
+    temperature: float,
+    block_size: int | None = None,
+) -> bounds.Terms:
+    """Joint and marginal term of a bound with the critic T = cos / temperature over the pairs of a
+    batch (N, D).
 
-    block_size: evaluate the N x N scores in row blocks of this size when N is larger (same value and gradient).
+    block_size: evaluate the N x N scores in row blocks of this size when N is larger (same value
+    and gradient).
     """
     critic = functools.partial(critics.cosine, temperature=temperature)
     if block_size is not None and len(za) > block_size:
@@ -31,9 +43,16 @@ def terms(za: jax.Array, zb: jax.Array, *, objective: str, temperature: float,
     return bounds.terms(objective, pairs.in_batch(critic(za, zb)))
 
 
-def surrogate_terms(za: jax.Array, zb: jax.Array, *, marginal: str | None, marginal_weight: float,
-                    temperature: float) -> bounds.Terms:
-    """The form of Eq. 10: joint E[T] with T = cos / temperature, marginal weight * R or, without one, 0."""
+def surrogate_terms(
+    za: jax.Array,
+    zb: jax.Array,
+    *,
+    marginal: str | None,
+    marginal_weight: float,
+    temperature: float,
+) -> bounds.Terms:
+    """The form of Eq. 10: joint E[T] with T = cos / temperature, marginal weight * R or, without
+    one, 0."""
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     if marginal is None:
         return bounds.Terms(joint, jnp.zeros_like(joint))
@@ -45,9 +64,19 @@ def average(*many: bounds.Terms) -> bounds.Terms:
     return jax.tree.map(lambda *values: sum(values) / len(values), *many)
 
 
-def mutual_information(za: jax.Array, zb: jax.Array, *, objective: str, marginal: str | None, marginal_weight: float,
-                       temperature: float, block_size: int | None) -> bounds.Terms:
+def mutual_information(
+    za: jax.Array,
+    zb: jax.Array,
+    *,
+    objective: str,
+    marginal: str | None,
+    marginal_weight: float,
+    temperature: float,
+    block_size: int | None,
+) -> bounds.Terms:
     """`terms`, or `surrogate_terms` where the marginal is not the bound's own."""
     if marginal == 'bound':
         return terms(za, zb, objective=objective, temperature=temperature, block_size=block_size)
-    return surrogate_terms(za, zb, marginal=marginal, marginal_weight=marginal_weight, temperature=temperature)
+    return surrogate_terms(
+        za, zb, marginal=marginal, marginal_weight=marginal_weight, temperature=temperature
+    )

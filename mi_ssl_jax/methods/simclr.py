@@ -13,18 +13,29 @@ from mi_ssl_jax.methods import api, jmi, objectives
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'affine'}
 
 
-def nt_xent_terms(za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None) -> bounds.Terms:
-    """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: rows at a time."""
+def nt_xent_terms(
+    za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None
+) -> bounds.Terms:
+    """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: rows at a
+    time."""
     _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     if block_size is not None and 2 * len(za) > block_size:
-        both, critic = jnp.concatenate([za, zb]), functools.partial(critics.cosine, temperature=temperature)
-        return bounds.Terms(joint, blocked.off_diagonal_row_logsumexp(both, both, critic, block_size))
-    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(_scores_of_others(za, zb, temperature), axis=1)))
+        both, critic = (
+            jnp.concatenate([za, zb]),
+            functools.partial(critics.cosine, temperature=temperature),
+        )
+        return bounds.Terms(
+            joint, blocked.off_diagonal_row_logsumexp(both, both, critic, block_size)
+        )
+    return bounds.Terms(
+        joint, jnp.mean(jax.nn.logsumexp(_scores_of_others(za, zb, temperature), axis=1))
+    )
 
 
 def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.Terms:
-    """NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848). za, zb: (N, D)."""
+    """NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848). za,
+    zb: (N, D)."""
     _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     same = jnp.tile(jnp.eye(len(za), dtype=bool), (2, 2))  # the row itself and its positive
@@ -33,7 +44,8 @@ def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.T
 
 
 def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
-    """Mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit length (Eq. 1).
+    """Mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit
+    length (Eq. 1).
 
     za, zb: (N, D), N >= 2. The reference code adds the two views' means instead: twice this value.
     """
@@ -58,8 +70,13 @@ def _scores_of_others(za: chex.Array, zb: chex.Array, temperature: float) -> jax
     return jnp.where(jnp.eye(len(both), dtype=bool), -jnp.inf, scores)
 
 
-def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',
-          block_size: int | None = None) -> api.Method:
+def build(
+    parts: api.Parts,
+    *,
+    temperature: float,
+    objective: str = 'nt_xent',
+    block_size: int | None = None,
+) -> api.Method:
     """objective: 'nt_xent', 'dcl', or a bound by name over the N x N pairs of the two views.
 
     block_size: rows of scores at once; not for 'dcl'.
@@ -71,14 +88,30 @@ def build(parts: api.Parts, *, temperature: float, objective: str = 'nt_xent',
     def loss(views, aux, info):
         za, zb = views['theta'].z
         if objective == 'nt_xent':
-            return api.mi_loss(nt_xent_terms(za, zb, temperature=temperature, block_size=block_size), aux)
+            return api.mi_loss(
+                nt_xent_terms(za, zb, temperature=temperature, block_size=block_size), aux
+            )
         if objective == 'dcl':
             return api.mi_loss(dcl_terms(za, zb, temperature=temperature), aux)
-        return api.mi_loss(jmi.jmi_terms(za, zb, objective=objective, marginal='bound', marginal_weight=1.0,
-                                         temperature=temperature, block_size=block_size), aux)
+        return api.mi_loss(
+            jmi.jmi_terms(
+                za,
+                zb,
+                objective=objective,
+                marginal='bound',
+                marginal_weight=1.0,
+                temperature=temperature,
+                block_size=block_size,
+            ),
+            aux,
+        )
 
     return api.Method(
-        paradigm='jmi', update='joint', objective='explicit',
+        paradigm='jmi',
+        update='joint',
+        objective='explicit',
         branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
         phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=False)
+        tracked=api.Tracked('theta', 'theta'),
+        stop_gradient=False,
+    )

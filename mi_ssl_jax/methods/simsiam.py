@@ -1,4 +1,5 @@
-"""SimSiam (Chen & He 2021, arXiv 2011.10566): predictor and stop-gradient; the target is the encoder itself (Eq. 8)."""
+"""SimSiam (Chen & He 2021, arXiv 2011.10566): predictor and stop-gradient; the target is the
+encoder itself (Eq. 8)."""
 
 import chex
 import jax
@@ -12,18 +13,25 @@ PREDICTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
 
 def negative_cosine(p: chex.Array, z: chex.Array) -> jax.Array:
-    """-mean cos(p, stop_gradient(z)) of predictions and targets (N, D) (Eq. 1 of SimSiam; Eq. 7 of the paper)."""
+    """-mean cos(p, stop_gradient(z)) of predictions and targets (N, D) (Eq. 1 of SimSiam; Eq. 7 of
+    the paper)."""
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)
     return -jnp.mean(jnp.sum(linalg.unit(p) * linalg.unit(jax.lax.stop_gradient(z)), axis=-1))
 
 
-def build(parts: api.Parts, *, predictor: bool = True, objective: str = 'cosine', temperature: float = 1.0,
-          block_size: int | None = None) -> api.Method:
+def build(
+    parts: api.Parts,
+    *,
+    predictor: bool = True,
+    objective: str = 'cosine',
+    temperature: float = 1.0,
+    block_size: int | None = None,
+) -> api.Method:
     """predictor=False collapses; with objective='dv' it does not: SimSiam-SDMI (paper, Figure 4b).
 
-    objective: 'cosine', or a bound by name with its `temperature`. The predictor's learning rate is not decayed
-    (reference code: fix_pred_lr).
+    objective: 'cosine', or a bound by name with its `temperature`. The predictor's learning rate is
+    not decayed (reference code: fix_pred_lr).
     """
     objectives.check(objective=objective, own=('cosine',))
 
@@ -32,12 +40,30 @@ def build(parts: api.Parts, *, predictor: bool = True, objective: str = 'cosine'
         if objective == 'cosine':
             value = 0.5 * (negative_cosine(out[0], z[1]) + negative_cosine(out[1], z[0]))
             return api.mi_loss(bounds.Terms(-value, None), aux)
-        return api.mi_loss(sdmi.sdmi_terms(out, z, objective=objective, marginal='bound', marginal_weight=1.0,
-                                           temperature=temperature, block_size=block_size), aux)
+        return api.mi_loss(
+            sdmi.sdmi_terms(
+                out,
+                z,
+                objective=objective,
+                marginal='bound',
+                marginal_weight=1.0,
+                temperature=temperature,
+                block_size=block_size,
+            ),
+            aux,
+        )
 
     groups = (api.Group('predictor', constant_lr=True),) if predictor else ()
     return api.Method(
-        paradigm='sdmi', update='em', objective='surrogate' if objective == 'cosine' else 'explicit',
-        branches={'online': api.Branch(parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None))},
+        paradigm='sdmi',
+        update='em',
+        objective='surrogate' if objective == 'cosine' else 'explicit',
+        branches={
+            'online': api.Branch(
+                parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
+            )
+        },
         phases=(api.Phase('e', 'online', loss, groups),),
-        tracked=api.Tracked('online', 'online', lag=True), stop_gradient=True)
+        tracked=api.Tracked('online', 'online', lag=True),
+        stop_gradient=True,
+    )

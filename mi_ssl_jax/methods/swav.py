@@ -1,4 +1,5 @@
-"""SwAV (Caron et al. 2020, arXiv 2006.09882): a view predicts the others' balanced codes over prototypes.
+"""SwAV (Caron et al. 2020, arXiv 2006.09882): a view predicts the others' balanced codes over
+prototypes.
 
 There is no marginal term: its place is taken by codes that use all prototypes alike.
 """
@@ -16,19 +17,29 @@ ASSIGNED = 2  # the first views have codes
 
 
 def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
-    """Mean cross-entropy of codes and softmax(scores / t) over pairs of views (Eqs. 1 and 2 of SwAV).
+    """Mean cross-entropy of codes and softmax(scores / t) over pairs of views (Eqs. 1 and 2 of
+    SwAV).
 
     scores: (V, N, K). codes: (Q, N, K) of the first Q views, under a stop-gradient.
 
     Raises:
         ValueError: one view.
     """
-    return assign.swapped_cross_entropy(jax.lax.stop_gradient(codes), linalg.promote(scores) / temperature)
+    return assign.swapped_cross_entropy(
+        jax.lax.stop_gradient(codes), linalg.promote(scores) / temperature
+    )
 
 
-def codes_of(scores: chex.Array, prototypes: chex.Array, past: queue.Queue | None, *, epsilon: float,
-             iterations: int) -> jax.Array:
-    """Codes (N, K) of one view's scores (N, K), balanced together with the queue's scores once it is full."""
+def codes_of(
+    scores: chex.Array,
+    prototypes: chex.Array,
+    past: queue.Queue | None,
+    *,
+    epsilon: float,
+    iterations: int,
+) -> jax.Array:
+    """Codes (N, K) of one view's scores (N, K), balanced together with the queue's scores once it
+    is full."""
     options = dict(epsilon=epsilon, iterations=iterations)
     scores, prototypes = jax.lax.stop_gradient((scores, prototypes))
     if past is None:
@@ -36,25 +47,37 @@ def codes_of(scores: chex.Array, prototypes: chex.Array, past: queue.Queue | Non
 
     def together():
         older = linalg.matmul(past.items, prototypes.T)
-        return assign.sinkhorn(jnp.concatenate([older, scores]), **options)[len(older):]
+        return assign.sinkhorn(jnp.concatenate([older, scores]), **options)[len(older) :]
 
     return jax.lax.cond(queue.full(past), together, lambda: assign.sinkhorn(scores, **options))
 
 
 def pushed(past: queue.Queue, z: chex.Array, started: chex.Array) -> queue.Queue:
-    """The queue with this batch's embeddings (N, D), of unit length, or as it was before it starts."""
-    return jax.tree.map(lambda new, old: jnp.where(started, new, old), queue.push(past, linalg.unit(z)), past)
+    """The queue with this batch's embeddings (N, D), of unit length, or as it was before it
+    starts."""
+    return jax.tree.map(
+        lambda new, old: jnp.where(started, new, old), queue.push(past, linalg.unit(z)), past
+    )
 
 
-def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: int, temperature: float = 0.1,
-          epsilon: float = 0.05, iterations: int = 3, frozen_epochs: int = 1) -> api.Method:
-    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views, balanced
-    with the batch (0: none; 3840 for small batches in the source), a multiple of the batch size. queue_epoch:
-    in which the queue begins to fill (15 in the source); it is used when full. epsilon, iterations: see
-    core.assign.sinkhorn.
+def build(
+    parts: api.Parts,
+    *,
+    prototypes: int,
+    queue_size: int,
+    queue_epoch: int,
+    temperature: float = 0.1,
+    epsilon: float = 0.05,
+    iterations: int = 3,
+    frozen_epochs: int = 1,
+) -> api.Method:
+    """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views,
+    balanced with the batch (0: none; 3840 for small batches in the source), a multiple of the batch
+    size. queue_epoch: in which the queue begins to fill (15 in the source); it is used when full.
+    epsilon, iterations: see core.assign.sinkhorn.
 
-    The first two views have codes; all views, of any sizes, predict them. The prototypes stand still in the
-    first `frozen_epochs` (313 steps in the source: an epoch at its batch size).
+    The first two views have codes; all views, of any sizes, predict them. The prototypes stand
+    still in the first `frozen_epochs` (313 steps in the source: an epoch at its batch size).
     """
     if queue_size < 0:
         raise ValueError(f'queue_size={queue_size}: a number of embeddings, or 0 for no queue')
@@ -63,11 +86,17 @@ def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: in
     def loss(views, aux, info):
         seen = views['theta']
         scores, memory = jnp.stack(seen.p), aux.get('queue', (None,) * ASSIGNED)
-        codes = [codes_of(own, seen.shared['prototypes'], past, epsilon=epsilon, iterations=iterations)
-                 for own, past in zip(scores[:ASSIGNED], memory)]
+        codes = [
+            codes_of(own, seen.shared['prototypes'], past, epsilon=epsilon, iterations=iterations)
+            for own, past in zip(scores[:ASSIGNED], memory)
+        ]
         value = swav_loss(scores, jnp.stack(codes), temperature=temperature)
-        after = {name: tuple(pushed(past, z, info.epoch >= queue_epoch) for past, z in zip(memory, seen.z))
-                 for name in aux}
+        after = {
+            name: tuple(
+                pushed(past, z, info.epoch >= queue_epoch) for past, z in zip(memory, seen.z)
+            )
+            for name in aux
+        }
         return api.mi_loss(bounds.Terms(-value, None), after)
 
     def init_aux(key):
@@ -78,6 +107,12 @@ def build(parts: api.Parts, *, prototypes: int, queue_size: int, queue_epoch: in
 
     groups = (api.Group('prototypes', frozen_epochs=frozen_epochs, unit_rows=True),)
     return api.Method(
-        paradigm='jmi', update='joint', objective='surrogate',
-        branches={'theta': api.Branch(net)}, phases=(api.Phase('joint', 'theta', loss, groups),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=True, init_aux=init_aux)
+        paradigm='jmi',
+        update='joint',
+        objective='surrogate',
+        branches={'theta': api.Branch(net)},
+        phases=(api.Phase('joint', 'theta', loss, groups),),
+        tracked=api.Tracked('theta', 'theta'),
+        stop_gradient=True,
+        init_aux=init_aux,
+    )

@@ -1,4 +1,5 @@
-"""TiCo (Zhu et al. 2022, arXiv 2206.10698): views agree, and embeddings avoid the directions used so far."""
+"""TiCo (Zhu et al. 2022, arXiv 2206.10698): views agree, and embeddings avoid the directions used
+so far."""
 
 import chex
 import jax
@@ -10,28 +11,42 @@ from mi_ssl_jax.methods import api
 PROJECTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
 
-def tico_terms(za: chex.Array, zb: chex.Array, second_moment: chex.Array, *, decay: float,
-               weight: float) -> tuple[bounds.Terms, jax.Array]:
-    """Joint: mean cos(za, zb) - 1. Marginal: weight * mean z^T C z of z = za / |za|. Last: C, for the next call.
+def tico_terms(
+    za: chex.Array, zb: chex.Array, second_moment: chex.Array, *, decay: float, weight: float
+) -> tuple[bounds.Terms, jax.Array]:
+    """Joint: mean cos(za, zb) - 1. Marginal: weight * mean z^T C z of z = za / |za|. Last: C, for
+    the next call.
 
-    za, zb: (N, D). second_moment: (D, D), the average so far; C is decay * it + (1 - decay) z^T z / N, which is
-    constant for the gradient.
+    za, zb: (N, D). second_moment: (D, D), the average so far; C is decay * it + (1 - decay) z^T z /
+    N, which is constant for the gradient.
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
     za, zb = linalg.unit(za), linalg.unit(zb)
-    moved = jax.lax.stop_gradient(decay * second_moment + (1 - decay) * linalg.cross_correlation(za, za))
+    moved = jax.lax.stop_gradient(
+        decay * second_moment + (1 - decay) * linalg.cross_correlation(za, za)
+    )
     penalty = jnp.mean(jnp.sum(linalg.matmul(za, moved) * za, axis=-1))
     return bounds.Terms(jnp.mean(jnp.sum(za * zb, axis=-1)) - 1, weight * penalty), moved
 
 
-def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine', decay: float = 0.9,
-          weight: float = 8.0) -> api.Method:
-    """decay: of the average second moment. weight: of the covariance term. The second view's embedding is an EMA
-    encoder's; the loss is the mean of both ways, the second of which sees the average that the first has moved.
+def build(
+    parts: api.Parts,
+    *,
+    momentum: float,
+    momentum_schedule: str = 'cosine',
+    decay: float = 0.9,
+    weight: float = 8.0,
+) -> api.Method:
+    """decay: of the average second moment. weight: of the covariance term. The second view's
+    embedding is an EMA encoder's; the loss is the mean of both ways, the second of which sees the
+    average that the first has moved.
     """
-    target = api.Branch(parts.encoder(projector=PROJECTOR), follows='online',
-                        momentum=api.momentum(momentum, momentum_schedule))
+    target = api.Branch(
+        parts.encoder(projector=PROJECTOR),
+        follows='online',
+        momentum=api.momentum(momentum, momentum_schedule),
+    )
 
     def loss(views, aux, info):
         z, keys = views['online'].z, views['target'].z
@@ -40,8 +55,12 @@ def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine
         return api.mi_loss(jax.tree.map(lambda a, b: 0.5 * (a + b), first, second), aux)
 
     return api.Method(
-        paradigm='sdmi', update='em', objective='surrogate',
+        paradigm='sdmi',
+        update='em',
+        objective='surrogate',
         branches={'online': api.Branch(parts.encoder(projector=PROJECTOR)), 'target': target},
         phases=(api.Phase('e', 'online', loss),),
-        tracked=api.Tracked('online', 'target'), stop_gradient=True,
-        init_aux=lambda key: jnp.zeros((parts.embedding, parts.embedding)))
+        tracked=api.Tracked('online', 'target'),
+        stop_gradient=True,
+        init_aux=lambda key: jnp.zeros((parts.embedding, parts.embedding)),
+    )

@@ -1,4 +1,5 @@
-"""VICReg (Bardes, Ponce & LeCun 2022, arXiv 2105.04906): invariance, variance and covariance of the embeddings."""
+"""VICReg (Bardes, Ponce & LeCun 2022, arXiv 2105.04906): invariance, variance and covariance of the
+embeddings."""
 
 import chex
 import jax
@@ -10,38 +11,81 @@ from mi_ssl_jax.methods import api
 PROJECTOR = {'hidden_bias': True, 'last_bias': False, 'last_norm': None}
 
 
-def vicreg_terms(za: chex.Array, zb: chex.Array, *, invariance_weight: float, variance_weight: float,
-                 covariance_weight: float, eps: float) -> bounds.Terms:
-    """Joint: -invariance_weight * mean squared error. Marginal: the weighted variance and covariance terms."""
+def vicreg_terms(
+    za: chex.Array,
+    zb: chex.Array,
+    *,
+    invariance_weight: float,
+    variance_weight: float,
+    covariance_weight: float,
+    eps: float,
+) -> bounds.Terms:
+    """Joint: -invariance_weight * mean squared error. Marginal: the weighted variance and
+    covariance terms."""
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
     za, zb = linalg.promote(za), linalg.promote(zb)
     # The reference code halves the sum of the two variance terms; some ports do not.
-    variance = 0.5 * (surrogates.variance_hinge(za, eps=eps) + surrogates.variance_hinge(zb, eps=eps))
+    variance = 0.5 * (
+        surrogates.variance_hinge(za, eps=eps) + surrogates.variance_hinge(zb, eps=eps)
+    )
     covariance = surrogates.covariance_penalty(za) + surrogates.covariance_penalty(zb)
-    return bounds.Terms(-invariance_weight * jnp.mean(jnp.square(za - zb)),
-                        variance_weight * variance + covariance_weight * covariance)
+    return bounds.Terms(
+        -invariance_weight * jnp.mean(jnp.square(za - zb)),
+        variance_weight * variance + covariance_weight * covariance,
+    )
 
 
-def vicreg_loss(za: chex.Array, zb: chex.Array, *, invariance_weight: float, variance_weight: float,
-                covariance_weight: float, eps: float) -> jax.Array:
-    """The loss of VICReg's reference code (its Eq. 6). za, zb: (N, D), neither normalised nor standardised."""
-    terms = vicreg_terms(za, zb, invariance_weight=invariance_weight, variance_weight=variance_weight,
-                         covariance_weight=covariance_weight, eps=eps)
+def vicreg_loss(
+    za: chex.Array,
+    zb: chex.Array,
+    *,
+    invariance_weight: float,
+    variance_weight: float,
+    covariance_weight: float,
+    eps: float,
+) -> jax.Array:
+    """The loss of VICReg's reference code (its Eq. 6). za, zb: (N, D), neither normalised nor
+    standardised."""
+    terms = vicreg_terms(
+        za,
+        zb,
+        invariance_weight=invariance_weight,
+        variance_weight=variance_weight,
+        covariance_weight=covariance_weight,
+        eps=eps,
+    )
     return terms.marginal - terms.joint
 
 
-def build(parts: api.Parts, *, invariance_weight: float = 25.0, variance_weight: float = 25.0,
-          covariance_weight: float = 1.0, eps: float = 1e-4) -> api.Method:
+def build(
+    parts: api.Parts,
+    *,
+    invariance_weight: float = 25.0,
+    variance_weight: float = 25.0,
+    covariance_weight: float = 1.0,
+    eps: float = 1e-4,
+) -> api.Method:
     """The weights and eps are the reference code's, and the paper's (Table 5)."""
 
     def loss(views, aux, info):
-        return api.mi_loss(vicreg_terms(*views['theta'].z, invariance_weight=invariance_weight,
-                                        variance_weight=variance_weight, covariance_weight=covariance_weight,
-                                        eps=eps), aux)
+        return api.mi_loss(
+            vicreg_terms(
+                *views['theta'].z,
+                invariance_weight=invariance_weight,
+                variance_weight=variance_weight,
+                covariance_weight=covariance_weight,
+                eps=eps,
+            ),
+            aux,
+        )
 
     return api.Method(
-        paradigm='jmi', update='joint', objective='surrogate',
+        paradigm='jmi',
+        update='joint',
+        objective='surrogate',
         branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
         phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=False)
+        tracked=api.Tracked('theta', 'theta'),
+        stop_gradient=False,
+    )

@@ -19,8 +19,11 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}
 def check_slice(slice_size: int, dimension: int) -> None:
     """ValueError unless a slice has more samples than the embedding has dimensions."""
     if slice_size <= dimension:
-        raise ValueError(f'slice_size={slice_size} embeddings of dimension {dimension} have a singular covariance: '
-                         f'set method.slice_size to {2 * dimension} or more, or make the embeddings smaller')
+        raise ValueError(
+            f'slice_size={slice_size} embeddings of dimension {dimension} have a singular'
+            f' covariance: set method.slice_size to {2 * dimension} or more, or make the embeddings'
+            ' smaller'
+        )
 
 
 def pair_loss(za: chex.Array, zb: chex.Array) -> jax.Array:
@@ -28,11 +31,14 @@ def pair_loss(za: chex.Array, zb: chex.Array) -> jax.Array:
     return jnp.mean(2 - 2 * jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1))
 
 
-def wmse_loss(za: chex.Array, zb: chex.Array, permutations: chex.Array, *, slice_size: int,
-              eps: float) -> jax.Array:
-    """pair_loss of the whitened views (the loss of W-MSE); the gradient flows through both whitenings.
+def wmse_loss(
+    za: chex.Array, zb: chex.Array, permutations: chex.Array, *, slice_size: int, eps: float
+) -> jax.Array:
+    """pair_loss of the whitened views (the loss of W-MSE); the gradient flows through both
+    whitenings.
 
-    za, zb: (N, D). permutations: (R, N) int; each cuts the batch, in its order, into slices that are whitened
+    za, zb: (N, D). permutations: (R, N) int; each cuts the batch, in its order, into slices that
+    are whitened
     apart, both views alike, and the loss is the mean over all R. eps: see core.linalg.whiten.
 
     Raises:
@@ -43,21 +49,29 @@ def wmse_loss(za: chex.Array, zb: chex.Array, permutations: chex.Array, *, slice
     n, d = za.shape
     check_slice(slice_size, d)
     if n % slice_size:
-        raise ValueError(f'a batch of {n} cannot be cut into slices of {slice_size}: '
-                         'make batch_size a multiple of method.slice_size')
+        raise ValueError(
+            f'a batch of {n} cannot be cut into slices of {slice_size}: '
+            'make batch_size a multiple of method.slice_size'
+        )
     whiten = jax.vmap(functools.partial(linalg.whiten, eps=eps))
     return pair_loss(*(whiten(z[permutations].reshape(-1, slice_size, d)) for z in (za, zb)))
 
 
-def build(parts: api.Parts, *, slice_size: int, iterations: int = 1, eps: float = 0.0) -> api.Method:
-    """slice_size: embeddings whitened together, at least twice their dimension (source: 128 of 64 on CIFAR).
+def build(
+    parts: api.Parts, *, slice_size: int, iterations: int = 1, eps: float = 0.0
+) -> api.Method:
+    """slice_size: embeddings whitened together, at least twice their dimension (source: 128 of 64
+    on CIFAR).
 
-    iterations: random partitions of a batch (1 on CIFAR). eps: share of the identity in the covariance (0 in
-    the reference code); larger where the Cholesky factor fails, which shows as a loss that is not finite.
+    iterations: random partitions of a batch (1 on CIFAR). eps: share of the identity in the
+    covariance (0 in the reference code); larger where the Cholesky factor fails, which shows as a
+    loss that is not finite.
     """
     check_slice(slice_size, parts.embedding)
     if iterations < 1:
-        raise ValueError(f'iterations={iterations}: W-MSE needs at least one partition of the batch')
+        raise ValueError(
+            f'iterations={iterations}: W-MSE needs at least one partition of the batch'
+        )
 
     def loss(views, aux, info):
         za, zb = views['theta'].z
@@ -67,9 +81,15 @@ def build(parts: api.Parts, *, slice_size: int, iterations: int = 1, eps: float 
         return api.mi_loss(bounds.Terms(-value, None), aux)
 
     return api.Method(
-        paradigm='jmi', update='joint', objective='surrogate',
+        paradigm='jmi',
+        update='joint',
+        objective='surrogate',
         branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
         phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'), stop_gradient=False,
-        remedy='the Cholesky factor of a slice has failed, its covariance is nearly singular: '
-               'raise method.eps or method.slice_size, or lower lr')
+        tracked=api.Tracked('theta', 'theta'),
+        stop_gradient=False,
+        remedy=(
+            'the Cholesky factor of a slice has failed, its covariance is nearly singular: '
+            'raise method.eps or method.slice_size, or lower lr'
+        ),
+    )

@@ -1,7 +1,9 @@
-"""Backbones by name. Every backbone maps `(x (N, ...), train: bool)` to features (N, F); of graphs, a row a node.
+"""Backbones by name. Every backbone maps `(x (N, ...), train: bool)` to features (N, F); of graphs,
+a row a node.
 
-`train=True` normalises by the batch's statistics and updates the running ones (collection 'batch_stats');
-`train=False` uses the running ones. Parameters are float32, computation runs in `dtype`.
+`train=True` normalises by the batch's statistics and updates the running ones (collection
+'batch_stats'); `train=False` uses the running ones. Parameters are float32, computation runs in
+`dtype`.
 """
 
 import importlib
@@ -27,7 +29,9 @@ def names() -> list[str]:
     return sorted(_BUILDERS)
 
 
-def load(name: str, *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None, **options) -> nn.Module:
+def load(
+    name: str, *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None, **options
+) -> nn.Module:
     """Builds a backbone.
 
     Args:

@@ -1,7 +1,9 @@
-"""Learned critics: x (N, Dx), y (M, Dy) -> scores (N, M), row = x, column = y; and what else a bound learns.
+"""Learned critics: x (N, Dx), y (M, Dy) -> scores (N, M), row = x, column = y; and what else a
+bound learns.
 
-No batch norm: the score of a pair depends on that pair alone. The networks are smaller than those in the code of
-Song and Ermon (2020), which have three hidden layers of 256: a fit on 10,000 samples should take seconds.
+No batch norm: the score of a pair depends on that pair alone. The networks are smaller than those
+in the code of Song and Ermon (2020), which have three hidden layers of 256: a fit on 10,000 samples
+should take seconds.
 """
 
 import flax.linen as nn
@@ -39,7 +41,8 @@ class Separable(nn.Module):
 class Concatenated(nn.Module):
     """MLP of (x, y) side by side, for every pair. widths: of its hidden layers.
 
-    The first layer is linear in x and in y, so it is applied to each side once and added for all pairs.
+    The first layer is linear in x and in y, so it is applied to each side once and added for all
+    pairs.
     """
 
     widths: tuple[int, ...] = (64, 64)
@@ -49,8 +52,8 @@ class Concatenated(nn.Module):
         fan_in = x.shape[-1] + y.shape[-1]
         init = layers.uniform_fan_in(fan_in)
         kernel = self.param('kernel', init, (fan_in, self.widths[0]))
-        of_x = x @ kernel[:x.shape[-1]] + self.param('bias', init, (self.widths[0],))
-        hidden = nn.relu(of_x[:, None] + y @ kernel[x.shape[-1]:])
+        of_x = x @ kernel[: x.shape[-1]] + self.param('bias', init, (self.widths[0],))
+        hidden = nn.relu(of_x[:, None] + y @ kernel[x.shape[-1] :])
         return Tower((*self.widths[1:], 1))(hidden)[..., 0]
 
 

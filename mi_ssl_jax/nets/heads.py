@@ -14,9 +14,9 @@ from mi_ssl_jax.nets import layers
 class Output(NamedTuple):
     """What an encoder gives for one view.
 
-    features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N, D) predictor
-    output or (N, K) scores against prototypes, or None without either. shared: values that are the same for
-    every example, such as prototypes.
+    features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N,
+    D) predictor output or (N, K) scores against prototypes, or None without either. shared: values
+    that are the same for every example, such as prototypes.
     """
 
     features: Array
@@ -53,9 +53,13 @@ class Head(nn.Module):
         """(N, F) -> (N, widths[-1])."""
         norm = {'dtype': self.dtype, 'axis_name': self.axis_name}
         for width in self.widths[:-1]:
-            x = layers.linear(x, width, use_bias=self.hidden_bias, dtype=self.dtype, stddev=self.stddev)
+            x = layers.linear(
+                x, width, use_bias=self.hidden_bias, dtype=self.dtype, stddev=self.stddev
+            )
             x = self.activation(layers.batch_norm(train, **norm)(x) if self.hidden_norm else x)
-        x = layers.linear(x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype, stddev=self.stddev)
+        x = layers.linear(
+            x, self.widths[-1], use_bias=self.last_bias, dtype=self.dtype, stddev=self.stddev
+        )
         if self.last_norm is not None:
             x = layers.batch_norm(train, affine=self.last_norm == 'affine', **norm)(x)
         return x
@@ -66,8 +70,10 @@ class Prototypes(nn.Module):
 
     Attributes:
       size: K.
-      normalise: divide each prototype by its norm here (a weight-normalised layer with its gain fixed at 1);
-        else they start at unit length, and the optimiser keeps them there (methods.api.Group.unit_rows).
+      normalise: divide each prototype by its norm here (a weight-normalised layer with its gain
+      fixed at 1);
+        else they start at unit length, and the optimiser keeps them there
+        (methods.api.Group.unit_rows).
       dtype: compute type; parameters are float32.
     """
 
@@ -86,8 +92,8 @@ class Prototypes(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a predictor, or
-    prototypes, whose matrix is then among the shared values (both None: no p)."""
+    """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a
+    predictor, or prototypes, whose matrix is then among the shared values (both None: no p)."""
 
     backbone: nn.Module
     projector: nn.Module | None = None
@@ -102,5 +108,8 @@ class Encoder(nn.Module):
         if self.prototypes is not None:
             p, shared['prototypes'] = self.prototypes(z)
         # Losses and statistics run in float32 even when the network does not.
-        wide = [None if a is None else a.astype(jnp.promote_types(a.dtype, jnp.float32)) for a in (features, z, p)]
+        wide = [
+            None if a is None else a.astype(jnp.promote_types(a.dtype, jnp.float32))
+            for a in (features, z, p)
+        ]
         return Output(*wide, shared)

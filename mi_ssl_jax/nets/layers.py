@@ -1,4 +1,5 @@
-"""Layers that every network shares: PyTorch's linear initialisation and the batch norm of the field."""
+"""Layers that every network shares: PyTorch's linear initialisation and the batch norm of the
+field."""
 
 import flax.linen as nn
 import jax
@@ -7,11 +8,12 @@ from jax import Array
 
 
 def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for the weight *and* the bias of a linear layer.
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for the weight *and* the bias of a
+    linear layer.
 
     Flax hands a bias initialiser the bias's shape only, so the fan-in is given here.
     """
-    bound = fan_in ** -0.5
+    bound = fan_in**-0.5
 
     def init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -19,7 +21,9 @@ def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
     return init
 
 
-def linear(x: Array, features: int, *, use_bias: bool, dtype: jnp.dtype, stddev: float | None = None) -> Array:
+def linear(
+    x: Array, features: int, *, use_bias: bool, dtype: jnp.dtype, stddev: float | None = None
+) -> Array:
     """(..., D) -> (..., features), initialised as PyTorch does. Call it inside a compact module.
 
     stddev: of normal weights with biases of 0 instead.
@@ -40,12 +44,14 @@ def batch_norm(
     fast_variance: bool = False,
     name: str | None = None,
 ) -> nn.BatchNorm:
-    """Batch norm with momentum 0.9 and eps 1e-5 (PyTorch's 0.1 and 1e-5), statistics in float32 or wider.
+    """Batch norm with momentum 0.9 and eps 1e-5 (PyTorch's 0.1 and 1e-5), statistics in float32 or
+    wider.
 
-    The two-pass variance is the default: where a layer's spread shrinks against its mean (the Gaussian
-    encoder's first layer does), E[x^2] - E[x]^2 loses its digits. `fast_variance` takes that form, one pass
-    over the activations instead of two, for convolutions, whose outputs have means of the size of their
-    spread. The running variance is the biased one, PyTorch's the unbiased.
+    The two-pass variance is the default: where a layer's spread shrinks against its mean (the
+    Gaussian encoder's first layer does), E[x^2] - E[x]^2 loses its digits. `fast_variance` takes
+    that form, one pass over the activations instead of two, for convolutions, whose outputs have
+    means of the size of their spread. The running variance is the biased one, PyTorch's the
+    unbiased.
     """
     return nn.BatchNorm(
         use_running_average=not train,

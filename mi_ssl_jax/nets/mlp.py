@@ -8,11 +8,12 @@ from mi_ssl_jax.nets import layers
 
 
 class MLP(nn.Module):
-    """Linear, batch norm, ReLU; the last layer has no ReLU and, with `last_norm`, ends in its batch norm.
+    """Linear, batch norm, ReLU; the last layer has no ReLU and, with `last_norm`, ends in its batch
+    norm.
 
     The defaults are the encoder of the paper's Gaussian experiment (arXiv 2510.01345, section 4.2):
-    2 -> 64, BN, ReLU -> 3, BN. The output is not l2-normalised: critics and losses do that, and Barlow Twins
-    and VICReg need the output before it.
+    2 -> 64, BN, ReLU -> 3, BN. The output is not l2-normalised: critics and losses do that, and
+    Barlow Twins and VICReg need the output before it.
 
     Attributes:
       widths: output width of each linear layer.

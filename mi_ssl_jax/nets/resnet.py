@@ -59,11 +59,14 @@ class ResNet(nn.Module):
     """A residual network up to and with its global average pooling.
 
     Attributes:
-      depths: blocks of each stage; every stage but the first halves the resolution and doubles the width.
+      depths: blocks of each stage; every stage but the first halves the resolution and doubles the
+      width.
       block: BasicBlock or Bottleneck.
-      stem: 'imagenet' (7x7, stride 2, 3x3 max-pool of stride 2) or 'small' (3x3, stride 1, no max-pool; for
+      stem: 'imagenet' (7x7, stride 2, 3x3 max-pool of stride 2) or 'small' (3x3, stride 1, no
+      max-pool; for
         images of 32 and 64 px).
-      zero_init_residual: whether the last batch norm of each block starts with scale 0, so that the block
+      zero_init_residual: whether the last batch norm of each block starts with scale 0, so that the
+      block
         starts as the identity.
       width: channels of the stem.
       dtype: compute type; parameters and batch statistics are float32.
@@ -97,19 +100,22 @@ class ResNet(nn.Module):
             for index in range(depth):
                 stride = 2 if stage > 0 and index == 0 else 1
                 name = f'stage{stage + 1}_block{index + 1}'
-                x = self.block(self.width * 2 ** stage, stride, conv, norm, last, name=name)(x)
+                x = self.block(self.width * 2**stage, stride, conv, norm, last, name=name)(x)
         return x.mean(axis=(1, 2))
 
 
 def _stem(x: Array, kind: str, width: int, conv: ModuleDef, norm: ModuleDef) -> Array:
     if kind == 'small':
         return nn.relu(norm(name='stem_norm')(conv(width, (3, 3), padding=1, name='stem_conv')(x)))
-    x = nn.relu(norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3, name='stem_conv')(x)))
+    x = nn.relu(
+        norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3, name='stem_conv')(x))
+    )
     return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
 
 
 def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDef) -> Array:
-    """The input itself, or a strided 1x1 convolution and batch norm where the block changes the shape."""
+    """The input itself, or a strided 1x1 convolution and batch norm where the block changes the
+    shape."""
     if stride == 1 and x.shape[-1] == width:
         return x
     return norm(name='shortcut_norm')(conv(width, (1, 1), strides=stride, name='shortcut_conv')(x))

@@ -1,4 +1,5 @@
-"""Figure 2: all methods on CIFAR-10, with mutual information on held-out images while they train."""
+"""Figure 2: all methods on CIFAR-10, with mutual information on held-out images while they
+train."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,10 @@ from mi_ssl_jax.figures import figure2, probes, scatter, table1, tables
 from mi_ssl_jax.reproduce import runs
 
 PAPER_NETWORK = 'resnet18'
-WIDEST, LAST = 256, 128  # of the projectors of smaller networks, whose heads would cost more than they do
+WIDEST, LAST = (
+    256,
+    128,
+)  # of the projectors of smaller networks, whose heads would cost more than they do
 
 
 def reproduce(*, workdir: Path, methods: Sequence[str], **options) -> None:
@@ -21,29 +25,44 @@ def reproduce(*, workdir: Path, methods: Sequence[str], **options) -> None:
         print(f'{name}: {words}')
     folders = {name: _train(config, workdir / name) for name, config in configs.items()}
     found, _ = probes.read_all(list(folders.values()))
-    pictures = [figure2.draw(folders, workdir / 'figures' / 'figure2.png'),
-                scatter.draw(found, workdir / 'figures' / 'scatter.png')]
+    pictures = [
+        figure2.draw(folders, workdir / 'figures' / 'figure2.png'),
+        scatter.draw(found, workdir / 'figures' / 'scatter.png'),
+    ]
     pools = probes.pools(found)
     shown = [figure2.table(folders), table1.table(pools, ('cifar10',)), scatter.table(found)]
     for table in shown:
         print(tables.text(table))
     report = workdir / 'report.md'
-    report.write_text('\n\n'.join([
-        '# Mutual information during training on CIFAR-10 (Figure 2)',
-        'Changed in configs/METHOD_cifar10.py:',
-        '\n'.join(f'- {name}: {words}' for name, words in changes.items()),
-        *(tables.markdown(table).strip() for table in (*shown, table1.settings(pools))),
-        *(f'![{path.stem}](figures/{path.name})' for path in pictures)]) + '\n')
+    report.write_text(
+        '\n\n'.join(
+            [
+                '# Mutual information during training on CIFAR-10 (Figure 2)',
+                'Changed in configs/METHOD_cifar10.py:',
+                '\n'.join(f'- {name}: {words}' for name, words in changes.items()),
+                *(tables.markdown(table).strip() for table in (*shown, table1.settings(pools))),
+                *(f'![{path.stem}](figures/{path.name})' for path in pictures),
+            ]
+        )
+        + '\n'
+    )
     for path in (*pictures, report):
         print(f'wrote {path}')
 
 
-def configuration(name: str, *, net: str, epochs: int, seeds: int, batch_size: int | None,
-                  mi_every_steps: int | None) -> ConfigDict:
+def configuration(
+    name: str,
+    *,
+    net: str,
+    epochs: int,
+    seeds: int,
+    batch_size: int | None,
+    mi_every_steps: int | None,
+) -> ConfigDict:
     """configs/<name>_cifar10.py with these options.
 
-    batch_size: None for the configuration's. mi_every_steps: 0 for evaluations by epochs, about a hundred;
-    None for 50 up to five epochs, by epochs beyond.
+    batch_size: None for the configuration's. mi_every_steps: 0 for evaluations by epochs, about a
+    hundred; None for 50 up to five epochs, by epochs beyond.
     """
     config = runs.config(f'{name}_cifar10')
     config.net.name, config.epochs, config.seeds = net, epochs, seeds
@@ -65,10 +84,18 @@ def narrowed(projector: Sequence[int]) -> tuple[int, ...]:
 def changed(name: str, config: ConfigDict) -> str:
     """What differs from configs/<name>_cifar10.py, in words."""
     plain = runs.config(f'{name}_cifar10')
-    words = [f'{field} {here[field]}, was {there[field]}' for here, there, fields in (
-        (config, plain, ('epochs', 'seeds', 'batch_size')), (config.net, plain.net, ('name', 'projector')))
-        for field in fields if here[field] != there[field]]
-    every = f'{config.mi.every_steps} steps' if config.mi.every_steps else f'{config.mi.every} epochs'
+    words = [
+        f'{field} {here[field]}, was {there[field]}'
+        for here, there, fields in (
+            (config, plain, ('epochs', 'seeds', 'batch_size')),
+            (config.net, plain.net, ('name', 'projector')),
+        )
+        for field in fields
+        if here[field] != there[field]
+    ]
+    every = (
+        f'{config.mi.every_steps} steps' if config.mi.every_steps else f'{config.mi.every} epochs'
+    )
     return '; '.join([*words, f'mutual information every {every}'])
 
 

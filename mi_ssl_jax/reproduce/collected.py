@@ -15,11 +15,17 @@ def table1(*, runs: Sequence[Path], workdir: Path) -> None:
     pools = probes.pools(found)
     inside = [pool for pool in pools if accuracies.inside(pool)]
     if not inside:
-        raise ValueError(f'{pools[0].variant} on {pools[0].data} is not in Table 1: give runs of the '
-                         'configurations configs/METHOD_DATA.py')
+        raise ValueError(
+            f'{pools[0].variant} on {pools[0].data} is not in Table 1: give runs of the '
+            'configurations configs/METHOD_DATA.py'
+        )
     left_out += _missing('Table 1', [pool for pool in pools if pool not in inside])
-    _report(workdir, '# Linear-probe accuracies (Table 1)',
-            [accuracies.table(inside), accuracies.settings(inside)], left_out)
+    _report(
+        workdir,
+        '# Linear-probe accuracies (Table 1)',
+        [accuracies.table(inside), accuracies.settings(inside)],
+        left_out,
+    )
 
 
 def figure4(*, runs: Sequence[Path], workdir: Path) -> None:
@@ -29,8 +35,13 @@ def figure4(*, runs: Sequence[Path], workdir: Path) -> None:
     picture = bars.draw(pools, workdir / 'figures' / 'figure4.png')
     inside = list(bars.variants(pools).values())
     left_out += _missing('Figure 4', [pool for pool in pools if pool not in inside])
-    _report(workdir, '# Ablations on images (Figure 4)', [bars.table(inside), accuracies.settings(inside)],
-            left_out, [picture])
+    _report(
+        workdir,
+        '# Ablations on images (Figure 4)',
+        [bars.table(inside), accuracies.settings(inside)],
+        left_out,
+        [picture],
+    )
 
 
 def scatter(*, runs: Sequence[Path], workdir: Path) -> None:
@@ -38,17 +49,30 @@ def scatter(*, runs: Sequence[Path], workdir: Path) -> None:
     found, left_out = probes.read_all(runs)
     picture = clouds.draw(found, workdir / 'figures' / 'scatter.png')
     alone = [probes.Pool(run.variant, run.data, [run]) for run in found]
-    _report(workdir, '# Mutual information and accuracy', [clouds.table(found), accuracies.settings(alone)],
-            left_out, [picture])
+    _report(
+        workdir,
+        '# Mutual information and accuracy',
+        [clouds.table(found), accuracies.settings(alone)],
+        left_out,
+        [picture],
+    )
 
 
 def _missing(where: str, pools: Sequence[probes.Pool]) -> list[str]:
-    return [f'{", ".join(str(member.folder) for member in pool.members)}: {pool.variant} on {pool.data} is '
-            f'not in {where}' for pool in pools]
+    return [
+        f'{", ".join(str(member.folder) for member in pool.members)}: {pool.variant} on {pool.data}'
+        f' is not in {where}'
+        for pool in pools
+    ]
 
 
-def _report(workdir: Path, title: str, shown: Sequence[tables.Table], left_out: Sequence[str],
-            pictures: Sequence[Path] = ()) -> None:
+def _report(
+    workdir: Path,
+    title: str,
+    shown: Sequence[tables.Table],
+    left_out: Sequence[str],
+    pictures: Sequence[Path] = (),
+) -> None:
     """Print the tables, write them as report.md, and say what was left out in both."""
     for table in shown:
         print(tables.text(table))

@@ -1,10 +1,11 @@
-"""Estimators of mutual information against the truth: bounds x critics x tasks, fresh samples for every fit.
+"""Estimators of mutual information against the truth: bounds x critics x tasks, fresh samples for
+every fit.
 
-By default every bound with its first critic, and InfoNCE with all critics, on `TASKS`: Gaussians of 0 to 4
-nats in 3 + 3 and 5 + 5 dimensions, sparse and dense ones up to 25 + 25, generalised Gaussians, Student-t,
-uniform noise, mixtures and transforms; `gaussian_mi`, which costs nothing, on every task there is. A cell
-takes about 10 s of CPU time, 6 of them to compile where bound, critic or dimensions are new; with the
-concatenated critic about 35 s.
+By default every bound with its first critic, and InfoNCE with all critics, on `TASKS`: Gaussians of
+0 to 4 nats in 3 + 3 and 5 + 5 dimensions, sparse and dense ones up to 25 + 25, generalised
+Gaussians, Student-t, uniform noise, mixtures and transforms; `gaussian_mi`, which costs nothing, on
+every task there is. A cell takes about 10 s of CPU time, 6 of them to compile where bound, critic
+or dimensions are new; with the concatenated critic about 35 s.
 """
 
 import json
@@ -26,15 +27,26 @@ from mi_ssl_jax.figures import mi_benchmark as figures
 from mi_ssl_jax.train.metrics import plain
 
 TASKS = (
-    *(f'gaussian_3x3_{mi:g}nats' for mi in known_mi.TARGETS), 'independent_5x5', 'gaussian_sparse_5x5',
-    'gaussian_dense_25x25', 'generalised_5x5_beta0.5', 'generalised_5x5_beta8', 'student_2x2_dof2',
-    'student_2x2_dof2_asinh', 'uniform_noise_1x1_width0.1', 'mixture_cross_1x1', 'mixture_clusters_2x2',
-    'gaussian_sparse_1x1_half_cube', 'gaussian_sparse_2x2_spiral')
+    *(f'gaussian_3x3_{mi:g}nats' for mi in known_mi.TARGETS),
+    'independent_5x5',
+    'gaussian_sparse_5x5',
+    'gaussian_dense_25x25',
+    'generalised_5x5_beta0.5',
+    'generalised_5x5_beta8',
+    'student_2x2_dof2',
+    'student_2x2_dof2_asinh',
+    'uniform_noise_1x1_width0.1',
+    'mixture_cross_1x1',
+    'mixture_clusters_2x2',
+    'gaussian_sparse_1x1_half_cube',
+    'gaussian_sparse_2x2_spiral',
+)
 EVERY_CRITIC = 'infonce'  # the bound that the critics are compared with by default
 
 
 class Cell(NamedTuple):
-    """One estimator on one task. critic: None where it has none. samples: of each fit's own draw."""
+    """One estimator on one task. critic: None where it has none. samples: of each fit's own
+    draw."""
 
     task: str
     bound: str
@@ -43,16 +55,25 @@ class Cell(NamedTuple):
     fits: int
 
 
-def reproduce(*, workdir: Path, tasks: Sequence[str] | None, bounds: Sequence[str] | None,
-              critics: Sequence[str] | None, samples: int, fits: int) -> None:
+def reproduce(
+    *,
+    workdir: Path,
+    tasks: Sequence[str] | None,
+    bounds: Sequence[str] | None,
+    critics: Sequence[str] | None,
+    samples: int,
+    fits: int,
+) -> None:
     """Measure what cells.jsonl lacks, then tabulate, draw and judge.
 
     tasks, bounds, critics: None for the defaults.
     """
     wanted = list(cells(tasks, bounds, critics, samples=samples, fits=fits))
     if not wanted:
-        raise ValueError(f'none of these bounds is learned with {", ".join(critics)}: choose others of '
-                         '--bounds, --critics')
+        raise ValueError(
+            f'none of these bounds is learned with {", ".join(critics)}: choose others of '
+            '--bounds, --critics'
+        )
     with rundir.claim(workdir):
         path = workdir / 'cells.jsonl'
         done = read(path)
@@ -73,11 +94,20 @@ def reproduce(*, workdir: Path, tasks: Sequence[str] | None, bounds: Sequence[st
         print(f'wrote {file}')
 
 
-def cells(tasks: Sequence[str] | None, bounds: Sequence[str] | None, critics: Sequence[str] | None, *,
-          samples: int, fits: int) -> Iterator[Cell]:
+def cells(
+    tasks: Sequence[str] | None,
+    bounds: Sequence[str] | None,
+    critics: Sequence[str] | None,
+    *,
+    samples: int,
+    fits: int,
+) -> Iterator[Cell]:
     """All cells of a request, task by task. ValueError for a name that is not known."""
-    for given, known, what in ((tasks, known_mi.NAMES, 'task'), (bounds, estimate.bounds(), 'bound'),
-                               (critics, _critics(), 'critic')):
+    for given, known, what in (
+        (tasks, known_mi.NAMES, 'task'),
+        (bounds, estimate.bounds(), 'bound'),
+        (critics, _critics(), 'critic'),
+    ):
         unknown = [name for name in given or () if name not in known]
         if unknown:
             raise ValueError(f"no {what} '{unknown[0]}'; there are {', '.join(known)}")
@@ -88,8 +118,11 @@ def cells(tasks: Sequence[str] | None, bounds: Sequence[str] | None, critics: Se
                 yield Cell(task, bound, None, samples, fits)
             elif tasks or task in TASKS:
                 default = own if bound == EVERY_CRITIC else own[:1]
-                yield from (Cell(task, bound, critic, samples, fits) for critic in own
-                            if critic in (critics or default))
+                yield from (
+                    Cell(task, bound, critic, samples, fits)
+                    for critic in own
+                    if critic in (critics or default)
+                )
 
 
 def _critics() -> list[str]:
@@ -97,16 +130,31 @@ def _critics() -> list[str]:
 
 
 def measure(cell: Cell) -> dict:
-    """The cell's row of cells.jsonl: the cell, the task's truth and its error, one value a fit; nats.
+    """The cell's row of cells.jsonl: the cell, the task's truth and its error, one value a fit;
+    nats.
 
     Seven digits; None for what is not finite.
     """
     task = known_mi.load(cell.task)
     x, y = draws(cell)
-    found = estimate.estimate_each(x, y, bound=cell.bound, critic=cell.critic,
-                                   key=_key(f'{cell.bound} {cell.critic} {cell.task}'))
-    return plain(cell._asdict() | {'dims': [task.dx, task.dy], 'truth': task.mi, 'truth_error': task.error,
-                                   'kind': found.kind, 'ceiling': found.ceiling, 'values': list(found.fits)})
+    found = estimate.estimate_each(
+        x,
+        y,
+        bound=cell.bound,
+        critic=cell.critic,
+        key=_key(f'{cell.bound} {cell.critic} {cell.task}'),
+    )
+    return plain(
+        cell._asdict()
+        | {
+            'dims': [task.dx, task.dy],
+            'truth': task.mi,
+            'truth_error': task.error,
+            'kind': found.kind,
+            'ceiling': found.ceiling,
+            'values': list(found.fits),
+        }
+    )
 
 
 def draws(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +177,7 @@ def read(path: Path) -> dict[Cell, dict]:
     if not path.exists():
         return {}
     content = path.read_bytes()
-    whole = content[:content.rfind(b'\n') + 1]
+    whole = content[: content.rfind(b'\n') + 1]
     if len(whole) < len(content):
         os.truncate(path, len(whole))
     found = {}
@@ -138,8 +186,9 @@ def read(path: Path) -> dict[Cell, dict]:
             row = json.loads(line)
             found[Cell(*(row[name] for name in Cell._fields))] = row
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f'line {number} of {path} is damaged: remove that line, its cell is measured '
-                             'again') from None
+            raise ValueError(
+                f'line {number} of {path} is damaged: remove that line, its cell is measured again'
+            ) from None
     return found
 
 

@@ -18,8 +18,8 @@ STEPS, ROUNDS = 5, 5
 
 
 def measure(workdir: Path, configuration: Callable[[str], ConfigDict]) -> None:
-    """One file a batch size, all methods in alternation; a file that is there is kept. configuration: of a
-    method.
+    """One file a batch size, all methods in alternation; a file that is there is kept.
+    configuration: of a method.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     for batch in BATCHES:
@@ -39,12 +39,15 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
             ready = experiments.setup(config)
             feed = stack.enter_context(sources.feeding(ready.source, ready.experiment, config, 0))
             trainer = programs.Trainer(ready.experiment, experiments.initial(ready), feed)
-            phase, = (phase.name for phase in ready.method.phases)
+            (phase,) = (phase.name for phase in ready.method.phases)
             made[name] = trainer.program(phase, STEPS)
             memory[name] = costs.memory(trainer, phase, STEPS)
         times = timing.alternate(made, steps=STEPS, rounds=ROUNDS)
-    return {'machine': machine.describe(load), 'dimension': ready.width, 'methods': {
-        name: {**memory[name]._asdict(), **times[name]._asdict()} for name in METHODS}}
+    return {
+        'machine': machine.describe(load),
+        'dimension': ready.width,
+        'methods': {name: {**memory[name]._asdict(), **times[name]._asdict()} for name in METHODS},
+    }
 
 
 def found(workdir: Path) -> list[dict]:

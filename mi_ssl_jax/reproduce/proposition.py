@@ -1,7 +1,9 @@
-"""Section 3.1's proposition: does the bound rise in every E-step and M-step? On fixed views, against the step size.
+"""Section 3.1's proposition: does the bound rise in every E-step and M-step? On fixed views,
+against the step size.
 
-The proposition promises a non-decreasing bound up to O(eps) for small enough steps. Here each step's change is measured,
-with its first-order prediction step * |gradient|^2, in float64 so that steps of 1e-7 can be told from rounding.
+The proposition promises a non-decreasing bound up to O(eps) for small enough steps. Here each
+step's change is measured, with its first-order prediction step * |gradient|^2, in float64 so that
+steps of 1e-7 can be told from rounding.
 """
 
 import functools
@@ -40,20 +42,31 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
 
 
 def measure(bound: str, *, seeds: int, epochs: int) -> list[dict]:
-    """Rows {bound, phase, step_size, changes, first_order}: one entry a step, over all seeds and epochs."""
+    """Rows {bound, phase, step_size, changes, first_order}: one entry a step, over all seeds and
+    epochs."""
     rows = []
     for step_size in STEP_SIZES:
         walks = [walk(bound, seed, step_size, epochs) for seed in range(seeds)]
         for phase in ('e', 'm'):
-            rows.append({'bound': bound, 'phase': phase, 'step_size': step_size, 'kind': 'walk',
-                         'changes': [x for one in walks for x in one[phase][0]],
-                         'first_order': [x for one in walks for x in one[phase][1]]})
+            rows.append(
+                {
+                    'bound': bound,
+                    'phase': phase,
+                    'step_size': step_size,
+                    'kind': 'walk',
+                    'changes': [x for one in walks for x in one[phase][0]],
+                    'first_order': [x for one in walks for x in one[phase][1]],
+                }
+            )
     rows += probes(bound, seeds=seeds, epochs=epochs)
     return rows
 
 
-def walk(bound: str, seed: int, step_size: float, epochs: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Alternate E and M from one seed's start: {phase: (changes of the bound, their first-order predictions)}."""
+def walk(
+    bound: str, seed: int, step_size: float, epochs: int
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Alternate E and M from one seed's start: {phase: (changes of the bound, their first-order
+    predictions)}."""
     params, views = start(seed)
     found = {'e': ([], []), 'm': ([], [])}
     for _ in range(epochs):
@@ -76,25 +89,51 @@ def probes(bound: str, *, seeds: int, epochs: int) -> list[dict]:
                     found[phase, size][0].append(change)
                     found[phase, size][1].append(first)
                 params[own], _, _ = update(bound)(params[own], params[other], views, 5e-2)
-    return [{'bound': bound, 'phase': phase, 'step_size': size, 'kind': 'probe', 'changes': list(map(float, changes)),
-             'first_order': list(map(float, firsts))} for (phase, size), (changes, firsts) in found.items()]
+    return [
+        {
+            'bound': bound,
+            'phase': phase,
+            'step_size': size,
+            'kind': 'probe',
+            'changes': list(map(float, changes)),
+            'first_order': list(map(float, firsts)),
+        }
+        for (phase, size), (changes, firsts) in found.items()
+    ]
 
 
 @functools.cache
 def update(bound: str):
-    """-> step(trained, frozen, views, step_size): one gradient step on the bound; (new parameters, change, first order)."""
+    """-> step(trained, frozen, views, step_size): one gradient step on the bound; (new parameters,
+    change, first order)."""
     net = mlp.MLP(dtype=jnp.float64)
 
     def value(trained: Tree, frozen: Tree, views: tuple) -> jax.Array:
-        mine, others = ([net.apply(tree, view, train=True, mutable=['batch_stats'])[0] for view in views]
-                        for tree in (trained, frozen))
-        terms = sdmi.sdmi_terms(mine, others, objective=bound, marginal='bound', marginal_weight=1.0,
-                                temperature=TEMPERATURE, block_size=None)
+        mine, others = (
+            [net.apply(tree, view, train=True, mutable=['batch_stats'])[0] for view in views]
+            for tree in (trained, frozen)
+        )
+        terms = sdmi.sdmi_terms(
+            mine,
+            others,
+            objective=bound,
+            marginal='bound',
+            marginal_weight=1.0,
+            temperature=TEMPERATURE,
+            block_size=None,
+        )
         return terms.joint - terms.marginal
 
-    def step(trained: Tree, frozen: Tree, views: tuple, step_size: float) -> tuple[Tree, jax.Array, jax.Array]:
-        before, gradient = jax.value_and_grad(lambda p: value({**trained, 'params': p}, frozen, views))(trained['params'])
-        moved = {**trained, 'params': jax.tree.map(lambda p, g: p + step_size * g, trained['params'], gradient)}
+    def step(
+        trained: Tree, frozen: Tree, views: tuple, step_size: float
+    ) -> tuple[Tree, jax.Array, jax.Array]:
+        before, gradient = jax.value_and_grad(
+            lambda p: value({**trained, 'params': p}, frozen, views)
+        )(trained['params'])
+        moved = {
+            **trained,
+            'params': jax.tree.map(lambda p, g: p + step_size * g, trained['params'], gradient),
+        }
         squares = sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient))
         return moved, value(moved, frozen, views) - before, step_size * squares
 
@@ -108,5 +147,8 @@ def start(seed: int) -> tuple[list[Tree], tuple[jax.Array, jax.Array]]:
     keys = jax.random.split(jax.random.PRNGKey(seed), 4)
     views = tuple(x + 0.1 * jax.random.normal(key, x.shape, jnp.float64) for key in keys[:2])
     net = mlp.MLP(dtype=jnp.float64)
-    wide = [jax.tree.map(lambda leaf: leaf.astype(jnp.float64), net.init(key, views[0], train=True)) for key in keys[2:]]
+    wide = [
+        jax.tree.map(lambda leaf: leaf.astype(jnp.float64), net.init(key, views[0], train=True))
+        for key in keys[2:]
+    ]
     return wide, views

@@ -13,7 +13,9 @@ def config(name: str) -> ConfigDict:
     try:
         return importlib.import_module(f'configs.{name}').get_config()
     except ModuleNotFoundError as error:
-        raise ValueError(f'no configs/{name}.py here: run this command from the repository root') from error
+        raise ValueError(
+            f'no configs/{name}.py here: run this command from the repository root'
+        ) from error
 
 
 def train(configuration: ConfigDict, workdir: Path) -> Path:

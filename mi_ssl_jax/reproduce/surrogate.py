@@ -1,9 +1,9 @@
-"""From the DV bound to Barlow Twins, measured: every step of section 3.4 and appendix A.3 on the same
-embeddings.
+"""From the DV bound to Barlow Twins, measured: every step of section 3.4 and appendix A.3 on the
+same embeddings.
 
-A Barlow Twins and a JMI run on the Gaussian mixture; at each evaluation the held-out embeddings of two views
-give the exact marginal term, its second-order value (Eq. 23) with the bound on the remainder, Eq. 13 and
-Barlow Twins' loss.
+A Barlow Twins and a JMI run on the Gaussian mixture; at each evaluation the held-out embeddings of
+two views give the exact marginal term, its second-order value (Eq. 23) with the bound on the
+remainder, Eq. 13 and Barlow Twins' loss.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,11 @@ POINTS = 500  # held-out; every expansion goes over all their pairs once for eac
 TILTS = 21
 EVALUATIONS = 25
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1)  # of the cosine critic: the smaller, the wider its scores
-NOISES = (0.1, 0.5, 1.0)  # of the held-out views: training's, and two that make views of a point differ more
+NOISES = (
+    0.1,
+    0.5,
+    1.0,
+)  # of the held-out views: training's, and two that make views of a point differ more
 REDUNDANCY_WEIGHT = 0.005  # as the Barlow Twins run trains
 
 
@@ -46,19 +50,27 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
 
 
 def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
-    """A record an evaluation of a run of configs/<name>_gaussian.py: {'epoch', critic: {name: (seeds,)}}."""
+    """A record an evaluation of a run of configs/<name>_gaussian.py: {'epoch', critic: {name:
+    (seeds,)}}."""
     config = runs.config(f'{name}_gaussian')
     config.seeds, config.epochs, config.mi.examples = seeds, epochs, POINTS
     ready = experiments.setup(config)
     with sources.feeding(ready.source, ready.experiment, config, 0) as feed:
-        chunks = loop.train(ready.experiment, experiments.initial(ready), feed, log_every=config.log_every,
-                            evaluate_every=max(1, epochs // EVALUATIONS), evaluate=evaluation(ready))
+        chunks = loop.train(
+            ready.experiment,
+            experiments.initial(ready),
+            feed,
+            log_every=config.log_every,
+            evaluate_every=max(1, epochs // EVALUATIONS),
+            evaluate=evaluation(ready),
+        )
         lines = [now.line for now in chunks if now.evaluated]
     return [{'epoch': line['epoch'], **line['measured']} for line in lines]
 
 
 def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
-    """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each (seeds,)}."""
+    """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each
+    (seeds,)}."""
     x = jnp.asarray(sources.watched(ready.source, ready.config).x)
     pipelines = {sigma: views.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
@@ -84,23 +96,37 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
 
 
 def with_cosine(za: jax.Array, zb: jax.Array) -> dict[str, dict[str, jax.Array]]:
-    """{'cosine 1': ..., 'cosine 0.5': ...}: the marginal term of the cosine critic of each temperature."""
-    return {f'cosine {temperature:g}': _expanded(critics.cosine(za, zb, temperature=temperature))
-            for temperature in TEMPERATURES}
+    """{'cosine 1': ..., 'cosine 0.5': ...}: the marginal term of the cosine critic of each
+    temperature."""
+    return {
+        f'cosine {temperature:g}': _expanded(critics.cosine(za, zb, temperature=temperature))
+        for temperature in TEMPERATURES
+    }
 
 
 def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
-    """The marginal term of Eq. 12's critic on embeddings (N, D) that are standardised over the batch, as
-    Barlow Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss.
+    """The marginal term of Eq. 12's critic on embeddings (N, D) that are standardised over the
+    batch, as Barlow Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss.
     """
     a, b = (linalg.standardise(z, eps=surrogates.STANDARDISE_EPS) for z in (za, zb))
     loss = barlow.barlow_loss(za, zb, redundancy_weight=REDUNDANCY_WEIGHT)
-    return {**_expanded(critics.dot(a, b, temperature=1.0)), **expansion.variance_parts(a, b)._asdict(),
-            'eq13': bounds.eq13(a, b), 'barlow': loss}
+    return {
+        **_expanded(critics.dot(a, b, temperature=1.0)),
+        **expansion.variance_parts(a, b)._asdict(),
+        'eq13': bounds.eq13(a, b),
+        'barlow': loss,
+    }
 
 
 def _expanded(scores: jax.Array) -> dict[str, jax.Array]:
     made = pairs.in_batch(scores)
     own = expansion.expand(made, tilts=TILTS)
-    return {'joint': jnp.mean(made.joint), 'exact': own.exact, 'second_order': own.second_order,
-            'mean': own.mean, 'variance': own.variance, 'bound': own.bound, 'range_bound': own.range_bound}
+    return {
+        'joint': jnp.mean(made.joint),
+        'exact': own.exact,
+        'second_order': own.second_order,
+        'mean': own.mean,
+        'variance': own.variance,
+        'bound': own.bound,
+        'range_bound': own.range_bound,
+    }

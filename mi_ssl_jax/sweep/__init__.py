@@ -1,1 +1,2 @@
-"""Searches over configurations: plan, train those that share a program together, collect a table."""
+"""Searches over configurations: plan, train those that share a program together, collect a
+table."""

@@ -1,8 +1,10 @@
-"""Search over configurations: python launch/sweep.py configs/sweep_digits.py --method=jmi [--config.epochs=8]
+"""Search over configurations: python launch/sweep.py configs/sweep_digits.py --method=jmi
+[--config.epochs=8]
 
-Configurations that differ in lr, weight_decay and temperature alone train in one program where the network is
-small. Every configuration gets a run's folder in WORKDIR/METHOD_DATA/STAGE/; the same command goes on after
-an interrupt and repeats nothing that is finished. --config.FIELD=VALUE applies to every configuration.
+Configurations that differ in lr, weight_decay and temperature alone train in one program where the
+network is small. Every configuration gets a run's folder in WORKDIR/METHOD_DATA/STAGE/; the same
+command goes on after an interrupt and repeats nothing that is finished. --config.FIELD=VALUE
+applies to every configuration.
 """
 
 import re
@@ -19,12 +21,18 @@ def main() -> int:
     options, overrides = parser.parse_known_args()
     for word in overrides:
         if not re.match(r'--config\.[\w.]+=', word):
-            parser.error(f"unexpected argument '{word}'; fields are overridden by --config.FIELD=VALUE")
+            parser.error(
+                f"unexpected argument '{word}'; fields are overridden by --config.FIELD=VALUE"
+            )
     if options.together is not None and options.together < 1:
         parser.error('--together must be at least 1')
     searches = _searches(options, overrides)
-    if options.job is not None and (len(searches) != 1 or not 0 <= options.job < len(searches[0].jobs)):
-        parser.error('--job needs one --method, one --data and the number of one of its jobs; see --dry_run')
+    if options.job is not None and (
+        len(searches) != 1 or not 0 <= options.job < len(searches[0].jobs)
+    ):
+        parser.error(
+            '--job needs one --method, one --data and the number of one of its jobs; see --dry_run'
+        )
     for search in searches:
         plan.check(search)
     if options.dry_run or options.table:
@@ -45,8 +53,10 @@ def text(search: plan.Search) -> str:
     """What would run."""
     states = {member.folder: results.status(member) for member in search.members}
     done = sum(state != 'unfinished' for state in states.values())
-    lines = [f'{search.method} on {search.data}, {search.stage}: {len(states)} configurations in '
-             f'{len(search.jobs)} programs, {done} of them done; in {search.folder}']
+    lines = [
+        f'{search.method} on {search.data}, {search.stage}: {len(states)} configurations in '
+        f'{len(search.jobs)} programs, {done} of them done; in {search.folder}'
+    ]
     for number, job in enumerate(search.jobs):
         lines.append(f'job {number}: {len(job)} configuration{"s in one program" * (len(job) > 1)}')
         lines += [f'  {states[member.folder]:12}{member.folder.name}' for member in job]
@@ -56,27 +66,54 @@ def text(search: plan.Search) -> str:
 def tables(search: plan.Search) -> str:
     """What has been found so far."""
     from mi_ssl_jax.figures import tables as formats
+
     return formats.text(results.table(search))
 
 
 def _parser() -> cli.Parser:
     what, how = __doc__.split('\n\n')
-    parser = cli.Parser(prog='python launch/sweep.py', allow_abbrev=False, description=what, epilog=how)
-    parser.add_argument('file', help='a search, such as configs/sweep_digits.py or configs/sweep_cifar.py')
+    parser = cli.Parser(
+        prog='python launch/sweep.py', allow_abbrev=False, description=what, epilog=how
+    )
+    parser.add_argument(
+        'file', help='a search, such as configs/sweep_digits.py or configs/sweep_cifar.py'
+    )
     parser.add_argument('--method', help='comma-separated; default: all of the search')
     parser.add_argument('--data', help='comma-separated; default: all of the search')
-    parser.add_argument('--stage', choices=plan.STAGES, default='grid',
-                        help="'second' and 'final' start from the best of the stages before (default: grid)")
+    parser.add_argument(
+        '--stage',
+        choices=plan.STAGES,
+        default='grid',
+        help="'second' and 'final' start from the best of the stages before (default: grid)",
+    )
     parser.add_argument('--workdir', type=Path, help='default: runs/FILE')
-    parser.add_argument('--together', type=int, metavar='N',
-                        help='configurations a program at most; default: all that can share one, but 1 for '
-                        'ResNets, streamed data, collapse.stop, rollback and wandb')
-    parser.add_argument('--dry_run', action='store_true', help='print what would run, and where, and end')
-    parser.add_argument('--table', action='store_true', help='print what has been found so far, and end')
-    parser.add_argument('--slurm', action='store_true', help='submit the unfinished jobs as a SLURM array')
-    parser.add_argument('--sbatch', default='', metavar='OPTIONS',
-                        help="of sbatch beside it, such as '--partition=gpu --gres=gpu:1 --time=8:00:00'")
-    parser.add_argument('--job', type=int, metavar='N', help='run this job alone, as a task of an array does')
+    parser.add_argument(
+        '--together',
+        type=int,
+        metavar='N',
+        help=(
+            'configurations a program at most; default: all that can share one, but 1 for '
+            'ResNets, streamed data, collapse.stop, rollback and wandb'
+        ),
+    )
+    parser.add_argument(
+        '--dry_run', action='store_true', help='print what would run, and where, and end'
+    )
+    parser.add_argument(
+        '--table', action='store_true', help='print what has been found so far, and end'
+    )
+    parser.add_argument(
+        '--slurm', action='store_true', help='submit the unfinished jobs as a SLURM array'
+    )
+    parser.add_argument(
+        '--sbatch',
+        default='',
+        metavar='OPTIONS',
+        help="of sbatch beside it, such as '--partition=gpu --gres=gpu:1 --time=8:00:00'",
+    )
+    parser.add_argument(
+        '--job', type=int, metavar='N', help='run this job alone, as a task of an array does'
+    )
     return parser
 
 
@@ -84,8 +121,19 @@ def _searches(options, overrides: list[str]) -> list[plan.Search]:
     module = plan.load(Path(options.file))
     methods = options.method.split(',') if options.method else module.METHODS
     data = options.data.split(',') if options.data else module.DATA
-    return [stages.search(module, options.stage, method, name, workdir=_workdir(options), overrides=overrides,
-                          together=options.together) for name in data for method in methods]
+    return [
+        stages.search(
+            module,
+            options.stage,
+            method,
+            name,
+            workdir=_workdir(options),
+            overrides=overrides,
+            together=options.together,
+        )
+        for name in data
+        for method in methods
+    ]
 
 
 def _workdir(options) -> Path:
@@ -98,6 +146,7 @@ def _together(options) -> list[str]:
 
 def _run(searches: list[plan.Search], only: int | None) -> int:
     from mi_ssl_jax.sweep import jobs
+
     jobs.check(searches)
     for search in searches:
         for number in range(len(search.jobs)) if only is None else [only]:

@@ -14,8 +14,11 @@ def submit(search: plan.Search, words: Sequence[str], options: str) -> None:
 
     words: the command's own. options: further ones of sbatch.
     """
-    left = [number for number, job in enumerate(search.jobs)
-            if any(results.status(member) == 'unfinished' for member in job)]
+    left = [
+        number
+        for number, job in enumerate(search.jobs)
+        if any(results.status(member) == 'unfinished' for member in job)
+    ]
     if not left:
         print(f'{search.folder}: nothing is left to do')
         return
@@ -26,21 +29,34 @@ def submit(search: plan.Search, words: Sequence[str], options: str) -> None:
     except FileNotFoundError as error:
         raise ValueError(f'wrote {path}, but there is no sbatch here to submit it') from error
     except subprocess.CalledProcessError as error:
-        raise ValueError(f'wrote {path}, but sbatch refused it: {" ".join(error.stderr.split())}') from error
+        raise ValueError(
+            f'wrote {path}, but sbatch refused it: {" ".join(error.stderr.split())}'
+        ) from error
     print(f'{path}: {found.stdout.strip()}; the same command with --table shows what it has found')
 
 
 def script(search: plan.Search, words: Sequence[str], options: str, numbers: Sequence[int]) -> str:
     """The sbatch file; a task that is preempted is queued again and goes on where it stopped."""
-    command = [sys.executable, '-m', 'mi_ssl_jax.sweep', *words,
-               f'--method={search.method}', f'--data={search.data}', f'--stage={search.stage}']
-    return '\n'.join([
-        '#!/usr/bin/env bash',
-        f'#SBATCH --job-name={search.method}_{search.data}_{search.stage}',
-        f'#SBATCH --array={",".join(map(str, numbers))}',
-        f'#SBATCH --output={search.folder.absolute()}/slurm-%A_%a.out',
-        '#SBATCH --requeue',
-        '#SBATCH --signal=B:TERM@120',  # before the time is up: save and stop
-        *(f'#SBATCH {word}' for word in shlex.split(options)),
-        f'cd {shlex.quote(str(Path.cwd()))}',
-        f'exec {shlex.join(command)} --job="$SLURM_ARRAY_TASK_ID"', ''])
+    command = [
+        sys.executable,
+        '-m',
+        'mi_ssl_jax.sweep',
+        *words,
+        f'--method={search.method}',
+        f'--data={search.data}',
+        f'--stage={search.stage}',
+    ]
+    return '\n'.join(
+        [
+            '#!/usr/bin/env bash',
+            f'#SBATCH --job-name={search.method}_{search.data}_{search.stage}',
+            f'#SBATCH --array={",".join(map(str, numbers))}',
+            f'#SBATCH --output={search.folder.absolute()}/slurm-%A_%a.out',
+            '#SBATCH --requeue',
+            '#SBATCH --signal=B:TERM@120',  # before the time is up: save and stop
+            *(f'#SBATCH {word}' for word in shlex.split(options)),
+            f'cd {shlex.quote(str(Path.cwd()))}',
+            f'exec {shlex.join(command)} --job="$SLURM_ARRAY_TASK_ID"',
+            '',
+        ]
+    )

@@ -16,9 +16,11 @@ Say = Callable[[str], None]
 
 
 def work(search: Search, number: int, *, say: Say = tqdm.write) -> None:
-    """Job `number`, until each of its members is finished or has diverged; those that are so are left alone.
+    """Job `number`, until each of its members is finished or has diverged; those that are so are
+    left alone.
 
-    ValueError: a configuration that cannot work, or a folder in use. signals.Interrupted: SIGINT or SIGTERM.
+    ValueError: a configuration that cannot work, or a folder in use. signals.Interrupted: SIGINT or
+    SIGTERM.
     """
     job = search.jobs[number]
     left = unfinished(job)
@@ -55,7 +57,9 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
     with rundir.claim(folder):
         with _at_once():
             record.check(job[0].config)
-            ready = experiments.together(experiments.setup(job[0].config), [member.config for member in job])
+            ready = experiments.together(
+                experiments.setup(job[0].config), [member.config for member in job]
+            )
         why = population.train(ready, job, folder, say=say)
         for member in left:
             if member.folder.name in why:
@@ -70,4 +74,6 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
 
 
 def _at_once():
-    return signals.watched(lambda: 'between two saved steps; the same command goes on', at_once=True)
+    return signals.watched(
+        lambda: 'between two saved steps; the same command goes on', at_once=True
+    )

@@ -1,7 +1,8 @@
 """From a file such as configs/sweep_cifar.py to configurations, folders and jobs; without JAX.
 
-A search is one stage for one method and data set. Its folder, WORKDIR/<method>_<data>/<stage>/, holds
-sweep.json, the results and, for each configuration, a run's folder. A job is what one program trains.
+A search is one stage for one method and data set. Its folder, WORKDIR/<method>_<data>/<stage>/,
+holds sweep.json, the results and, for each configuration, a run's folder. A job is what one program
+trains.
 """
 
 import functools
@@ -55,12 +56,15 @@ def load(file: Path) -> ModuleType:
     spec.loader.exec_module(module)
     missing = [name for name in ('METHODS', 'DATA', 'grid') if not hasattr(module, name)]
     if missing:
-        raise ValueError(f'{file} is not a search: it has no {missing[0]}; see configs/sweep_cifar.py')
+        raise ValueError(
+            f'{file} is not a search: it has no {missing[0]}; see configs/sweep_cifar.py'
+        )
     return module
 
 
 def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
-    """The flags of the grid's runs. ValueError for a method or data set that the search does not have."""
+    """The flags of the grid's runs. ValueError for a method or data set that the search does not
+    have."""
     if method not in module.METHODS:
         raise ValueError(f"no method '{method}' in this search; it has {', '.join(module.METHODS)}")
     found = module.grid(method, data)
@@ -68,23 +72,35 @@ def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
         raise ValueError(f'{module.__name__} has an empty grid for {method} on {data}')
     file = found[0]['config']
     if not Path(file).is_file():
-        raise ValueError(f"no data set '{data}' for {method}: there is no {file} here; the search is for "
-                         f"{', '.join(module.DATA)}")
+        raise ValueError(
+            f"no data set '{data}' for {method}: there is no {file} here; the search is for "
+            f'{", ".join(module.DATA)}'
+        )
     return found
 
 
-def search(stage: str, method: str, data: str, found: Sequence[Mapping[str, Any]], *, workdir: Path,
-           overrides: Sequence[str], together: int | None) -> Search:
+def search(
+    stage: str,
+    method: str,
+    data: str,
+    found: Sequence[Mapping[str, Any]],
+    *,
+    workdir: Path,
+    overrides: Sequence[str],
+    together: int | None,
+) -> Search:
     """The search over `found`, the flags of each run.
 
-    overrides: '--config.field=value', in the place of a run's own. together: members of one job at most; None
-    for all that can share a program, or 1 where a run should be alone.
+    overrides: '--config.field=value', in the place of a run's own. together: members of one job at
+    most; None for all that can share a program, or 1 where a run should be alone.
     """
     folder = workdir / f'{method}_{data}' / stage
     applied = [_applied(flags, overrides) for flags in found]
     names = _names([flags for flags, _ in applied])
-    members = [Member(flags, config, folder / name)
-               for (flags, config), name in zip(applied, names, strict=True)]
+    members = [
+        Member(flags, config, folder / name)
+        for (flags, config), name in zip(applied, names, strict=True)
+    ]
     return Search(method, data, stage, folder, _jobs(members, together))
 
 
@@ -96,11 +112,15 @@ def check(wanted: Search) -> None:
     try:
         there = json.loads(path.read_text())['jobs']
     except (ValueError, KeyError) as error:
-        raise ValueError(f'{path} is damaged ({error}): choose another folder with --workdir') from error
+        raise ValueError(
+            f'{path} is damaged ({error}): choose another folder with --workdir'
+        ) from error
     here = description(wanted)['jobs']
     if here != there:
-        raise ValueError(f'{wanted.folder} belongs to another sweep ({_difference(here, there)}): give the '
-                         'same options, or choose another folder with --workdir')
+        raise ValueError(
+            f'{wanted.folder} belongs to another sweep ({_difference(here, there)}): give the '
+            'same options, or choose another folder with --workdir'
+        )
 
 
 def description(wanted: Search) -> dict[str, Any]:
@@ -111,7 +131,8 @@ def description(wanted: Search) -> dict[str, Any]:
 
 
 def write(wanted: Search) -> None:
-    """Make the search's folder, with its sweep.json; one that stands there already has been checked."""
+    """Make the search's folder, with its sweep.json; one that stands there already has been
+    checked."""
     try:
         wanted.folder.mkdir(parents=True, exist_ok=True)
         if (wanted.folder / 'sweep.json').exists():
@@ -120,8 +141,9 @@ def write(wanted: Search) -> None:
         scratch.write_text(json.dumps(description(wanted), indent=1) + '\n')
         scratch.replace(wanted.folder / 'sweep.json')
     except OSError as error:
-        raise ValueError(f'cannot write to {wanted.folder}: {error.strerror}; choose another with '
-                         '--workdir') from error
+        raise ValueError(
+            f'cannot write to {wanted.folder}: {error.strerror}; choose another with --workdir'
+        ) from error
 
 
 def stored(folder: Path) -> Search:
@@ -129,21 +151,29 @@ def stored(folder: Path) -> Search:
     try:
         found = json.loads((folder / 'sweep.json').read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f'{folder} holds no stage of a search: run it first '
-                         f'(--stage={folder.name})') from error
-    jobs = [tuple(_restored(flags, folder / name) for name, flags in job.items()) for job in found['jobs']]
+        raise ValueError(
+            f'{folder} holds no stage of a search: run it first (--stage={folder.name})'
+        ) from error
+    jobs = [
+        tuple(_restored(flags, folder / name) for name, flags in job.items())
+        for job in found['jobs']
+    ]
     return Search(found['method'], found['data'], found['stage'], folder, tuple(jobs))
 
 
 def _restored(flags: Mapping[str, Any], folder: Path) -> Member:
-    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in flags.items()}
+    tuples = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in flags.items()
+    }
     return Member(*_applied(tuples, ()), folder)
 
 
 def command(member: Member) -> str:
     """The command that trains this member alone."""
-    words = [f'--{name}="{value}"' if isinstance(value, tuple) else f'--{name}={value}'
-             for name, value in member.flags.items()]
+    words = [
+        f'--{name}="{value}"' if isinstance(value, tuple) else f'--{name}={value}'
+        for name, value in member.flags.items()
+    ]
     return ' '.join(['python -m mi_ssl_jax.main', *words, f'--workdir={member.folder}'])
 
 
@@ -153,7 +183,9 @@ def varying(members: Sequence[Member]) -> list[str]:
     return [key for key in first if any(member.flags.get(key) != first[key] for member in members)]
 
 
-def _applied(flags: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], ConfigDict]:
+def _applied(
+    flags: Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[dict[str, Any], ConfigDict]:
     """The flags with the overrides among them, and the configuration they make."""
     words = dict(word.removeprefix('--').split('=', 1) for word in overrides)
     given = {**flags, **words}  # a tuple given twice would be joined, not replaced
@@ -161,7 +193,11 @@ def _applied(flags: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[s
     values = absl_flags.FlagValues()
     holder = ml_flags.DEFINE_config_file('config', None, '', flag_values=values, sys_argv=argv)
     config_flags.parse(values, argv, usage='')
-    own = {name: _field(holder.value, name.removeprefix('config.')) for name in given if name != 'config'}
+    own = {
+        name: _field(holder.value, name.removeprefix('config.'))
+        for name in given
+        if name != 'config'
+    }
     return {'config': flags['config'], **own}, holder.value
 
 
@@ -172,14 +208,19 @@ def _field(config: ConfigDict, path: str) -> Any:
 
 
 def _names(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A folder's name for each run, from the fields in which they differ; 'run' for a single one."""
+    """A folder's name for each run, from the fields in which they differ; 'run' for a single
+    one."""
     fields = [key for key in found[0] if any(flags.get(key) != found[0][key] for flags in found)]
-    names = ['-'.join(f'{key.rpartition(".")[2]}{_word(flags[key])}' for key in fields) or 'run'
-             for flags in found]
+    names = [
+        '-'.join(f'{key.rpartition(".")[2]}{_word(flags[key])}' for key in fields) or 'run'
+        for flags in found
+    ]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ValueError(f'the search lists a configuration twice: {twice[0]}; overriding a field that it '
-                         'varies leaves nothing to compare')
+        raise ValueError(
+            f'the search lists a configuration twice: {twice[0]}; overriding a field that it '
+            'varies leaves nothing to compare'
+        )
     return names
 
 
@@ -194,12 +235,13 @@ def _jobs(members: Sequence[Member], together: int | None) -> tuple[tuple[Member
     jobs = []
     for group in groups.values():
         size = together or (1 if _alone(group[0].config) else len(group))
-        jobs += [tuple(group[start:start + size]) for start in range(0, len(group), size)]
+        jobs += [tuple(group[start : start + size]) for start in range(0, len(group), size)]
     return tuple(jobs)
 
 
 def _alone(config: ConfigDict) -> bool:
-    """Whether to train it alone: it is large, or does more than train: stops, goes back, logs elsewhere."""
+    """Whether to train it alone: it is large, or does more than train: stops, goes back, logs
+    elsewhere."""
     more = config.collapse.stop or config.rollback.times or config.wandb
     return bool(config.net.name in LARGE or config.data.streamed or more)
 

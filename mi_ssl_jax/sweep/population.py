@@ -1,4 +1,5 @@
-"""Configurations that share a compiled step, trained as one population; each writes a run's folder."""
+"""Configurations that share a compiled step, trained as one population; each writes a run's
+folder."""
 
 import contextlib
 import time
@@ -27,21 +28,26 @@ START = {'chunk': 0, 'epoch': 0, 'sizes': {}, 'diverged': {}}
 class Standing(NamedTuple):
     """Where a population stands.
 
-    state: on the host, the seeds of the first member, of the second, ...; None before the start. progress:
-    chunk, epoch; sizes: of each member's growing files; diverged: {member: why}.
+    state: on the host, the seeds of the first member, of the second, ...; None before the start.
+    progress: chunk, epoch; sizes: of each member's growing files; diverged: {member: why}.
     """
 
     state: State | None
     progress: Mapping[str, Any]
 
 
-def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, say: Say) -> dict[str, str]:
-    """Train all members to the last epoch, from where `folder` stands; save each one's state in its folder.
+def train(
+    ready: experiments.Setup, members: Sequence[Member], folder: Path, *, say: Say
+) -> dict[str, str]:
+    """Train all members to the last epoch, from where `folder` stands; save each one's state in its
+    folder.
 
-    Returns {member: why} of those that diverged: they write no more, and the others go on. No best checkpoint
+    Returns {member: why} of those that diverged: they write no more, and the others go on. No best
+    checkpoint
     is kept. ready: of the population, see experiment.together.
 
-    ValueError: a member's folder of another configuration or in use. signals.Interrupted: SIGINT or SIGTERM.
+    ValueError: a member's folder of another configuration or in use. signals.Interrupted: SIGINT or
+    SIGTERM.
     """
     with contextlib.ExitStack() as stack:
         for member in members:
@@ -51,8 +57,7 @@ def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, 
             rundir.write_json(member.folder / 'environment.json', rundir.environment(ready.layout))
         store = Store(folder / 'checkpoints', keep=ready.config.checkpoint.keep, report=say)
         stack.enter_context(contextlib.closing(store))
-        asked = stack.enter_context(signals.watched(
-            lambda: f'{store.standing()}; {AGAIN}'))
+        asked = stack.enter_context(signals.watched(lambda: f'{store.standing()}; {AGAIN}'))
         found = store.restore(experiments.abstract(ready))
         standing = Standing(found[1], found[2]) if found else Standing(None, START)
         if standing.progress['epoch'] < ready.config.epochs:
@@ -63,14 +68,25 @@ def train(ready: experiments.Setup, members: Sequence[Member], folder: Path, *, 
 class _Files:
     """The growing files of all members, and which of them are closed for good."""
 
-    def __init__(self, members: Sequence[Member], progress: Mapping[str, Any], seeds: int, store: Store, say: Say):
+    def __init__(
+        self,
+        members: Sequence[Member],
+        progress: Mapping[str, Any],
+        seeds: int,
+        store: Store,
+        say: Say,
+    ):
         """seeds: of each member."""
         self._writers, self._seeds = {}, seeds
         for member in members:
             size = progress['sizes'].get(member.folder.name, {'bytes': 0, 'timing': 0})
             self._writers[member.folder.name] = Writer(
-                member.folder, size=size['bytes'], timing_size=size['timing'], report=say,
-                make_room=store.wait)
+                member.folder,
+                size=size['bytes'],
+                timing_size=size['timing'],
+                report=say,
+                make_room=store.wait,
+            )
         self.diverged = dict(progress['diverged'])
 
     def check(self, metrics: Mapping[str, Any], remedy: str) -> None:
@@ -85,12 +101,18 @@ class _Files:
         """Each member's share of a log point."""
         for number, (name, writer) in enumerate(self._writers.items()):
             if name not in self.diverged:
-                writer.write(_own(line, number, self._seeds), step=sum(line.get('step', {}).values()))
+                writer.write(
+                    _own(line, number, self._seeds), step=sum(line.get('step', {}).values())
+                )
 
     def progress(self, now: loop.Progress) -> dict[str, Any]:
         """What a checkpoint remembers."""
-        return {'chunk': now.chunk, 'epoch': now.epoch, 'diverged': dict(self.diverged),
-                'sizes': {name: writer.sizes for name, writer in self._writers.items()}}
+        return {
+            'chunk': now.chunk,
+            'epoch': now.epoch,
+            'diverged': dict(self.diverged),
+            'sizes': {name: writer.sizes for name, writer in self._writers.items()},
+        }
 
     def close(self) -> None:
         """Close them."""
@@ -98,27 +120,57 @@ class _Files:
             writer.close()
 
 
-def _go_on(ready: experiments.Setup, members: Sequence[Member], standing: Standing, store: Store,
-           asked: list[int], say: Say) -> Standing:
+def _go_on(
+    ready: experiments.Setup,
+    members: Sequence[Member],
+    standing: Standing,
+    store: Store,
+    asked: list[int],
+    say: Say,
+) -> Standing:
     """Train to the last epoch, or until no member is left."""
     config, layout, progress = ready.config, ready.layout, standing.progress
-    population = (experiments.initial(ready) if standing.state is None
-                  else experiments.from_stacked(standing.state, layout))
-    steps = parallel.members(parallel.per_seed(lambda state: state.steps, population, layout), layout)[0]
+    population = (
+        experiments.initial(ready)
+        if standing.state is None
+        else experiments.from_stacked(standing.state, layout)
+    )
+    steps = parallel.members(
+        parallel.per_seed(lambda state: state.steps, population, layout), layout
+    )[0]
     position, saved = sources.taken(ready.experiment, steps), time.monotonic()
-    bar = tqdm(total=config.epochs, initial=progress['epoch'], unit='epoch', disable=None, dynamic_ncols=True,
-               desc=f'{config.method.name} {config.data.name}, {len(members)} configurations')
-    with (contextlib.closing(_Files(members, progress, config.seeds, store, say)) as files, bar,
-          sources.feeding(ready.source, ready.experiment, config, position) as feed):
-        chunks = loop.train(ready.experiment, population, feed, log_every=config.log_every,
-                            evaluate_every=config.mi.every, evaluate=experiments.measure(ready),
-                            evaluate_steps=config.mi.every_steps, done=progress['chunk'], check=files.check)
+    bar = tqdm(
+        total=config.epochs,
+        initial=progress['epoch'],
+        unit='epoch',
+        disable=None,
+        dynamic_ncols=True,
+        desc=f'{config.method.name} {config.data.name}, {len(members)} configurations',
+    )
+    with (
+        contextlib.closing(_Files(members, progress, config.seeds, store, say)) as files,
+        bar,
+        sources.feeding(ready.source, ready.experiment, config, position) as feed,
+    ):
+        chunks = loop.train(
+            ready.experiment,
+            population,
+            feed,
+            log_every=config.log_every,
+            evaluate_every=config.mi.every,
+            evaluate=experiments.measure(ready),
+            evaluate_steps=config.mi.every_steps,
+            done=progress['chunk'],
+            check=files.check,
+        )
         for now in chunks:
             files.write(now.line)
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
             if last or asked or record.save_due(now, config, time.monotonic() - saved):
-                standing = Standing(experiments.stacked(now.population, layout), files.progress(now))
+                standing = Standing(
+                    experiments.stacked(now.population, layout), files.progress(now)
+                )
                 store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()
             if asked:
@@ -129,26 +181,43 @@ def _go_on(ready: experiments.Setup, members: Sequence[Member], standing: Standi
     return standing
 
 
-def _hand_out(ready: experiments.Setup, members: Sequence[Member], standing: Standing,
-              say: Say) -> dict[str, str]:
-    """Save each unfinished member's state in its folder, as its run would. Returns those that diverged."""
+def _hand_out(
+    ready: experiments.Setup, members: Sequence[Member], standing: Standing, say: Say
+) -> dict[str, str]:
+    """Save each unfinished member's state in its folder, as its run would. Returns those that
+    diverged."""
     progress, diverged = standing.progress, dict(standing.progress['diverged'])
     pace = loop.pace(ready.experiment, ready.config.log_every)
     for number, member in enumerate(members):
         name, own = member.folder.name, _own(standing.state, number, member.config.seeds)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own.variables)):
-            diverged.setdefault(name, f"not finite parameters after epoch {progress['epoch']:g}: lower lr")
+            diverged.setdefault(
+                name, f'not finite parameters after epoch {progress["epoch"]:g}: lower lr'
+            )
         if name in diverged or results.status(member) != 'unfinished':
             continue
         keep = member.config.checkpoint.keep
-        with contextlib.closing(Store(member.folder / 'checkpoints', keep=keep, report=say)) as store:
-            store.save(progress['chunk'], own, {
-                **record.START, 'chunk': progress['chunk'], 'epoch': progress['epoch'], 'pace': pace,
-                **progress['sizes'][name], 'config': member.config.to_json()})
+        with contextlib.closing(
+            Store(member.folder / 'checkpoints', keep=keep, report=say)
+        ) as store:
+            store.save(
+                progress['chunk'],
+                own,
+                {
+                    **record.START,
+                    'chunk': progress['chunk'],
+                    'epoch': progress['epoch'],
+                    'pace': pace,
+                    **progress['sizes'][name],
+                    'config': member.config.to_json(),
+                },
+            )
             store.wait()
             if store.newest is None:
-                raise cli.Stopped(f'error: {member.folder} could not be saved; the same command tries again',
-                                  cli.UNWRITABLE)
+                raise cli.Stopped(
+                    f'error: {member.folder} could not be saved; the same command tries again',
+                    cli.UNWRITABLE,
+                )
     return diverged
 
 

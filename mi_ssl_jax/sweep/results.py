@@ -1,4 +1,5 @@
-"""What a search found: its members by probe accuracy, as text, JSON, CSV and markdown; without JAX."""
+"""What a search found: its members by probe accuracy, as text, JSON, CSV and markdown; without
+JAX."""
 
 import csv
 import json
@@ -17,7 +18,8 @@ STATES = ('finished', 'diverged', 'unfinished')
 
 
 def status(member: Member) -> str:
-    """'finished': trained and probed. 'diverged': its loss was not finite. 'unfinished': anything else."""
+    """'finished': trained and probed. 'diverged': its loss was not finite. 'unfinished': anything
+    else."""
     if (member.folder / DIVERGED).exists():
         return 'diverged'
     try:
@@ -35,17 +37,23 @@ def diverged(member: Member, why: str) -> None:
 def rows(members: Sequence[Member]) -> list[dict[str, Any]]:
     """One row a member, best first, those without a result last.
 
-    {run, status, config.lr and what else varies; finished: accuracy, accuracy f and g where SDMI has both, mi
-    cos_dv, mi infonce, mi jsd; diverged: why}. Accuracies: linear probe with all labels, percent. Means over
-    seeds.
+    {run, status, config.lr and what else varies; finished: accuracy, accuracy f and g where SDMI
+    has both, mi cos_dv, mi infonce, mi jsd; diverged: why}. Accuracies: linear probe with all
+    labels, percent. Means over seeds.
     """
     fields = plan.varying(members)
     found = []
     for member in members:
         state = status(member)
         own = {'finished': _measured, 'diverged': _why}.get(state, lambda member: {})
-        found.append({'run': member.folder.name, 'status': state,
-                      **{key: member.flags[key] for key in fields}, **own(member)})
+        found.append(
+            {
+                'run': member.folder.name,
+                'status': state,
+                **{key: member.flags[key] for key in fields},
+                **own(member),
+            }
+        )
     return sorted(found, key=lambda row: (STATES.index(row['status']), -row.get('accuracy', 0)))
 
 
@@ -54,7 +62,10 @@ def best(search: Search) -> tuple[Member, float]:
     first = rows(search.members)[0]
     if first['status'] != 'finished':
         raise ValueError(f'no configuration in {search.folder} has a result: there is no best one')
-    return next(member for member in search.members if member.folder.name == first['run']), first['accuracy']
+    return (
+        next(member for member in search.members if member.folder.name == first['run']),
+        first['accuracy'],
+    )
 
 
 def table(search: Search) -> tables.Table:
@@ -62,11 +73,19 @@ def table(search: Search) -> tables.Table:
     found, fields = rows(search.members), plan.varying(search.members)
     letters = sorted({key for row in found for key in row if key.startswith('accuracy ')})
     columns = [*fields, 'accuracy', *letters, *(f'mi {name}' for name in records.ESTIMATORS)]
-    shown = {'accuracy': 'probe (%)', **{f'mi {name}': label for name, label in records.ESTIMATORS.items()}}
+    shown = {
+        'accuracy': 'probe (%)',
+        **{f'mi {name}': label for name, label in records.ESTIMATORS.items()},
+    }
     header = ('', *(shown.get(key, key.removeprefix('config.')) for key in columns))
-    ranks = [str(rank) if row['status'] == 'finished' else row['status'] for rank, row in enumerate(found, 1)]
-    cells = [(rank, *(_cell(row.get(key)) for key in columns))
-             for rank, row in zip(ranks, found, strict=True)]
+    ranks = [
+        str(rank) if row['status'] == 'finished' else row['status']
+        for rank, row in enumerate(found, 1)
+    ]
+    cells = [
+        (rank, *(_cell(row.get(key)) for key in columns))
+        for rank, row in zip(ranks, found, strict=True)
+    ]
     count = {state: sum(row['status'] == state for row in found) for state in STATES}
     words = ', '.join(f'{value} {state}' for state, value in count.items() if value)
     title = f'{search.method} on {search.data}, {search.stage}: {words}'
@@ -95,8 +114,10 @@ def _measured(member: Member) -> dict[str, Any]:
     found = probes.read(member.folder)
     each = {letter: float(np.mean(values)) for letter, values in found.accuracy.items()}
     letters = {f'accuracy {letter}': value for letter, value in each.items() if letter}
-    information = {f'mi {name}': float(np.mean(records.series(found.run, 'mi', name)[1][-1]))
-                   for name in records.ESTIMATORS}
+    information = {
+        f'mi {name}': float(np.mean(records.series(found.run, 'mi', name)[1][-1]))
+        for name in records.ESTIMATORS
+    }
     return {'accuracy': float(np.mean(list(each.values()))), **letters, **information}
 
 
@@ -107,9 +128,14 @@ def _cell(value: Any) -> str:
 
 
 def _notes(search: Search, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    notes = ('Probe: linear, on frozen backbone features, all labels, top-1 on the held-out split; sorts the '
-             'rows (SDMI: mean of f and g). Chosen on that split, the best one is optimistic.',
-             'cos-DV and InfoNCE: final mutual information of two views of held-out examples, nats.')
+    notes = (
+        (
+            'Probe: linear, on frozen backbone features, all labels, top-1 on the held-out split;'
+            ' sorts the rows (SDMI: mean of f and g). Chosen on that split, the best one is'
+            ' optimistic.'
+        ),
+        'cos-DV and InfoNCE: final mutual information of two views of held-out examples, nats.',
+    )
     if found[0]['status'] == 'finished':
         member, _ = best(search)
         before = probes.read(member.folder).untrained

@@ -1,4 +1,5 @@
-"""The stages of a search: the grid, its best run with another layer, the better of the two at full length."""
+"""The stages of a search: the grid, its best run with another layer, the better of the two at full
+length."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +11,35 @@ from mi_ssl_jax.sweep import plan, results
 PROBED, BY_ALL_LABELS = '--config.probe.at_end=True', "--config.probe.labels=('all',)"
 
 
-def search(module: ModuleType, stage: str, method: str, data: str, *, workdir: Path, overrides: Sequence[str],
-           together: int | None) -> plan.Search:
-    """The search of one stage. Later ones take up the flags, overrides included, of the best run before.
+def search(
+    module: ModuleType,
+    stage: str,
+    method: str,
+    data: str,
+    *,
+    workdir: Path,
+    overrides: Sequence[str],
+    together: int | None,
+) -> plan.Search:
+    """The search of one stage. Later ones take up the flags, overrides included, of the best run
+    before.
 
-    ValueError: an unknown method or data set, a stage that the file does not have, an unfinished one before.
+    ValueError: an unknown method or data set, a stage that the file does not have, an unfinished
+    one before.
     """
     runs = plan.runs(module, method, data)
     if stage != 'grid':
         runs = [_later(module, stage, workdir / f'{method}_{data}')]
     own = [PROBED] if stage == 'final' else [PROBED, BY_ALL_LABELS]
-    found = plan.search(stage, method, data, runs, workdir=workdir, overrides=[*own, *overrides],
-                        together=together)
+    found = plan.search(
+        stage, method, data, runs, workdir=workdir, overrides=[*own, *overrides], together=together
+    )
     config = found.members[0].config
     if not config.probe.at_end or 'all' not in config.probe.labels:
-        raise ValueError("a sweep is sorted by the linear probe: leave probe.at_end on and 'all' among "
-                         'probe.labels')
+        raise ValueError(
+            "a sweep is sorted by the linear probe: leave probe.at_end on and 'all' among "
+            'probe.labels'
+        )
     return found
 
 
@@ -45,7 +59,9 @@ def _best(folder: Path) -> tuple[dict, float]:
     stage = plan.stored(folder)
     left = sum(results.status(member) == 'unfinished' for member in stage.members)
     if left:
-        raise ValueError(f'{left} of {len(stage.members)} configurations in {folder} are not finished: '
-                         f'finish that stage (--stage={folder.name}) first')
+        raise ValueError(
+            f'{left} of {len(stage.members)} configurations in {folder} are not finished: '
+            f'finish that stage (--stage={folder.name}) first'
+        )
     member, accuracy = results.best(stage)
     return member.flags, accuracy

@@ -1,1 +1,2 @@
-"""Training: state, optimisers, the one step that serves all methods, the two trainers, the loop, checkpoints, metrics."""
+"""Training: state, optimisers, the one step that serves all methods, the two trainers, the loop,
+checkpoints, metrics."""

@@ -1,8 +1,11 @@
-"""Checkpoints by Orbax, each with a manifest of SHA-256 sums, so that damage is found and never restored.
+"""Checkpoints by Orbax, each with a manifest of SHA-256 sums, so that damage is found and never
+restored.
 
-checkpoints/00000042/state/  the arrays; progress.json  where training stood; manifest.json  the sums, written last:
-a folder without it is an unfinished save. checkpoints/best-00000040/  the same of the best evaluation so far; it stays as
-long as a checkpoint names it, so that going back to an older checkpoint finds the best of that time.
+checkpoints/00000042/state/  the arrays; progress.json  where training stood; manifest.json  the
+sums, written last:
+a folder without it is an unfinished save. checkpoints/best-00000040/  the same of the best
+evaluation so far; it stays as long as a checkpoint names it, so that going back to an older
+checkpoint finds the best of that time.
 """
 
 import hashlib
@@ -21,13 +24,15 @@ import orbax.checkpoint as ocp
 
 Tree = Any
 MANIFEST = 'manifest.json'
-# Saves of one process that overlap mistake each other's signals in Orbax: they fail at once, or after 300 seconds.
+# Saves of one process that overlap mistake each other's signals in Orbax: they fail at once, or
+# after 300 seconds.
 _ONE_SAVE = threading.Lock()
 
 
 class Checkpoint(NamedTuple):
-    """number: grows from checkpoint to checkpoint. arrays: name -> array, on the host. progress: JSON values; its entry
-    'best' is the number of the best checkpoint so far under 'number', or None.
+    """number: grows from checkpoint to checkpoint. arrays: name -> array, on the host. progress:
+    JSON values; its entry 'best' is the number of the best checkpoint so far under 'number', or
+    None.
     """
 
     number: int
@@ -43,15 +48,22 @@ class Store:
         self._folder, self._keep, self._report = folder.absolute(), keep, report
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
         self._pending: Future | None = None
-        self.newest: Mapping[str, Any] | None = None  # progress of the newest good checkpoint, once one was seen
+        self.newest: Mapping[str, Any] | None = (
+            None  # progress of the newest good checkpoint, once one was seen
+        )
 
-    def save(self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None) -> None:
-        """Save a tree of arrays under a number. Copies to the host at once, so the caller may donate it; writes later.
+    def save(
+        self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None
+    ) -> None:
+        """Save a tree of arrays under a number. Copies to the host at once, so the caller may
+        donate it; writes later.
 
         best: what progress['best'] names, when it is not on disk yet.
         """
         self.wait()
-        self._pending = self._thread.submit(self._write, Checkpoint(number, on_host(tree), dict(progress)), best)
+        self._pending = self._thread.submit(
+            self._write, Checkpoint(number, on_host(tree), dict(progress)), best
+        )
 
     def wait(self) -> None:
         """Until the last save is on disk, or reported as failed."""
@@ -60,10 +72,12 @@ class Store:
             self._pending = None
 
     def restore(self, like: Tree, *, best: bool = False) -> tuple[int, Tree, dict[str, Any]] | None:
-        """(number, tree, progress) of the newest undamaged checkpoint, or of the best that it names; None without any.
+        """(number, tree, progress) of the newest undamaged checkpoint, or of the best that it
+        names; None without any.
 
-        like: a tree of arrays or shapes with the structure saved. Damaged checkpoints are renamed, not deleted.
-        ValueError if the saved tree has another structure, or arrays of another shape or type, or the best is damaged.
+        like: a tree of arrays or shapes with the structure saved. Damaged checkpoints are renamed,
+        not deleted. ValueError if the saved tree has another structure, or arrays of another shape
+        or type, or the best is damaged.
         """
         self.wait()
         path = self._newest_good()
@@ -78,7 +92,11 @@ class Store:
         fault = _fault(path)
         if fault is not None:
             raise ValueError(f'the best checkpoint, {path}, is {fault}')
-        return self.newest['best']['number'], _restore(path / 'state', like), json.loads((path / 'progress.json').read_text())
+        return (
+            self.newest['best']['number'],
+            _restore(path / 'state', like),
+            json.loads((path / 'progress.json').read_text()),
+        )
 
     def _newest_good(self) -> Path | None:
         """Its folder; those behind it that are damaged or unfinished are set aside and reported."""
@@ -90,13 +108,19 @@ class Store:
                 return path
             aside = _aside(path, 'unfinished' if fault == 'unfinished' else 'damaged')
             left = any(other.name.isdigit() for other in self._folder.iterdir())
-            self._report(f'checkpoint {path.name} is {fault}; set aside as {aside.name}, '
-                         + ('using the one before it' if left else 'there is none before it'))
+            self._report(
+                f'checkpoint {path.name} is {fault}; set aside as {aside.name}, '
+                + ('using the one before it' if left else 'there is none before it')
+            )
         return None
 
     def standing(self) -> str:
         """What training would go on from, in words."""
-        return f"the last checkpoint is of epoch {self.newest['epoch']:g}" if self.newest else 'no checkpoint was due yet'
+        return (
+            f'the last checkpoint is of epoch {self.newest["epoch"]:g}'
+            if self.newest
+            else 'no checkpoint was due yet'
+        )
 
     def close(self) -> None:
         """Wait for the last save and stop the thread."""
@@ -109,23 +133,38 @@ class Store:
                 _write(self._folder / _best_name(best.number), best)
             _write(self._folder / f'{checkpoint.number:08d}', checkpoint)
         except Exception as error:  # a failed save must not end the training it is there to protect
-            size = sum(leaf.nbytes for own in (checkpoint, best) if own for leaf in own.arrays.values())
+            size = sum(
+                leaf.nbytes for own in (checkpoint, best) if own for leaf in own.arrays.values()
+            )
             free = shutil.disk_usage(_existing(self._folder)).free
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            self._report(f'checkpoint {checkpoint.number} could not be saved ({reason}): it needs {size / 1e6:.1f} MB, and '
-                         f'{self._folder} has {free / 1e6:.1f} MB free; the previous one stays, training goes on')
+            self._report(
+                f'checkpoint {checkpoint.number} could not be saved ({reason}): it needs'
+                f' {size / 1e6:.1f} MB, and {self._folder} has {free / 1e6:.1f} MB free; the'
+                ' previous one stays, training goes on'
+            )
             return
         self.newest = checkpoint.progress
         self._prune()
 
     def _prune(self) -> None:
-        """Remove what is older than the last `keep`, and best checkpoints that none of those names."""
-        finished = sorted(p for p in self._folder.glob('[0-9]*') if p.name.isdigit() and (p / MANIFEST).exists())
-        for old in finished[:-self._keep]:
+        """Remove what is older than the last `keep`, and best checkpoints that none of those
+        names."""
+        finished = sorted(
+            p for p in self._folder.glob('[0-9]*') if p.name.isdigit() and (p / MANIFEST).exists()
+        )
+        for old in finished[: -self._keep]:
             shutil.rmtree(old, ignore_errors=True)
         try:
-            named = [json.loads((path / 'progress.json').read_text())['best'] for path in finished[-self._keep:]]
-        except (OSError, ValueError, KeyError):  # a damaged one: then none is known to be superfluous
+            named = [
+                json.loads((path / 'progress.json').read_text())['best']
+                for path in finished[-self._keep :]
+            ]
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+        ):  # a damaged one: then none is known to be superfluous
             return
         wanted = {_best_name(best['number']) for best in named if best}
         for path in self._folder.glob('best-*'):
@@ -134,11 +173,14 @@ class Store:
 
 
 class Elsewhere:
-    """The store of a process whose checkpoints another one writes and reads: they hold the same state."""
+    """The store of a process whose checkpoints another one writes and reads: they hold the same
+    state."""
 
     newest = None
 
-    def save(self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None) -> None:
+    def save(
+        self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None
+    ) -> None:
         """Nothing."""
 
     def restore(self, like: Tree, *, best: bool = False) -> None:
@@ -162,7 +204,8 @@ def _best_name(number: int) -> str:
 def on_host(tree: Tree) -> dict[str, np.ndarray]:
     """Name -> array, copied to the host.
 
-    Copied also from a CPU device, whose arrays come back as views of a buffer that the next step overwrites.
+    Copied also from a CPU device, whose arrays come back as views of a buffer that the next step
+    overwrites.
     """
     return {name: np.array(leaf) for name, leaf in _flat(jax.device_get(tree)).items()}
 
@@ -184,8 +227,11 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 def _orbax() -> ocp.StandardCheckpointer:
     """Of this process alone: among several, Orbax would wait for all of them at every save."""
     here = jax.process_index()
-    return ocp.StandardCheckpointer(multiprocessing_options=ocp.options.MultiprocessingOptions(
-        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f'process{here}'))
+    return ocp.StandardCheckpointer(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=here, active_processes={here}, barrier_sync_key_prefix=f'process{here}'
+        )
+    )
 
 
 def _existing(path: Path) -> Path:
@@ -194,7 +240,9 @@ def _existing(path: Path) -> Path:
 
 
 def _flat(tree: Tree) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {
+        jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _restore(path: Path, like: Tree) -> Tree:
@@ -202,12 +250,20 @@ def _restore(path: Path, like: Tree) -> Tree:
     with _orbax() as loader:
         saved = loader.metadata(path).item_metadata.tree
         other = sorted(set(wanted) ^ set(saved))
-        other += sorted(name for name in set(wanted) & set(saved)
-                        if (tuple(saved[name].shape), saved[name].dtype) != (wanted[name].shape, wanted[name].dtype))
+        other += sorted(
+            name
+            for name in set(wanted) & set(saved)
+            if (tuple(saved[name].shape), saved[name].dtype)
+            != (wanted[name].shape, wanted[name].dtype)
+        )
         if other:
-            raise ValueError(f'the checkpoint in {path.parent} is of another network or optimizer: {len(other)} arrays '
-                             f'differ, first {other[0]}; use another workdir')
-        arrays = loader.restore(path, {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in wanted.items()})
+            raise ValueError(
+                f'the checkpoint in {path.parent} is of another network or optimizer: {len(other)}'
+                f' arrays differ, first {other[0]}; use another workdir'
+            )
+        arrays = loader.restore(
+            path, {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in wanted.items()}
+        )
     leaves = [arrays[name] for name in wanted]
     return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(like), leaves)
 
@@ -219,7 +275,8 @@ def _sums(path: Path) -> dict[str, str]:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a checkpoint: 'unfinished', or 'damaged (...)' with the first file that differs; else None."""
+    """What is wrong with a checkpoint: 'unfinished', or 'damaged (...)' with the first file that
+    differs; else None."""
     if not (path / MANIFEST).exists():
         return 'unfinished'
     try:
@@ -229,7 +286,9 @@ def _fault(path: Path) -> str | None:
         return f'damaged ({error})'
     for name in sorted(set(wanted) | set(found)):
         if wanted.get(name) != found.get(name):
-            return f'damaged ({name} has changed)' if name in found else f'damaged ({name} is missing)'
+            return (
+                f'damaged ({name} has changed)' if name in found else f'damaged ({name} is missing)'
+            )
     return None
 
 
@@ -242,7 +301,9 @@ def _aside(path: Path, why: str) -> Path:
             break
     else:
         raise ValueError(f'too many checkpoints set aside in {path.parent}: remove some')
-    for older in path.parent.glob('unfinished-*'):  # half-written arrays; the last are enough to look at
+    for older in path.parent.glob(
+        'unfinished-*'
+    ):  # half-written arrays; the last are enough to look at
         if older != target and not (older / 'progress.json').exists():
             shutil.rmtree(older, ignore_errors=True)
     return target

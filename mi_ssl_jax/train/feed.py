@@ -1,4 +1,5 @@
-"""Where a pass's batches come from: arrays on the device, or a stream of batches that others decode."""
+"""Where a pass's batches come from: arrays on the device, or a stream of batches that others
+decode."""
 
 import collections
 from collections.abc import Iterator
@@ -19,20 +20,26 @@ def whole_passes(experiment: Experiment) -> bool:
 
 
 class Resident:
-    """The training set on the device; a pass is an order of indices, a new one for every seed and pass."""
+    """The training set on the device; a pass is an order of indices, a new one for every seed and
+    pass."""
 
     def __init__(self, experiment: Experiment, examples: Tree):
         """examples: {'x': (n, ...), 'y': (n,)} on the device."""
         self.data = examples
         self._experiment, self._orders = experiment, {}
-        self._order = parallel.compile_order(len(examples['y']), experiment.batch_size, experiment.layout)
+        self._order = parallel.compile_order(
+            len(examples['y']), experiment.batch_size, experiment.layout
+        )
 
     def begin(self, population: Tree, epoch: int) -> None:
         """Shuffle for an epoch. Pass by pass, each phase shuffles anew."""
         keys = parallel.per_seed(lambda state: state.key, population, self._experiment.layout)
         phases = [phase.name for phase in self._experiment.method.phases]
         own = whole_passes(self._experiment)
-        self._orders = {name: self._order(keys, epoch * len(phases) + index * own) for index, name in enumerate(phases)}
+        self._orders = {
+            name: self._order(keys, epoch * len(phases) + index * own)
+            for index, name in enumerate(phases)
+        }
 
     def pieces(self, phase: str, length: int) -> Iterator[tuple[Tree, int]]:
         """(batches, steps): what the next `length` steps of a phase take."""
@@ -40,12 +47,14 @@ class Resident:
 
 
 class Streamed:
-    """Batches from an iterator, one step each. Phases that alternate within an epoch see the same ones."""
+    """Batches from an iterator, one step each. Phases that alternate within an epoch see the same
+    ones."""
 
     data = ()
 
     def __init__(self, experiment: Experiment, batches: Iterator):
-        """batches: of records with x (batch, ...) and y (batch,), standing where training stands."""
+        """batches: of records with x (batch, ...) and y (batch,), standing where training
+        stands."""
         self._experiment, self._batches, self._kept = experiment, batches, []
         self._first = experiment.method.phases[0].name
 
@@ -53,7 +62,8 @@ class Streamed:
         """The stream shuffles by itself."""
 
     def pieces(self, phase: str, length: int) -> Iterator[tuple[Tree, int]]:
-        """(batch, 1), `length` times; waits so that no more than IN_FLIGHT batches lie on the device."""
+        """(batch, 1), `length` times; waits so that no more than IN_FLIGHT batches lie on the
+        device."""
         if whole_passes(self._experiment) or phase == self._first:
             self._kept = []
             arriving = collections.deque()

@@ -13,12 +13,14 @@ def compile_passes(experiment: Experiment) -> dict:
 
 
 def plan(experiment: Experiment, log_every: int) -> Iterator[list[tuple[str, int]]]:
-    """One epoch as chunks; a chunk is what runs between two log points: a list of (phase, steps)."""
+    """One epoch as chunks; a chunk is what runs between two log points: a list of (phase,
+    steps)."""
     for length in chunks(experiment.steps_per_pass, log_every):
         yield [('joint', length)]
 
 
 def chunks(steps: int, most: int) -> list[int]:
-    """`steps` in nearly equal parts of at most `most`: two lengths at most, hence two compilations of a scan."""
+    """`steps` in nearly equal parts of at most `most`: two lengths at most, hence two compilations
+    of a scan."""
     parts = -(-steps // most)
     return [steps // parts + (part < steps % parts) for part in range(parts)]

@@ -1,4 +1,5 @@
-"""The training loop: passes, chunks, log points. It yields after every chunk; who calls it writes, saves and stops."""
+"""The training loop: passes, chunks, log points. It yields after every chunk; who calls it writes,
+saves and stops."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -18,11 +19,13 @@ Feed = feeds.Resident | feeds.Streamed
 
 
 class Diverged(Exception):
-    """A loss or one of its terms is no longer finite; the message says which, where and what to do."""
+    """A loss or one of its terms is no longer finite; the message says which, where and what to
+    do."""
 
 
 class Progress(NamedTuple):
-    """chunk: how many chunks are done. epoch: epochs done, with fractions. line: the log point. population: the state,
+    """chunk: how many chunks are done. epoch: epochs done, with fractions. line: the log point.
+    population: the state,
     which is donated when the loop goes on. evaluated: whether the line holds an evaluation.
     """
 
@@ -38,15 +41,25 @@ def trainer(experiment: Experiment):
     return jmi if [phase.name for phase in experiment.method.phases] == ['joint'] else sdmi
 
 
-def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: int, evaluate_every: int,
-          evaluate: Callable[..., dict], evaluate_steps: int = 0, done: int = 0,
-          check: Callable[[dict, str], None] | None = None) -> Iterator[Progress]:
+def train(
+    experiment: Experiment,
+    population: Tree,
+    feed: Feed,
+    *,
+    log_every: int,
+    evaluate_every: int,
+    evaluate: Callable[..., dict],
+    evaluate_steps: int = 0,
+    done: int = 0,
+    check: Callable[[dict, str], None] | None = None,
+) -> Iterator[Progress]:
     """Train from chunk `done` to the end; chunk 0 is the evaluation before the first step.
 
-    feed: see train.feed. log_every: steps. evaluate_every: epochs. evaluate_steps: evaluate instead at the
-    first chunk's end at or after every so many steps of all phases together; 0 = by epochs. The end of
-    training is always evaluated. evaluate: see evals.watch.make. check: called with each chunk's metrics and
-    the method's remedy, by default check_finite.
+    feed: see train.feed. log_every: steps. evaluate_every: epochs. evaluate_steps: evaluate instead
+    at the first chunk's end at or after every so many steps of all phases together; 0 = by epochs.
+    The end of
+    training is always evaluated. evaluate: see evals.watch.make. check: called with each chunk's
+    metrics and the method's remedy, by default check_finite.
     """
     method, layout = experiment.method, experiment.layout
     compiled = trainer(experiment)
@@ -56,7 +69,9 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
 
     def measured(**when: bool) -> dict:
         variables = parallel.per_seed(lambda state: state.variables, population, layout)
-        return evaluate(variables, parallel.per_seed(lambda state: state.lagged, population, layout), **when)
+        return evaluate(
+            variables, parallel.per_seed(lambda state: state.lagged, population, layout), **when
+        )
 
     if done == 0:
         yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
@@ -69,46 +84,62 @@ def train(experiment: Experiment, population: Tree, feed: Feed, *, log_every: in
                 continue
             population, line = _run_chunk(experiment, runs, population, feed, chunk)
             last = index == len(epoch_plan) - 1
-            line = {'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6), **line}
+            line = {
+                'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6),
+                **line,
+            }
             (check or check_finite)(line, experiment.method.remedy)
             if experiment.check_replicas:
                 parallel.check_replicas(population, layout)
-            due = (_passes_a_multiple(evaluate_steps, epoch, lengths, index) if evaluate_steps
-                   else last and (epoch + 1) % evaluate_every == 0)
+            due = (
+                _passes_a_multiple(evaluate_steps, epoch, lengths, index)
+                if evaluate_steps
+                else last and (epoch + 1) % evaluate_every == 0
+            )
             end = last and epoch + 1 == experiment.passes
             if due or end:
                 line.update(measured(end=end))
             if last:
-                population = parallel.per_seed(lambda state: states.keep_lagged(state, method), population, layout)
+                population = parallel.per_seed(
+                    lambda state: states.keep_lagged(state, method), population, layout
+                )
             yield Progress(number, line['epoch'], line, population, due or end)
 
 
 def pace(experiment: Experiment, log_every: int) -> dict[str, int]:
-    """What a chunk's number means: steps of a phase in an epoch, steps before the phases change, chunks of an epoch."""
+    """What a chunk's number means: steps of a phase in an epoch, steps before the phases change,
+    chunks of an epoch."""
     chunks = len(list(trainer(experiment).plan(experiment, log_every)))
     return {'steps': experiment.steps_per_pass, 'period': experiment.period, 'chunks': chunks}
 
 
 def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
-    """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of an epoch."""
+    """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of
+    an epoch."""
     before = epoch * sum(lengths) + sum(lengths[:index])
     return (before + lengths[index]) // of > before // of
 
 
-def _run_chunk(experiment: Experiment, runs: dict, population: Tree, feed: Feed,
-               chunk: list[tuple[str, int]]) -> tuple[Tree, dict]:
-    """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric: {phase: (seeds,)}}."""
+def _run_chunk(
+    experiment: Experiment, runs: dict, population: Tree, feed: Feed, chunk: list[tuple[str, int]]
+) -> tuple[Tree, dict]:
+    """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric:
+    {phase: (seeds,)}}."""
     method, layout = experiment.method, experiment.layout
     sums, taken = {}, {}
     for name, steps in chunk:
         phase = states.phase_of(method, name)
-        halves = parallel.per_seed(lambda state: states.split(state, method, phase), population, layout)
+        halves = parallel.per_seed(
+            lambda state: states.split(state, method, phase), population, layout
+        )
         trained, frozen = parallel.unzip(halves, layout)
         for batches, length in feed.pieces(name, steps):
             trained, metrics = runs[name](trained, frozen, feed.data, batches, length)
             sums[name] = metrics if name not in sums else jax.tree.map(jnp.add, sums[name], metrics)
             taken[name] = taken.get(name, 0) + length
-        population = parallel.per_seed(lambda state, own: states.merge(state, phase, own), population, layout, trained)
+        population = parallel.per_seed(
+            lambda state, own: states.merge(state, phase, own), population, layout, trained
+        )
     first = parallel.per_seed(lambda state: state.steps, population, layout)
     sums, steps = jax.device_get((sums, first[0] if layout.mode == 'loop' else first))
     line = {'step': {name: int(np.ravel(count)[0]) for name, count in steps.items()}}
@@ -124,5 +155,8 @@ def check_finite(line: dict, remedy: str) -> None:
         for phase, values in phases.items() if metric not in ('epoch', 'step') else ():
             bad = np.flatnonzero(~np.isfinite(values))
             if bad.size:
-                raise Diverged(f"the {metric} of phase '{phase}' is {np.ravel(values)[bad[0]]} at epoch {line['epoch']:g} "
-                               f'(seed number {bad[0]} of {len(np.ravel(values))}): {remedy}')
+                raise Diverged(
+                    f"the {metric} of phase '{phase}' is {np.ravel(values)[bad[0]]} at epoch"
+                    f' {line["epoch"]:g} (seed number {bad[0]} of {len(np.ravel(values))}):'
+                    f' {remedy}'
+                )

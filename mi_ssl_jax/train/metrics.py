@@ -18,7 +18,8 @@ DIGITS = 7  # float32's own precision: more would be noise in the file
 
 
 def plain(value: Any) -> Any:
-    """Arrays and numbers as JSON holds them: lists and floats of 7 digits, infinity and NaN as null."""
+    """Arrays and numbers as JSON holds them: lists and floats of 7 digits, infinity and NaN as
+    null."""
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray) and value.ndim or isinstance(value, list | tuple):
@@ -32,19 +33,22 @@ class Lines:
     """A file that grows by whole lines only, each on disk before the next."""
 
     def __init__(self, path: Path, *, size: int, make_room: Callable[[], None]):
-        """size: bytes to keep; what lies behind them is dropped. make_room: called when a line does not fit, before a
-        second try. ValueError when the file is shorter than `size`.
+        """size: bytes to keep; what lies behind them is dropped. make_room: called when a line does
+        not fit, before a second try. ValueError when the file is shorter than `size`.
         """
         there = path.stat().st_size if path.exists() else 0
         if there < size:
-            raise ValueError(f'{path} has {there} bytes, but had {size} when the checkpoint was saved: put the file back, '
-                             'or train in another workdir')
+            raise ValueError(
+                f'{path} has {there} bytes, but had {size} when the checkpoint was saved: put the'
+                ' file back, or train in another workdir'
+            )
         self.size, self._path, self._make_room = size, path, make_room
         self._file = open(path, 'ab', buffering=0)
         self._file.truncate(size)
 
     def add(self, text: str) -> None:
-        """Append a line. OSError, with the file's name, when it cannot be written; then nothing of it stays."""
+        """Append a line. OSError, with the file's name, when it cannot be written; then nothing of
+        it stays."""
         data = f'{text}\n'.encode()
         try:
             self._append(data)
@@ -67,12 +71,22 @@ class Lines:
 
 
 class Writer:
-    """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an uninterrupted one's."""
+    """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an
+    uninterrupted one's."""
 
-    def __init__(self, workdir: Path, *, size: int, timing_size: int, report: Callable[[str], None],
-                 make_room: Callable[[], None]):
-        """size, timing_size: bytes of metrics.jsonl and timing.jsonl that belong to the checkpoint resumed from; what came
-        after is dropped. report: told when TensorBoard's events can no longer be written, which ends nothing else.
+    def __init__(
+        self,
+        workdir: Path,
+        *,
+        size: int,
+        timing_size: int,
+        report: Callable[[str], None],
+        make_room: Callable[[], None],
+    ):
+        """size, timing_size: bytes of metrics.jsonl and timing.jsonl that belong to the checkpoint
+        resumed from; what came
+        after is dropped. report: told when TensorBoard's events can no longer be written, which
+        ends nothing else.
         make_room: called when a line does not fit, before a second try.
         """
         timing = workdir / 'timing.jsonl'
@@ -111,7 +125,10 @@ class Writer:
             self._without_events(error)
 
     def _without_events(self, error: OSError) -> None:
-        self._report(f'TensorBoard events cannot be written ({error.strerror}): going on without; metrics.jsonl has it all')
+        self._report(
+            f'TensorBoard events cannot be written ({error.strerror}): going on without;'
+            ' metrics.jsonl has it all'
+        )
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -140,9 +157,13 @@ def _open_events(folder: Path) -> _Whole:
     """A new event file, with the header that TensorBoard looks for."""
     folder.mkdir(exist_ok=True)
     stem = f'events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}'
-    number = next(number for number in itertools.count() if not (folder / f'{stem}.{number}').exists())
+    number = next(
+        number for number in itertools.count() if not (folder / f'{stem}.{number}').exists()
+    )
     file = _Whole(folder / f'{stem}.{number}')
-    RecordWriter(file).write(event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString())
+    RecordWriter(file).write(
+        event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString()
+    )
     return file
 
 
@@ -150,11 +171,12 @@ def _write_all(file: Any, data: bytes) -> None:
     """A raw file may take a part of what it is given, on a disk that fills up."""
     rest = memoryview(data)
     while rest:
-        rest = rest[file.write(rest):]
+        rest = rest[file.write(rest) :]
 
 
 class Silent:
-    """A writer that writes nothing: of the processes that train together all but the first have one."""
+    """A writer that writes nothing: of the processes that train together all but the first have
+    one."""
 
     sizes = {'bytes': 0, 'timing': 0}
 
@@ -170,5 +192,9 @@ def scalars(line: Mapping[str, Any], prefix: str = ''):
     for key, value in line.items():
         if isinstance(value, Mapping):
             yield from scalars(value, f'{prefix}{key}/')
-        elif isinstance(value, list) and value and all(isinstance(entry, float | int) for entry in value):
+        elif (
+            isinstance(value, list)
+            and value
+            and all(isinstance(entry, float | int) for entry in value)
+        ):
             yield f'{prefix}{key}', float(np.mean(value))

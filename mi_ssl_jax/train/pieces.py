@@ -1,9 +1,10 @@
 """The gradient of a loss on the whole batch, with the batch encoded at once or in pieces.
 
-In pieces it is gradient caching (Gao et al. 2021, arXiv 2101.06983): all pieces are encoded without gradient, the loss
-of the whole batch is differentiated with respect to the outputs, and each piece is encoded again to carry its part of
-that gradient to the parameters. For any loss this is the gradient of the batch encoded at once, as long as an example's
-output does not depend on the others': batch norm's statistics are those of a piece. It costs one more encoding.
+In pieces it is gradient caching (Gao et al. 2021, arXiv 2101.06983): all pieces are encoded without
+gradient, the loss of the whole batch is differentiated with respect to the outputs, and each piece
+is encoded again to carry its part of that gradient to the parameters. For any loss this is the
+gradient of the batch encoded at once, as long as an example's output does not depend on the
+others': batch norm's statistics are those of a piece. It costs one more encoding.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ Tree = Any
 
 
 class Encoded(NamedTuple):
-    """outputs: branch -> Views of this device's examples. statistics: branch -> new running statistics, once a step.
+    """outputs: branch -> Views of this device's examples. statistics: branch -> new running
+    statistics, once a step.
     features: (n, F) of the trained branch's backbone."""
 
     outputs: Mapping[str, api.Views]
@@ -26,14 +28,22 @@ class Encoded(NamedTuple):
     features: jax.Array
 
 
-def gradient(encode: Callable[[Tree, Tree], Encoded], loss: Callable[[Mapping[str, api.Views]], tuple[jax.Array, Any]],
-             params: Tree, views: Tree, *, count: int) -> tuple[Any, Encoded, Tree]:
+def gradient(
+    encode: Callable[[Tree, Tree], Encoded],
+    loss: Callable[[Mapping[str, api.Views]], tuple[jax.Array, Any]],
+    params: Tree,
+    views: Tree,
+    *,
+    count: int,
+) -> tuple[Any, Encoded, Tree]:
     """(loss's second result, the encoded batch, gradient of loss's first result).
 
-    encode(params, views), loss(outputs) -> (value, anything). views: a tree of arrays of this device's n examples.
+    encode(params, views), loss(outputs) -> (value, anything). views: a tree of arrays of this
+    device's n examples.
     count: pieces, a divisor of n. The running statistics move once, by the mean over pieces.
     """
     if count == 1:
+
         def whole(params: Tree) -> tuple[jax.Array, tuple]:
             encoded = encode(params, views)
             value, rest = loss(encoded.outputs)
@@ -51,16 +61,21 @@ def gradient(encode: Callable[[Tree, Tree], Encoded], loss: Callable[[Mapping[st
         _, pull_back = jax.vjp(lambda params: encode(params, own).outputs, params)
         return jax.tree.map(jnp.add, total, pull_back(slope)[0]), ()
 
-    # Else a compiler could take the first encoding for the second and keep its inner values until then.
+    # Else a compiler could take the first encoding for the second and keep its inner values until
+    # then.
     start = after(jax.tree.map(jnp.zeros_like, params), wanted)
     total, _ = in_turn(add, start, (cut, _pieces_of(wanted, count)))
     return rest, encoded, total
 
 
-def in_turn(function: Callable[[Tree, Tree], tuple[Tree, Tree]], start: Tree, rows: Tree) -> tuple[Tree, Tree]:
-    """lax.scan(function, start, rows), written out on a CPU, which is slow at convolutions in loops (parallel.choose_mode).
+def in_turn(
+    function: Callable[[Tree, Tree], tuple[Tree, Tree]], start: Tree, rows: Tree
+) -> tuple[Tree, Tree]:
+    """lax.scan(function, start, rows), written out on a CPU, which is slow at convolutions in loops
+    (parallel.choose_mode).
 
-    Either way a call begins when the one before has ended, so that their inner values are not in memory together.
+    Either way a call begins when the one before has ended, so that their inner values are not in
+    memory together.
     """
     if jax.default_backend() != 'cpu':
         return jax.lax.scan(function, start, rows)
@@ -73,27 +88,37 @@ def in_turn(function: Callable[[Tree, Tree], tuple[Tree, Tree]], start: Tree, ro
 
 
 def after(tree: Tree, earlier: Tree) -> Tree:
-    """The tree's floating-point arrays as they are, but not before `earlier` is there; NaN where that is NaN.
+    """The tree's floating-point arrays as they are, but not before `earlier` is there; NaN where
+    that is NaN.
 
-    A product with 1, of which the compiler does not know that it is 1: XLA's CPU backend drops optimization_barrier
-    before it decides on the order of computation.
+    A product with 1, of which the compiler does not know that it is 1: XLA's CPU backend drops
+    optimization_barrier before it decides on the order of computation.
     """
     known = [leaf.ravel()[0] for leaf in jax.tree.leaves(earlier) if leaf.size]
     one = jnp.where(jnp.array([x == x for x in known], bool).all(), 1.0, jnp.nan)
-    return jax.tree.map(lambda x: x * one.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else x, tree)
+    return jax.tree.map(
+        lambda x: x * one.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else x, tree
+    )
 
 
 def _joined(parts: Encoded) -> Encoded:
     """Pieces on a leading axis -> the batch."""
     rows = lambda tree: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
     # What is the same for every example is the same for every piece.
-    outputs = {name: api.Views(*rows((seen.z, seen.p)), jax.tree.map(lambda x: x[0], seen.shared))
-               for name, seen in parts.outputs.items()}
-    return Encoded(outputs, jax.tree.map(lambda x: x.mean(axis=0), parts.statistics), rows(parts.features))
+    outputs = {
+        name: api.Views(*rows((seen.z, seen.p)), jax.tree.map(lambda x: x[0], seen.shared))
+        for name, seen in parts.outputs.items()
+    }
+    return Encoded(
+        outputs, jax.tree.map(lambda x: x.mean(axis=0), parts.statistics), rows(parts.features)
+    )
 
 
 def _pieces_of(wanted: Mapping[str, api.Views], count: int) -> dict[str, api.Views]:
-    """The gradient with respect to the batch's outputs -> to each piece's, which share what is no example's."""
+    """The gradient with respect to the batch's outputs -> to each piece's, which share what is no
+    example's."""
     rows = lambda tree: jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
     same = lambda tree: jax.tree.map(lambda x: jnp.broadcast_to(x / count, (count, *x.shape)), tree)
-    return {name: api.Views(*rows((seen.z, seen.p)), same(seen.shared)) for name, seen in wanted.items()}
+    return {
+        name: api.Views(*rows((seen.z, seen.p)), same(seen.shared)) for name, seen in wanted.items()
+    }

@@ -1,7 +1,9 @@
-"""The SDMI trainer (paper, Algorithm 1): the E-step and the M-step are compiled apart and take turns.
+"""The SDMI trainer (paper, Algorithm 1): the E-step and the M-step are compiled apart and take
+turns.
 
-Each is (trained tree, frozen tree, batch) -> new trained tree, with a stop-gradient on the frozen one. Methods whose
-M-step is implicit (Eqs. 8-9) have an E-step alone, which ends with their followers' copy or EMA.
+Each is (trained tree, frozen tree, batch) -> new trained tree, with a stop-gradient on the frozen
+one. Methods whose M-step is implicit (Eqs. 8-9) have an E-step alone, which ends with their
+followers' copy or EMA.
 """
 
 from collections.abc import Iterator
@@ -14,14 +16,17 @@ from mi_ssl_jax.train.state import Experiment
 
 def compile_passes(experiment: Experiment) -> dict:
     """Phase name ('e', 'm') -> compiled pass; no compiled program holds both."""
-    return {phase.name: parallel.compile_pass(step.make(experiment, phase.name), experiment.layout)
-            for phase in experiment.method.phases}
+    return {
+        phase.name: parallel.compile_pass(step.make(experiment, phase.name), experiment.layout)
+        for phase in experiment.method.phases
+    }
 
 
 def plan(experiment: Experiment, log_every: int) -> Iterator[list[tuple[str, int]]]:
     """One epoch as chunks, lists of (phase, steps) between two log points.
 
-    period = steps_per_pass is Algorithm 1 as printed: a whole pass of E-steps, then a whole pass of M-steps. A smaller
+    period = steps_per_pass is Algorithm 1 as printed: a whole pass of E-steps, then a whole pass of
+    M-steps. A smaller
     period alternates within the epoch: `period` E-steps, then as many M-steps on the same examples.
     """
     names = [phase.name for phase in experiment.method.phases]

@@ -1,4 +1,5 @@
-"""Examples change places, also between devices, before they are encoded, and come back (MoCo, arXiv 1911.05722, 3.3)."""
+"""Examples change places, also between devices, before they are encoded, and come back (MoCo, arXiv
+1911.05722, 3.3)."""
 
 from typing import Any
 
@@ -11,13 +12,16 @@ Tree = Any
 
 
 def shuffled(tree: Tree, key: jax.Array, axis: str | None) -> Tree:
-    """Rows of this device -> as many rows out of the whole batch, which a permutation has shared out over devices.
+    """Rows of this device -> as many rows out of the whole batch, which a permutation has shared
+    out over devices.
 
     Without an axis the whole batch's rows are permuted. `key` is the same on all devices.
     """
     rows = len(jax.tree.leaves(tree)[0])
     everywhere = parallel.gather(tree, axis)
-    own = jax.random.permutation(key, len(jax.tree.leaves(everywhere)[0]))[parallel.positions(rows, axis)]
+    own = jax.random.permutation(key, len(jax.tree.leaves(everywhere)[0]))[
+        parallel.positions(rows, axis)
+    ]
     return jax.tree.map(lambda x: x[own], everywhere)
 
 

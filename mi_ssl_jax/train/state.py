@@ -1,4 +1,5 @@
-"""What training carries from step to step, and how a phase sees it: the tree it trains and the rest, frozen."""
+"""What training carries from step to step, and how a phase sees it: the tree it trains and the
+rest, frozen."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -21,9 +22,12 @@ INIT, ORDER, EVALUATION, STEPS = range(4)  # STEPS last: phase i draws from STEP
 class State(NamedTuple):
     """One seed's training state.
 
-    variables: branch -> {'params', 'batch_stats'}. optimiser: phase -> optax state. aux: the method's own state.
-    steps: phase -> () int32, steps it has taken. lagged: variables of the tracked branch one epoch ago, {} without lag.
-    key: (2,) uint32. hyper: learning rate, weight decay and what else may differ between seeds of one program.
+    variables: branch -> {'params', 'batch_stats'}. optimiser: phase -> optax state. aux: the
+    method's own state.
+    steps: phase -> () int32, steps it has taken. lagged: variables of the tracked branch one epoch
+    ago, {} without lag.
+    key: (2,) uint32. hyper: learning rate, weight decay and what else may differ between seeds of
+    one program.
     probe: phase -> the online probe of its branch, () without one.
     """
 
@@ -38,8 +42,8 @@ class State(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a phase's step changes: the trained branch and its followers, the phase's optimiser state, aux, its step, its
-    online probe."""
+    """What a phase's step changes: the trained branch and its followers, the phase's optimiser
+    state, aux, its step, its online probe."""
 
     variables: dict[str, Tree]
     optimiser: Tree
@@ -59,12 +63,15 @@ class Frozen(NamedTuple):
 class Experiment(NamedTuple):
     """What a step is compiled from.
 
-    build: hyper -> Method (called inside the trace, so that hyperparameters may be traced). optimiser: (hyper, phase) ->
-    optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts from, one mapping
-    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one takes over. classes: of
-    the online probe, 0 for none. accumulate: pieces in which a device encodes its share of the batch. local_statistics: whether
-    batch norm's statistics are of each device's examples alone. check_replicas: whether training makes sure that all
-    devices hold the same state.
+    build: hyper -> Method (called inside the trace, so that hyperparameters may be traced).
+    optimiser: (hyper, phase) ->
+    optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts
+    from, one mapping
+    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one
+    takes over. classes: of
+    the online probe, 0 for none. accumulate: pieces in which a device encodes its share of the
+    batch. local_statistics: whether batch norm's statistics are of each device's examples alone.
+    check_replicas: whether training makes sure that all devices hold the same state.
     """
 
     build: Callable[[Mapping[str, Any]], api.Method]
@@ -94,16 +101,26 @@ def phase_of(method: api.Method, name: str) -> api.Phase:
 
 def moving(method: api.Method, phase: api.Phase) -> list[str]:
     """The branches a phase changes: the one it trains, then its followers."""
-    return [phase.trains, *(name for name, branch in method.branches.items() if branch.follows == phase.trains)]
+    return [
+        phase.trains,
+        *(name for name, branch in method.branches.items() if branch.follows == phase.trains),
+    ]
 
 
 def split(state: State, method: api.Method, phase: api.Phase) -> tuple[Trained, Frozen]:
     """The state as a phase's step takes it; no array is copied."""
     names = moving(method, phase)
     rest = {name: tree for name, tree in state.variables.items() if name not in names}
-    return (Trained({name: state.variables[name] for name in names}, state.optimiser[phase.name], state.aux,
-                    state.steps[phase.name], state.probe[phase.name]),
-            Frozen(rest, state.key, state.hyper))
+    return (
+        Trained(
+            {name: state.variables[name] for name in names},
+            state.optimiser[phase.name],
+            state.aux,
+            state.steps[phase.name],
+            state.probe[phase.name],
+        ),
+        Frozen(rest, state.key, state.hyper),
+    )
 
 
 def merge(state: State, phase: api.Phase, trained: Trained) -> State:
@@ -113,29 +130,42 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
         optimiser={**state.optimiser, phase.name: trained.optimiser},
         aux=trained.aux,
         steps={**state.steps, phase.name: trained.step},
-        probe={**state.probe, phase.name: trained.probe})
+        probe={**state.probe, phase.name: trained.probe},
+    )
 
 
 def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: Tree) -> State:
-    """A seed's state before its first step. example: one item of the data set, for the shapes of its views."""
+    """A seed's state before its first step. example: one item of the data set, for the shapes of
+    its views."""
     key = jax.random.PRNGKey(seed)
     leaves, structure = jax.tree.flatten(jax.eval_shape(experiment.views, key, example))
     views = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
     hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
-    return _compiled_init(experiment.build, experiment.optimiser, views, experiment.classes)(key, hyper)
+    return _compiled_init(experiment.build, experiment.optimiser, views, experiment.classes)(
+        key, hyper
+    )
 
 
 @functools.lru_cache(maxsize=1)
 def _compiled_init(build: Callable, optimiser: Callable, views: tuple, classes: int) -> Callable:
-    """One program for all seeds: compiling the initialisation takes longer than training a small network."""
+    """One program for all seeds: compiling the initialisation takes longer than training a small
+    network."""
     return jax.jit(lambda key, hyper: _init(key, hyper, build, optimiser, views, classes))
 
 
-def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optimiser: Callable, views: tuple,
-          classes: int) -> State:
+def _init(
+    key: jax.Array,
+    hyper: Mapping[str, jax.Array],
+    build: Callable,
+    optimiser: Callable,
+    views: tuple,
+    classes: int,
+) -> State:
     method = build(hyper)
     structure, shapes = views
-    batch = jax.tree.unflatten(structure, [jnp.zeros((2, *shape), dtype) for shape, dtype in shapes])
+    batch = jax.tree.unflatten(
+        structure, [jnp.zeros((2, *shape), dtype) for shape, dtype in shapes]
+    )
     branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
     variables = {}
     for number, (name, branch) in enumerate(method.branches.items()):
@@ -144,12 +174,21 @@ def _init(key: jax.Array, hyper: Mapping[str, jax.Array], build: Callable, optim
         variables[name] = {'params': own['params'], 'batch_stats': own.get('batch_stats', {})}
     for name, branch in method.branches.items():
         if branch.follows is not None and not branch.independent:
-            variables[name]['params'] = own_part(variables[name]['params'], variables[branch.follows]['params'])
-    moments = {phase.name: optimiser(hyper, phase).init(variables[phase.trains]['params']) for phase in method.phases}
+            variables[name]['params'] = own_part(
+                variables[name]['params'], variables[branch.follows]['params']
+            )
+    moments = {
+        phase.name: optimiser(hyper, phase).init(variables[phase.trains]['params'])
+        for phase in method.phases
+    }
     lagged = variables[method.tracked.b] if method.tracked.lag else {}
     steps = {phase.name: jnp.zeros((), jnp.int32) for phase in method.phases}
-    probe = {phase.name: _probe(method.branches[phase.trains], variables[phase.trains], batch[0], classes)
-             for phase in method.phases}
+    probe = {
+        phase.name: _probe(
+            method.branches[phase.trains], variables[phase.trains], batch[0], classes
+        )
+        for phase in method.phases
+    }
     return State(variables, moments, method.init_aux(aux_key), steps, lagged, key, hyper, probe)
 
 

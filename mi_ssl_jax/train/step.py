@@ -1,4 +1,5 @@
-"""One optimisation step of one phase of any method, for one seed and this device's share of the batch."""
+"""One optimisation step of one phase of any method, for one seed and this device's share of the
+batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +17,16 @@ from mi_ssl_jax.train.state import Experiment, Frozen, Trained
 Tree = Any
 
 
-def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
-    """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update, followers.
+def make(
+    experiment: Experiment, phase_name: str
+) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
+    """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update,
+    followers.
 
-    data: {'x', 'y'} of the whole data set on the device, or () for a streamed source. order: (steps, batch) indices of
-    this pass, or the streamed batch itself. Metrics: the loss and its terms, and the online probe's accuracy.
+    data: {'x', 'y'} of the whole data set on the device, or () for a streamed source. order:
+    (steps, batch) indices of
+    this pass, or the streamed batch itself. Metrics: the loss and its terms, and the online probe's
+    accuracy.
     """
     axis = experiment.layout.axis
     number = [phase.name for phase in experiment.method.phases].index(phase_name)
@@ -29,13 +35,19 @@ def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, 
     def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
         method = experiment.build(frozen.hyper)
         phase = states.phase_of(method, phase_name)
-        key = jax.random.fold_in(jax.random.fold_in(frozen.key, states.STEPS + number), trained.step)
+        key = jax.random.fold_in(
+            jax.random.fold_in(frozen.key, states.STEPS + number), trained.step
+        )
         views_key, loss_key, shuffle_key = jax.random.split(key, 3)
         batch = fetch(data, order, trained.step, experiment.steps_per_pass)
         views = branch_views(method, make_views(experiment, views_key, batch['x']))
         views |= {name: shuffle.shuffled(views[name], shuffle_key, axis) for name in mixed}
-        info = api.Info(trained.step, trained.step / experiment.steps_per_pass,
-                        trained.step / (experiment.steps_per_pass * experiment.passes), loss_key)
+        info = api.Info(
+            trained.step,
+            trained.step / experiment.steps_per_pass,
+            trained.step / (experiment.steps_per_pass * experiment.passes),
+            loss_key,
+        )
 
         def encode(params: Tree, views: dict[str, tuple[Tree, ...]]) -> pieces.Encoded:
             variables = {**frozen.variables, **trained.variables}
@@ -47,13 +59,28 @@ def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, 
             return loss.value, loss
 
         params = trained.variables[phase.trains]['params']
-        loss, encoded, gradient = pieces.gradient(encode, objective, params, views, count=experiment.accumulate)
+        loss, encoded, gradient = pieces.gradient(
+            encode, objective, params, views, count=experiment.accumulate
+        )
         gradient = parallel.mean(gradient, axis)
-        statistics = parallel.mean(encoded.statistics, axis if experiment.local_statistics else None)
-        updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(gradient, trained.optimiser, params)
-        variables = follow(method, phase, trained.variables, optax.apply_updates(params, updates), statistics,
-                           (trained.step + 1) / (experiment.steps_per_pass * experiment.passes))
-        metrics = {'loss': loss.value, **{name: term for name, term in loss.terms.items() if term is not None}}
+        statistics = parallel.mean(
+            encoded.statistics, axis if experiment.local_statistics else None
+        )
+        updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(
+            gradient, trained.optimiser, params
+        )
+        variables = follow(
+            method,
+            phase,
+            trained.variables,
+            optax.apply_updates(params, updates),
+            statistics,
+            (trained.step + 1) / (experiment.steps_per_pass * experiment.passes),
+        )
+        metrics = {
+            'loss': loss.value,
+            **{name: term for name, term in loss.terms.items() if term is not None},
+        }
         probe = trained.probe
         if experiment.classes:
             probe, metrics['online_top1'] = online.step(probe, encoded.features, batch['y'], axis)
@@ -64,11 +91,14 @@ def make(experiment: Experiment, phase_name: str) -> Callable[[Trained, Frozen, 
 
 def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict[str, jax.Array]:
     """This step's {'x', 'y'}: gathered from resident data, or the streamed batch as it came."""
-    return order if data == () else jax.tree.map(lambda leaf: leaf[order[step % steps_per_pass]], data)
+    return (
+        order if data == () else jax.tree.map(lambda leaf: leaf[order[step % steps_per_pass]], data)
+    )
 
 
 def make_views(experiment: Experiment, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
-    """Views of each example. One key a *global* batch position: the same views on any number of devices."""
+    """Views of each example. One key a *global* batch position: the same views on any number of
+    devices."""
     places = parallel.positions(len(jax.tree.leaves(examples)[0]), experiment.layout.axis)
     keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
     return jax.vmap(experiment.views)(keys, examples)
@@ -79,26 +109,40 @@ def branch_views(method: api.Method, views: tuple[Tree, ...]) -> dict[str, tuple
     own = {}
     for name, branch in method.branches.items():
         if branch.views is not None and max(branch.views) >= len(views):
-            raise ValueError(f"branch '{name}' encodes view {max(branch.views) + 1} of {len(views)}: "
-                             'choose a pipeline (views.name) that makes more views')
+            raise ValueError(
+                f"branch '{name}' encodes view {max(branch.views) + 1} of {len(views)}: "
+                'choose a pipeline (views.name) that makes more views'
+            )
         own[name] = views if branch.views is None else tuple(views[view] for view in branch.views)
     return own
 
 
 def shuffled_branches(experiment: Experiment) -> list[str]:
-    """Branches whose examples change places before they are encoded: where batch statistics are of parts of the batch.
+    """Branches whose examples change places before they are encoded: where batch statistics are of
+    parts of the batch.
 
     With statistics of the whole batch their order makes no difference.
     """
-    parts = experiment.accumulate > 1 or experiment.local_statistics and experiment.layout.axis is not None
-    return [name for name, branch in experiment.method.branches.items() if parts and branch.shuffled]
+    parts = (
+        experiment.accumulate > 1
+        or experiment.local_statistics
+        and experiment.layout.axis is not None
+    )
+    return [
+        name for name, branch in experiment.method.branches.items() if parts and branch.shuffled
+    ]
 
 
-def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree],
-               views: dict[str, tuple[Tree, ...]]) -> pieces.Encoded:
+def encode_all(
+    method: api.Method,
+    phase: api.Phase,
+    variables: dict[str, Tree],
+    views: dict[str, tuple[Tree, ...]],
+) -> pieces.Encoded:
     """Every branch on its views, of this device's examples.
 
-    Branches that the phase does not train come under a stop-gradient. Features: of the trained branch's first view.
+    Branches that the phase does not train come under a stop-gradient. Features: of the trained
+    branch's first view.
     """
     outputs, statistics, features = {}, {}, {}
     for name, branch in method.branches.items():
@@ -107,8 +151,9 @@ def encode_all(method: api.Method, phase: api.Phase, variables: dict[str, Tree],
     return pieces.Encoded(outputs, statistics, features[phase.trains])
 
 
-def whole_batch(outputs: dict[str, api.Views], shuffled: list[str], key: jax.Array,
-                axis: str | None) -> dict[str, api.Views]:
+def whole_batch(
+    outputs: dict[str, api.Views], shuffled: list[str], key: jax.Array, axis: str | None
+) -> dict[str, api.Views]:
     """The branches' outputs over the global batch, all in its order."""
     found = {}
     for name, seen in outputs.items():
@@ -118,11 +163,14 @@ def whole_batch(outputs: dict[str, api.Views], shuffled: list[str], key: jax.Arr
     return found
 
 
-def encode(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) -> tuple[api.Views, Tree, jax.Array]:
-    """A branch on its views in training mode, batch statistics for each view apart: outputs in view order, running
-    statistics, backbone features of the first view.
+def encode(
+    branch: api.Branch, variables: Tree, views: tuple[Tree, ...]
+) -> tuple[api.Views, Tree, jax.Array]:
+    """A branch on its views in training mode, batch statistics for each view apart: outputs in view
+    order, running statistics, backbone features of the first view.
 
-    Views of one shape go through one application. The running statistics move once a step, by the mean over views.
+    Views of one shape go through one application. The running statistics move once a step, by the
+    mean over views.
     """
 
     def apply(view: Tree) -> tuple[Any, Tree]:
@@ -132,21 +180,35 @@ def encode(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) -> tupl
     shapes = [tuple(leaf.shape for leaf in jax.tree.leaves(view)) for view in views]
     for shape in dict.fromkeys(shapes):
         places = [place for place, own in enumerate(shapes) if own == shape]
-        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(views[place] for place in places))
+        together = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves), *(views[place] for place in places)
+        )
         output, moved = jax.vmap(apply)(together)
         for row, place in enumerate(places):
             outputs[place] = jax.tree.map(lambda leaf: leaf[row], output)
         statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
     total = jax.tree.map(lambda *sums: sum(sums) / len(views), *statistics)
     predictions = tuple(output.p for output in outputs if output.p is not None)
-    return api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared), total, outputs[0].features
+    return (
+        api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared),
+        total,
+        outputs[0].features,
+    )
 
 
-def follow(method: api.Method, phase: api.Phase, variables: dict[str, Tree], params: Tree, statistics: dict[str, Tree],
-           progress: jax.Array) -> dict[str, Tree]:
-    """The trained branch with its new parameters, and its followers by their rule: EMA (Eq. 9) or copy (Eq. 8).
+def follow(
+    method: api.Method,
+    phase: api.Phase,
+    variables: dict[str, Tree],
+    params: Tree,
+    statistics: dict[str, Tree],
+    progress: jax.Array,
+) -> dict[str, Tree]:
+    """The trained branch with its new parameters, and its followers by their rule: EMA (Eq. 9) or
+    copy (Eq. 8).
 
-    `progress` is the next step's, so that a follower moved after the update equals one moved before the next encoding.
+    `progress` is the next step's, so that a follower moved after the update equals one moved before
+    the next encoding.
     """
     moved = {phase.trains: {'params': params, 'batch_stats': statistics[phase.trains]}}
     for name in variables:

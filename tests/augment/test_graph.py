@@ -1,4 +1,5 @@
-"""Views of a graph: edges leave in both directions at once, features in all nodes, at the rates that are given."""
+"""Views of a graph: edges leave in both directions at once, features in all nodes, at the rates
+that are given."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,11 @@ from mi_ssl_jax.augment import views
 
 NODES, FEATURES, DRAWS = 12, 6, 400
 PAIRS = np.argwhere(np.triu(np.ones((NODES, NODES)), 1)).astype(np.int32)[::2]
-GRAPH = {'features': np.ones((NODES, FEATURES), np.float32), 'edges': PAIRS, 'mask': np.arange(len(PAIRS)) > 2}
+GRAPH = {
+    'features': np.ones((NODES, FEATURES), np.float32),
+    'edges': PAIRS,
+    'mask': np.arange(len(PAIRS)) > 2,
+}
 DROP, MASK = (0.4, 0.1), (0.25, 0.5)
 
 
@@ -28,7 +33,9 @@ def dense(edges, mask):
 
 def test_a_view_is_undirected_and_has_no_edge_of_its_own(drawn):
     for view in drawn:
-        np.testing.assert_array_equal(view['edges'][0], PAIRS)  # the list stays: an edge is there or not, both ways
+        np.testing.assert_array_equal(
+            view['edges'][0], PAIRS
+        )  # the list stays: an edge is there or not, both ways
         kept = dense(PAIRS, view['mask'][0])
         np.testing.assert_array_equal(kept, kept.T)
         assert not np.any(kept & ~dense(PAIRS, GRAPH['mask']))
@@ -47,7 +54,9 @@ def test_rates(drawn, number):
 
 def test_a_feature_leaves_in_all_nodes_and_the_others_keep_their_size(drawn):
     for view in drawn:
-        np.testing.assert_array_equal(view['features'], np.broadcast_to(view['features'][:, :1], view['features'].shape))
+        np.testing.assert_array_equal(
+            view['features'], np.broadcast_to(view['features'][:, :1], view['features'].shape)
+        )
         assert set(np.unique(view['features'])) == {0.0, 1.0}
 
 
@@ -59,13 +68,17 @@ def test_views_and_draws_differ(drawn):
 
 
 def test_without_strength_and_in_evaluation_the_graph_itself():
-    same = views.load('graph', edge_drop=(0.0, 0.0), feature_mask=(0.0, 0.0))(jax.random.PRNGKey(0), GRAPH)
+    same = views.load('graph', edge_drop=(0.0, 0.0), feature_mask=(0.0, 0.0))(
+        jax.random.PRNGKey(0), GRAPH
+    )
     for view in (*same, views.evaluation('graph')(GRAPH)):
         jax.tree.map(np.testing.assert_array_equal, view, GRAPH)
         assert view['features'].dtype == jnp.float32
 
 
-@pytest.mark.parametrize('options', [{'edge_drop': (0.1,)}, {'feature_mask': (0.1, 1.0)}, {'edge_drop': (-0.1, 0.1)}])
+@pytest.mark.parametrize(
+    'options', [{'edge_drop': (0.1,)}, {'feature_mask': (0.1, 1.0)}, {'edge_drop': (-0.1, 0.1)}]
+)
 def test_bad_probabilities(options):
     with pytest.raises(ValueError, match='two probabilities in'):
         views.load('graph', **options)(jax.random.PRNGKey(0), GRAPH)

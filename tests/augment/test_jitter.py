@@ -1,4 +1,5 @@
-"""The colour jitter with fixed places equals the four operations one after another, in all 24 orders."""
+"""The colour jitter with fixed places equals the four operations one after another, in all 24
+orders."""
 
 import itertools
 
@@ -32,22 +33,29 @@ class JitterTest(chex.TestCase):
     def test_all_orders(self):
         factors, shift = (1.3, 0.7, 1.5), 0.08
         images = np.random.default_rng(0).uniform(size=(24, 8, 8, 3)).astype(np.float32)
-        actual = self.variant(jax.vmap(jitter.apply))(_planes(images), _chosen(ORDERS, factors, shift))
+        actual = self.variant(jax.vmap(jitter.apply))(
+            _planes(images), _chosen(ORDERS, factors, shift)
+        )
         for i, order in enumerate(ORDERS):
             image = jnp.asarray(images[i])
             for step in order:
                 image = STEPS[step](image, (*factors, shift)[step])
-            # Compiled and uncompiled float32 round differently; hue divides by the spread of the colours.
+            # Compiled and uncompiled float32 round differently; hue divides by the spread of the
+            # colours.
             np.testing.assert_allclose(np.stack(actual, -1)[i], image, atol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_torchvision(self):
-        chosen = [case for case in goldens.cases('augment_ops') if case.id.startswith('jitter_order')]
+        chosen = [
+            case for case in goldens.cases('augment_ops') if case.id.startswith('jitter_order')
+        ]
         assert len(chosen) == 2
         images = np.stack([np.moveaxis(case.inputs['img'], 0, -1) for case in chosen])
         expected = np.stack([np.moveaxis(case.outputs['out'], 0, -1) for case in chosen])
         orders = [case.args['order'] for case in chosen]
-        actual = self.variant(jax.vmap(jitter.apply))(_planes(images), _chosen(orders, (1.3, 0.7, 1.5), 0.08))
+        actual = self.variant(jax.vmap(jitter.apply))(
+            _planes(images), _chosen(orders, (1.3, 0.7, 1.5), 0.08)
+        )
         np.testing.assert_allclose(np.stack(actual, -1), expected, atol=2e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
@@ -59,7 +67,9 @@ class JitterTest(chex.TestCase):
 
 
 def test_draws_have_torchvisions_law():
-    draw = jax.jit(jax.vmap(lambda key: jitter.draw(key, strength=(0.8, 0.4, 1.5, 0.2), probability=0.8)))
+    draw = jax.jit(
+        jax.vmap(lambda key: jitter.draw(key, strength=(0.8, 0.4, 1.5, 0.2), probability=0.8))
+    )
     factors, shift, ranks = draw(jax.random.split(jax.random.key(0), 20000))
     applied = np.asarray(shift != 0)
     # 20,000 draws: four standard errors of a share of 0.8 are 0.011.

@@ -1,4 +1,5 @@
-"""Whole image pipelines against their operations one by one, and the recipes against the methods' table."""
+"""Whole image pipelines against their operations one by one, and the recipes against the methods'
+table."""
 
 import chex
 import jax
@@ -49,8 +50,14 @@ class PipelineTest(parameterized.TestCase):
     )
     def test_equals_its_operations(self, method, crop_last):
         view = pipelines.View(
-            16, (0.2, 1.0), method, (0.4, 0.4, 0.2, 0.1),
-            grey_p=0.3, blur_p=0.5, solarize_p=0.5, crop_last=crop_last,
+            16,
+            (0.2, 1.0),
+            method,
+            (0.4, 0.4, 0.2, 0.1),
+            grey_p=0.3,
+            blur_p=0.5,
+            solarize_p=0.5,
+            crop_last=crop_last,
         )
         make = jax.jit(jax.vmap(lambda key, image: pipelines.one(key, image, view=view, norm=NORM)))
         made = make(KEYS, IMAGES)
@@ -58,9 +65,15 @@ class PipelineTest(parameterized.TestCase):
         chex.assert_type(made, jnp.float32)
         for key, image, actual in zip(KEYS, IMAGES, made, strict=True):
             expected = _one_by_one(key, image, view)
-            # 1e-5 in [0, 1], over standard deviations of 0.24. Solarizing jumps where a value meets 0.5.
-            far = np.abs(np.abs(expected * jnp.asarray(NORM.std) + jnp.asarray(NORM.mean)) - 0.5) > 1e-4
-            np.testing.assert_allclose(np.where(far, actual, 0), np.where(far, expected, 0), atol=5e-5)
+            # 1e-5 in [0, 1], over standard deviations of 0.24. Solarizing jumps where a value meets
+            # 0.5.
+            far = (
+                np.abs(np.abs(expected * jnp.asarray(NORM.std) + jnp.asarray(NORM.mean)) - 0.5)
+                > 1e-4
+            )
+            np.testing.assert_allclose(
+                np.where(far, actual, 0), np.where(far, expected, 0), atol=5e-5
+            )
 
     def test_views_do_not_depend_on_the_batch(self):
         pipeline = jax.jit(jax.vmap(views.load('byol', data='cifar10', size=16)))
@@ -71,35 +84,98 @@ class PipelineTest(parameterized.TestCase):
         assert len(np.unique(np.concatenate(whole).reshape(24, -1), axis=0)) == 24
 
     def test_multi_crop_keeps_the_order_of_the_views(self):
-        """White stays white in each view but the solarized one, which is black; local views are smaller."""
+        """White stays white in each view but the solarized one, which is black; local views are
+        smaller."""
         bright = pipelines.View(8, (1.0, 1.0), 'bilinear', (0.0, 0.0, 0.0, 0.0), grey_p=1.0)
         dark, small = bright._replace(solarize_p=1.0), bright._replace(size=4)
         image = jnp.full((8, 8, 3), 255, jnp.uint8)
         norm = pipelines.Norm((0.0,) * 3, (1.0,) * 3)
         made = pipelines.make(KEYS[0], image, views=(bright, dark, small, small, bright), norm=norm)
-        assert [view.shape for view in made] == [(8, 8, 3), (8, 8, 3), (4, 4, 3), (4, 4, 3), (8, 8, 3)]
+        assert [view.shape for view in made] == [
+            (8, 8, 3),
+            (8, 8, 3),
+            (4, 4, 3),
+            (4, 4, 3),
+            (8, 8, 3),
+        ]
         white = 0.9999  # the grey weights' sum
         means = [view.mean() for view in made]
         np.testing.assert_allclose(means, [white, 1 - white, white, white, white], atol=1e-5)
 
 
-# b, c, s, h | jitter p | grey p | blur p of each view | solarize p of each view | area of the first, the last
+# b, c, s, h | jitter p | grey p | blur p of each view | solarize p of each view | area of the
+# first, the last
 _TABLE = {
-    ('simclr', 'imagenet'): ((0.8, 0.8, 0.8, 0.2), 0.8, 0.2, (0.5, 0.5), (0, 0), (0.08, 1), (0.08, 1)),
+    ('simclr', 'imagenet'): (
+        (0.8, 0.8, 0.8, 0.2),
+        0.8,
+        0.2,
+        (0.5, 0.5),
+        (0, 0),
+        (0.08, 1),
+        (0.08, 1),
+    ),
     ('simclr', 'cifar10'): ((0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0, 0), (0, 0), (0.08, 1), (0.08, 1)),
     ('simclr', 'tin'): ((0.8, 0.8, 0.8, 0.2), 0.8, 0.2, (0.5, 0.5), (0, 0), (0.08, 1), (0.08, 1)),
-    ('simsiam', 'imagenet'): ((0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0.5, 0.5), (0, 0), (0.2, 1), (0.2, 1)),
+    ('simsiam', 'imagenet'): (
+        (0.4, 0.4, 0.4, 0.1),
+        0.8,
+        0.2,
+        (0.5, 0.5),
+        (0, 0),
+        (0.2, 1),
+        (0.2, 1),
+    ),
     ('mocov2', 'cifar100'): ((0.4, 0.4, 0.4, 0.1), 0.8, 0.2, (0, 0), (0, 0), (0.2, 1), (0.2, 1)),
     ('mocov1', 'imagenet'): ((0.4, 0.4, 0.4, 0.4), 1.0, 0.2, (0, 0), (0, 0), (0.2, 1), (0.2, 1)),
-    ('byol', 'imagenet'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1), (0, 0.2), (0.08, 1), (0.08, 1)),
+    ('byol', 'imagenet'): (
+        (0.4, 0.4, 0.2, 0.1),
+        0.8,
+        0.2,
+        (1.0, 0.1),
+        (0, 0.2),
+        (0.08, 1),
+        (0.08, 1),
+    ),
     ('barlow', 'cifar10'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (0, 0), (0, 0.2), (0.08, 1), (0.08, 1)),
-    ('mocov3', 'imagenet'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1), (0, 0.2), (0.2, 1), (0.2, 1)),
+    ('mocov3', 'imagenet'): (
+        (0.4, 0.4, 0.2, 0.1),
+        0.8,
+        0.2,
+        (1.0, 0.1),
+        (0, 0.2),
+        (0.2, 1),
+        (0.2, 1),
+    ),
     ('mocov3', 'tin'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1), (0, 0.2), (0.08, 1), (0.08, 1)),
-    ('vicreg', 'imagenet'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1), (0, 0.2), (0.08, 1), (0.08, 1)),
+    ('vicreg', 'imagenet'): (
+        (0.4, 0.4, 0.2, 0.1),
+        0.8,
+        0.2,
+        (1.0, 0.1),
+        (0, 0.2),
+        (0.08, 1),
+        (0.08, 1),
+    ),
     ('vicreg', 'cifar10'): ((0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (0, 0), (0.1, 0.1), (0.2, 1), (0.2, 1)),
     ('dino', 'imagenet'): (
-        (0.4, 0.4, 0.2, 0.1), 0.8, 0.2, (1.0, 0.1) + (0.5,) * 8, (0, 0.2) + (0,) * 8, (0.4, 1), (0.05, 0.4)),
-    ('swav', 'imagenet'): ((0.8, 0.8, 0.8, 0.2), 0.8, 0.2, (0.5,) * 8, (0,) * 8, (0.14, 1), (0.05, 0.14)),
+        (0.4, 0.4, 0.2, 0.1),
+        0.8,
+        0.2,
+        (1.0, 0.1) + (0.5,) * 8,
+        (0, 0.2) + (0,) * 8,
+        (0.4, 1),
+        (0.05, 0.4),
+    ),
+    ('swav', 'imagenet'): (
+        (0.8, 0.8, 0.8, 0.2),
+        0.8,
+        0.2,
+        (0.5,) * 8,
+        (0,) * 8,
+        (0.14, 1),
+        (0.05, 0.14),
+    ),
     ('wmse', 'cifar10'): ((0.4, 0.4, 0.4, 0.1), 0.8, 0.1, (0, 0), (0, 0), (0.2, 1), (0.2, 1)),
 }
 
@@ -109,7 +185,9 @@ def test_recipes(name, data):
     strength, jitter_p, grey_p, blur, solarize, first, last = _TABLE[name, data]
     images = recipes.IMAGES[data]
     made = recipes.RECIPES[name](images.kind, images.size)
-    assert {(view.jitter, view.jitter_p, view.grey_p) for view in made} == {(strength, jitter_p, grey_p)}
+    assert {(view.jitter, view.jitter_p, view.grey_p) for view in made} == {
+        (strength, jitter_p, grey_p)
+    }
     assert tuple(view.blur_p for view in made) == blur
     assert tuple(view.solarize_p for view in made) == solarize
     assert (made[0].scale, made[-1].scale) == (first, last)
@@ -117,8 +195,11 @@ def test_recipes(name, data):
 
 
 def test_crops_are_resized_as_each_methods_code_does():
-    bilinear = {name for name, recipe in recipes.RECIPES.items()
-                if {view.method for view in recipe('imagenet', 224)} == {'bilinear'}}
+    bilinear = {
+        name
+        for name, recipe in recipes.RECIPES.items()
+        if {view.method for view in recipe('imagenet', 224)} == {'bilinear'}
+    }
     assert bilinear == {'simsiam', 'mocov1', 'mocov2', 'mocov3', 'swav'}
     for name in recipes.RECIPES.keys() - bilinear:
         assert {view.method for view in recipes.RECIPES[name]('imagenet', 224)} == {'bicubic'}
@@ -132,20 +213,27 @@ def test_every_pipeline_has_static_shapes(name, data):
     side = recipes.IMAGES[data].size
     local = {'dino': 8, 'swav': 6}.get(name, 0) if side > 32 else 0
     small = 96 if side == 224 else side // 2
-    assert [view.shape for view in made] == [(12, side, side, 3)] * 2 + [(12, small, small, 3)] * local
+    assert [view.shape for view in made] == [(12, side, side, 3)] * 2 + [
+        (12, small, small, 3)
+    ] * local
     assert jax.eval_shape(views.evaluation(name, data=data), IMAGES[0]).shape == (side, side, 3)
 
 
-@pytest.mark.parametrize('name, options, shape, dtype', [
-    ('noise', {}, (2,), jnp.float32),
-    ('digits', {}, (8, 8, 1), jnp.uint8),
-    ('byol', {'data': 'tiny_imagenet'}, (64, 64, 3), jnp.uint8),
-])
+@pytest.mark.parametrize(
+    'name, options, shape, dtype',
+    [
+        ('noise', {}, (2,), jnp.float32),
+        ('digits', {}, (8, 8, 1), jnp.uint8),
+        ('byol', {'data': 'tiny_imagenet'}, (64, 64, 3), jnp.uint8),
+    ],
+)
 def test_views_stay_float32_where_jax_computes_in_float64(name, options, shape, dtype):
     with goldens.x64():
         example = jnp.ones(shape, dtype)
-        made = [*jax.eval_shape(views.load(name, **options), jax.random.key(0), example),
-                jax.eval_shape(views.evaluation(name, **options), example)]
+        made = [
+            *jax.eval_shape(views.load(name, **options), jax.random.key(0), example),
+            jax.eval_shape(views.evaluation(name, **options), example),
+        ]
         assert [view.dtype for view in made] == [jnp.float32] * 3
 
 
@@ -157,14 +245,19 @@ def test_evaluation_is_the_image_itself_at_its_own_size():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     norm = recipes.IMAGES['cifar100'].norm
     expected = (image / 255 - np.asarray(norm.mean)) / np.asarray(norm.std)
-    np.testing.assert_allclose(views.evaluation('simclr', data='cifar100')(image), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        views.evaluation('simclr', data='cifar100')(image), expected, atol=1e-6
+    )
 
 
 def test_evaluation_on_imagenet_is_the_centre_seven_eighths():
-    """Half of the image is white: the cut runs through the middle of the centre crop, whatever its size."""
+    """Half of the image is white: the cut runs through the middle of the centre crop, whatever its
+    size."""
     image = np.zeros((100, 160, 3), np.uint8)
     image[:, 80:] = 255
-    plain = views.evaluation('byol', data='imagenet', size=44)(image)  # 88 px of the short side, halved
+    plain = views.evaluation('byol', data='imagenet', size=44)(
+        image
+    )  # 88 px of the short side, halved
     norm = recipes.IMAGES['imagenet'].norm
     pixels = plain * jnp.asarray(norm.std) + jnp.asarray(norm.mean)
     # An antialiased edge on a pixel border leaves an eighth of the other side in the nearest pixel.
@@ -175,18 +268,25 @@ def test_evaluation_on_imagenet_is_the_centre_seven_eighths():
 
 def test_options_and_errors():
     assert len(views.load('dino', data='tin', local_views=2).keywords['views']) == 4
-    changed = views.load('simclr', data='cifar10', size=16, blur_p=0.5, scale=[0.3, 1.0]).keywords['views']
+    changed = views.load('simclr', data='cifar10', size=16, blur_p=0.5, scale=[0.3, 1.0]).keywords[
+        'views'
+    ]
     assert {(view.size, view.blur_p, view.scale) for view in changed} == {(16, 0.5, (0.3, 1.0))}
     for options, message in (
         ({}, "views 'simclr' need data=NAME, one of cifar10, .*; not None"),
         ({'data': 'cifar'}, "need data=NAME, one of cifar10, .*; not 'cifar'"),
-        ({'data': 'cifar10', 'blurp': 1}, "do not take blurp; options: data, size, local_views, .*blur_p"),
+        (
+            {'data': 'cifar10', 'blurp': 1},
+            'do not take blurp; options: data, size, local_views, .*blur_p',
+        ),
         ({'data': 'cifar10', 'local_views': 2}, 'have no local views: leave local_views out'),
     ):
         for build in (views.load, views.evaluation):
             with pytest.raises(ValueError, match=message):
                 build('simclr', **options)
-    with pytest.raises(ValueError, match=r'views of images need uint8 \(H, W, 3\), not float32 \(8, 8, 3\)'):
+    with pytest.raises(
+        ValueError, match=r'views of images need uint8 \(H, W, 3\), not float32 \(8, 8, 3\)'
+    ):
         views.load('simclr', data='cifar10')(KEYS[0], jnp.zeros((8, 8, 3)))
     with pytest.raises(ValueError, match=r'need uint8 \(H, W, 3\), not uint8 \(8, 8, 1\)'):
         views.evaluation('simclr', data='cifar10')(jnp.zeros((8, 8, 1), jnp.uint8))

@@ -29,7 +29,9 @@ class SmallViewsTest(chex.TestCase):
         chex.assert_type([first, second], jnp.float32)
         chex.assert_tree_all_finite((first, second))
         everything = np.concatenate([first, second]).reshape(10, -1)
-        assert len(np.unique(everything, axis=0)) == 10  # every view of every example has its own randomness
+        assert (
+            len(np.unique(everything, axis=0)) == 10
+        )  # every view of every example has its own randomness
         again = pipeline(jax.random.split(jax.random.key(0), 5), examples)
         chex.assert_trees_all_equal((first, second), again)
 
@@ -44,15 +46,23 @@ class SmallViewsTest(chex.TestCase):
         shifted = warp(image, one, jnp.asarray([1.0, -0.5]))
         expected = np.zeros((8, 8))
         expected[:7, 1:] = (image[1:, 1:] + image[1:, :-1]) / 2
-        expected[:7, 0] = image[1:, 0] / 2  # the other half lies beyond the border, where the image is 0
+        expected[:7, 0] = (
+            image[1:, 0] / 2
+        )  # the other half lies beyond the border, where the image is 0
         np.testing.assert_allclose(shifted, expected, atol=1e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_without_strength_the_views_are_the_evaluation_input(self):
         image = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
         still = views.load(
-            'digits', rotation=0.0, shift=0.0, scale=(1.0, 1.0), shear=0.0,
-            contrast=0.0, brightness=0.0, noise_std=0.0,
+            'digits',
+            rotation=0.0,
+            shift=0.0,
+            scale=(1.0, 1.0),
+            shear=0.0,
+            contrast=0.0,
+            brightness=0.0,
+            noise_std=0.0,
         )
         expected = views.evaluation('digits')(image)
         for view in self.variant(still)(jax.random.key(0), image):

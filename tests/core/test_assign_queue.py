@@ -17,11 +17,12 @@ CASES = {case.id: case for case in goldens.cases('core_moments') if case.id.star
 
 
 class SinkhornTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('start', 0), ('three', 3))
     def test_equals_oracle(self, iterations):
-        codes = self.variant(functools.partial(assign.sinkhorn, epsilon=0.5, iterations=iterations))(SCORES)
+        codes = self.variant(
+            functools.partial(assign.sinkhorn, epsilon=0.5, iterations=iterations)
+        )(SCORES)
         np.testing.assert_allclose(codes, oracles.sinkhorn(SCORES, 0.5, iterations), rtol=2e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
@@ -39,12 +40,18 @@ class SinkhornTest(chex.TestCase):
 
     @chex.variants(with_jit=True)
     def test_differentiable(self):
-        gradient = self.variant(jax.grad(
-            lambda s: jnp.sum(assign.sinkhorn(s, epsilon=0.5, iterations=3)[:, 0] * SCORES[:, 1])))
+        gradient = self.variant(
+            jax.grad(
+                lambda s: jnp.sum(
+                    assign.sinkhorn(s, epsilon=0.5, iterations=3)[:, 0] * SCORES[:, 1]
+                )
+            )
+        )
         with goldens.x64():
             actual = gradient(np.float64(SCORES))
         expected = oracles.numerical_gradient(
-            lambda s: np.sum(oracles.sinkhorn(s, 0.5, 3)[:, 0] * SCORES[:, 1]), SCORES)
+            lambda s: np.sum(oracles.sinkhorn(s, 0.5, 3)[:, 0] * SCORES[:, 1]), SCORES
+        )
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-9)
 
 
@@ -62,11 +69,12 @@ def test_where_float32_exponentials_overflow():
     codes = assign.sinkhorn(np.float32(case.inputs['scores_BxK']), **case.args)
     with goldens.x64():
         expected = assign.sinkhorn(case.inputs['scores_BxK'], **case.args)
-    np.testing.assert_allclose(codes, expected, atol=1e-3)  # scores of 15 / 0.05 = 300, rounded to 3e-5
+    np.testing.assert_allclose(
+        codes, expected, atol=1e-3
+    )  # scores of 15 / 0.05 = 300, rounded to 3e-5
 
 
 class QueueTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_oldest_rows_leave_first(self):
         state = queue.init(jax.random.key(0), 6, 3)
@@ -82,7 +90,9 @@ class QueueTest(chex.TestCase):
         def total(batch):
             return jnp.sum(queue.push(queue.init(jax.random.key(0), 4, 3), batch).items)
 
-        np.testing.assert_array_equal(self.variant(jax.grad(total))(jnp.ones((2, 3))), jnp.zeros((2, 3)))
+        np.testing.assert_array_equal(
+            self.variant(jax.grad(total))(jnp.ones((2, 3))), jnp.zeros((2, 3))
+        )
 
 
 def test_random_start_is_on_the_sphere():
@@ -92,5 +102,7 @@ def test_random_start_is_on_the_sphere():
 
 @pytest.mark.parametrize('size, batch', [(6, 4), (2, 4)])
 def test_queue_must_hold_whole_batches(size, batch):
-    with pytest.raises(ValueError, match=f'queue size {size} is not a multiple of the batch size {batch}'):
+    with pytest.raises(
+        ValueError, match=f'queue size {size} is not a multiple of the batch size {batch}'
+    ):
         queue.push(queue.init(jax.random.key(0), size, 3), jnp.ones((batch, 3)))

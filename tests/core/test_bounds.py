@@ -16,11 +16,20 @@ from tests import goldens, oracles
 RNG = np.random.default_rng(2)
 SCORES = RNG.standard_normal((6, 6)).astype(np.float32)
 VALUES = {
-    'dv': bounds.dv, 'infonce': bounds.infonce, 'jsd': bounds.jsd, 'nwj': bounds.nwj,
-    'taylor_dv': functools.partial(bounds.taylor_dv, variance_weight=0.5)}
+    'dv': bounds.dv,
+    'infonce': bounds.infonce,
+    'jsd': bounds.jsd,
+    'nwj': bounds.nwj,
+    'taylor_dv': functools.partial(bounds.taylor_dv, variance_weight=0.5),
+}
 NAMES = tuple((name, name) for name in VALUES)
-RANGES = (('dv', 'dv', 1e30), ('infonce', 'infonce', 1e30), ('jsd', 'jsd', 1e30),
-          ('taylor_dv', 'taylor_dv', 1e15), ('nwj', 'nwj', 80.0))
+RANGES = (
+    ('dv', 'dv', 1e30),
+    ('infonce', 'infonce', 1e30),
+    ('jsd', 'jsd', 1e30),
+    ('taylor_dv', 'taylor_dv', 1e15),
+    ('nwj', 'nwj', 80.0),
+)
 
 
 def in_batch(name, scores):
@@ -28,7 +37,6 @@ def in_batch(name, scores):
 
 
 class BoundsTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*NAMES)
     def test_equals_oracle(self, name):
@@ -36,7 +44,9 @@ class BoundsTest(chex.TestCase):
         for scores in (SCORES, SCORES * 10):
             actual = bound(scores)
             # 1e-5 for nwj: the exponential of scores near 20, each rounded to 2e-6.
-            np.testing.assert_allclose(actual, oracles.BOUNDS[name](np.float64(scores)), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(
+                actual, oracles.BOUNDS[name](np.float64(scores)), rtol=1e-5, atol=1e-5
+            )
 
     @chex.variants(with_jit=True)
     @parameterized.named_parameters(*NAMES)
@@ -44,14 +54,20 @@ class BoundsTest(chex.TestCase):
         with goldens.x64():
             gradient = self.variant(jax.grad(functools.partial(in_batch, name)))(np.float64(SCORES))
         expected = oracles.numerical_gradient(oracles.BOUNDS[name], SCORES)
-        np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)  # central differences at 1e-6
+        np.testing.assert_allclose(
+            gradient, expected, rtol=1e-6, atol=1e-8
+        )  # central differences at 1e-6
 
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*NAMES)
     def test_value_is_joint_minus_marginal(self, name):
         terms = self.variant(functools.partial(bounds.terms, name))(pairs.in_batch(SCORES))
         diagonal = SCORES.diagonal()
-        joint = -np.mean([oracles.softplus(-s) for s in diagonal]) if name == 'jsd' else np.mean(diagonal)
+        joint = (
+            -np.mean([oracles.softplus(-s) for s in diagonal])
+            if name == 'jsd'
+            else np.mean(diagonal)
+        )
         np.testing.assert_allclose(terms.joint, joint, rtol=1e-6)
         np.testing.assert_allclose(terms.joint - terms.marginal, in_batch(name, SCORES), rtol=1e-5)
 
@@ -84,8 +100,13 @@ class BoundsTest(chex.TestCase):
         chex.assert_trees_all_close(actual, jax.value_and_grad(marginal)(SCORES), rtol=1e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(('dv', 'dv', 0.0), ('infonce', 'infonce', 0.0), ('t', 'taylor_dv', 0.0),
-                                    ('jsd', 'jsd', -2 * math.log(2)), ('nwj', 'nwj', -1 / math.e))
+    @parameterized.named_parameters(
+        ('dv', 'dv', 0.0),
+        ('infonce', 'infonce', 0.0),
+        ('t', 'taylor_dv', 0.0),
+        ('jsd', 'jsd', -2 * math.log(2)),
+        ('nwj', 'nwj', -1 / math.e),
+    )
     def test_zero_scores(self, name, expected):
         bound = self.variant(functools.partial(in_batch, name))
         np.testing.assert_allclose(bound(np.zeros((6, 6), np.float32)), expected, atol=1e-6)
@@ -94,7 +115,9 @@ class BoundsTest(chex.TestCase):
     def test_infonce_never_exceeds_log_n(self):
         bound = self.variant(bounds.infonce)
         for scale in (1.0, 10.0, 1e3, 1e6):
-            assert bound(pairs.in_batch(np.float32(SCORES + scale * np.eye(6)))) <= np.float32(math.log(6))
+            assert bound(pairs.in_batch(np.float32(SCORES + scale * np.eye(6)))) <= np.float32(
+                math.log(6)
+            )
 
     @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'), ('taylor', 'taylor_dv'))
@@ -112,7 +135,9 @@ class BoundsTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_eq13(self):
         za, zb = SCORES[:, :3], SCORES[:, 3:]
-        np.testing.assert_allclose(self.variant(bounds.eq13)(za, zb), oracles.eq13(za, zb), rtol=1e-6)
+        np.testing.assert_allclose(
+            self.variant(bounds.eq13)(za, zb), oracles.eq13(za, zb), rtol=1e-6
+        )
 
     @chex.variants(with_jit=True)
     @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'))
@@ -123,17 +148,23 @@ class BoundsTest(chex.TestCase):
 
 
 class PropertiesTest(parameterized.TestCase):
-
     def test_dv_is_never_below_nwj(self):
         for scale in (0.1, 1.0, 3.0):
             for seed in range(5):
-                scores = scale * np.random.default_rng(seed).standard_normal((5, 5)).astype(np.float32)
+                scores = scale * np.random.default_rng(seed).standard_normal((5, 5)).astype(
+                    np.float32
+                )
                 assert in_batch('dv', scores) >= in_batch('nwj', scores) - 1e-6
         # Equal where the log mean e^S is 1, the point at which the tangent touches.
-        np.testing.assert_allclose(in_batch('dv', np.ones((5, 5), np.float32)),
-                                   in_batch('nwj', np.ones((5, 5), np.float32)), atol=1e-6)
+        np.testing.assert_allclose(
+            in_batch('dv', np.ones((5, 5), np.float32)),
+            in_batch('nwj', np.ones((5, 5), np.float32)),
+            atol=1e-6,
+        )
 
-    @parameterized.named_parameters(('dv', 'dv'), ('infonce', 'infonce'), ('nwj', 'nwj'), ('t', 'taylor_dv'))
+    @parameterized.named_parameters(
+        ('dv', 'dv'), ('infonce', 'infonce'), ('nwj', 'nwj'), ('t', 'taylor_dv')
+    )
     def test_joint_affine_and_marginal_convex_in_the_scores(self, name):
         other = np.random.default_rng(3).standard_normal((6, 6)).astype(np.float32)
         at = [bounds.terms(name, pairs.in_batch(s)) for s in (SCORES, other, (SCORES + other) / 2)]
@@ -142,38 +173,51 @@ class PropertiesTest(parameterized.TestCase):
 
     def test_taylor_approaches_dv_with_the_third_power_of_the_scores(self):
         with goldens.x64():
-            gaps = [abs(float(in_batch('taylor_dv', scores) - in_batch('dv', scores)))
-                    for scores in (s * np.float64(SCORES) for s in (0.2, 0.1, 0.05))]
+            gaps = [
+                abs(float(in_batch('taylor_dv', scores) - in_batch('dv', scores)))
+                for scores in (s * np.float64(SCORES) for s in (0.2, 0.1, 0.05))
+            ]
         assert gaps[2] < 1e-4
         np.testing.assert_allclose([gaps[0] / gaps[1], gaps[1] / gaps[2]], 8, rtol=0.5)
 
     def test_paper_weight_of_the_variance(self):
         p = pairs.in_batch(SCORES)
         half, one = (bounds.taylor_dv_terms(p, variance_weight=w).marginal for w in (0.5, 1.0))
-        np.testing.assert_allclose(2 * (one - half), np.var(oracles.off_diagonal(SCORES)), rtol=1e-5)
+        np.testing.assert_allclose(
+            2 * (one - half), np.var(oracles.off_diagonal(SCORES)), rtol=1e-5
+        )
         np.testing.assert_allclose(bounds.terms('taylor_dv', p).marginal, half, rtol=1e-6)
 
-    @parameterized.named_parameters(('dv', 'dv', 0.0), ('infonce', 'infonce', 0.0), ('nwj', 'nwj', 1.0))
+    @parameterized.named_parameters(
+        ('dv', 'dv', 0.0), ('infonce', 'infonce', 0.0), ('nwj', 'nwj', 1.0)
+    )
     def test_optimal_critic_gives_the_true_information(self, name, constant):
-        # N = 1000 pairs, mean over 8 batches; the standard error at rho = 0.8 is 0.007 (dv), so 0.03 is 4 of
-        # them.
+        # N = 1000 pairs, mean over 8 batches; the standard error at rho = 0.8 is 0.007 (dv), so
+        # 0.03 is 4 of them.
         generator = np.random.default_rng(4)
         for rho in (0.0, 0.5, 0.8):
             batches = [oracles.gaussian_pairs(generator, 1000, rho) for _ in range(8)]
-            values = [in_batch(name, np.float32(oracles.gaussian_log_ratio(x, y, rho) + constant))
-                      for x, y in batches]
+            values = [
+                in_batch(name, np.float32(oracles.gaussian_log_ratio(x, y, rho) + constant))
+                for x, y in batches
+            ]
             np.testing.assert_allclose(np.mean(values), oracles.gaussian_mi(rho), atol=0.03)
 
     def test_jsd_at_the_optimal_critic_of_independent_data(self):
         x, y = oracles.gaussian_pairs(np.random.default_rng(5), 100, 0.0)
-        np.testing.assert_allclose(in_batch('jsd', np.float32(oracles.gaussian_log_ratio(x, y, 0.0))),
-                                   -2 * math.log(2), atol=1e-5)
+        np.testing.assert_allclose(
+            in_batch('jsd', np.float32(oracles.gaussian_log_ratio(x, y, 0.0))),
+            -2 * math.log(2),
+            atol=1e-5,
+        )
 
     @parameterized.named_parameters(('t1', 1.0), ('t05', 0.5))
     def test_cosdv_of_the_uniform_sphere(self, temperature):
         z = np.random.default_rng(6).standard_normal((2000, 3)).astype(np.float32)
         actual = in_batch('dv', critics.cosine(z, z, temperature=temperature))
-        np.testing.assert_allclose(actual, oracles.cosdv_on_sphere(temperature), atol=0.01)  # measured: 0.001
+        np.testing.assert_allclose(
+            actual, oracles.cosdv_on_sphere(temperature), atol=0.01
+        )  # measured: 0.001
 
     @parameterized.named_parameters(*NAMES)
     def test_finite_gradient_at_a_zero_row(self, name):

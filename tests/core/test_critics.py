@@ -26,7 +26,6 @@ def bilinear(za, zb):
 
 
 class CriticsTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(
         ('cosine', COSINE, oracles.cosine(ZA, ZB, 0.1)),
@@ -41,19 +40,25 @@ class CriticsTest(chex.TestCase):
         np.testing.assert_allclose(scores, expected, rtol=5e-6, atol=5e-6)
 
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(('cosine', COSINE), ('dot', DOT), ('distance', DISTANCE),
-                                    ('bilinear', bilinear))
+    @parameterized.named_parameters(
+        ('cosine', COSINE), ('dot', DOT), ('distance', DISTANCE), ('bilinear', bilinear)
+    )
     def test_finite_gradient_at_a_zero_row(self, critic):
-        gradients = self.variant(jax.grad(lambda a, b: jnp.sum(critic(a, b) ** 2), (0, 1)))(ZA * (ZA > 9), ZB)
+        gradients = self.variant(jax.grad(lambda a, b: jnp.sum(critic(a, b) ** 2), (0, 1)))(
+            ZA * (ZA > 9), ZB
+        )
         chex.assert_tree_all_finite(gradients)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_cosine_ignores_length(self):
-        np.testing.assert_allclose(self.variant(COSINE)(7 * ZA, ZB), COSINE(ZA, ZB), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            self.variant(COSINE)(7 * ZA, ZB), COSINE(ZA, ZB), rtol=1e-5, atol=1e-5
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_distance_far_from_the_origin(self):
-        # Without a common origin the three terms of order 1e6 would leave nothing of distances of order 1.
+        # Without a common origin the three terms of order 1e6 would leave nothing of distances of
+        # order 1.
         far = self.variant(DISTANCE)(ZA + 1000.0, ZB + 1000.0)
         # The inputs' own rounding at 1000.
         np.testing.assert_allclose(far, DISTANCE(ZA, ZB), rtol=2e-3, atol=2e-3)

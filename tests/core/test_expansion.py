@@ -1,5 +1,5 @@
-"""The second-order expansion of the DV marginal term: float64 oracles, its bound, and the variance's
-parts.
+"""The second-order expansion of the DV marginal term: float64 oracles, its bound, and the
+variance's parts.
 """
 
 import functools
@@ -25,14 +25,14 @@ def expand(scores, tilts=TILTS):
 
 
 def third_cumulant(values, s):
-    """K'''(s) of the values' cumulant-generating function, by its definition under tilted weights."""
+    """K'''(s) of the values' cumulant-generating function, by its definition under tilted
+    weights."""
     weights = [math.exp(s * v) for v in values]
     centre = sum(w * v for w, v in zip(weights, values)) / sum(weights)
     return sum(w * (v - centre) ** 3 for w, v in zip(weights, values)) / sum(weights)
 
 
 class ExpansionTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('warm', 1.0), ('cold', 0.1))
     def test_equals_oracle(self, temperature):
@@ -65,13 +65,19 @@ class ExpansionTest(chex.TestCase):
             values = oracles.off_diagonal(scores)
             mean = oracles.mean(values)
             thirds = [abs(third_cumulant(values, s)) for s in np.linspace(0, 1, 5)]
-            return (oracles.log_mean_exp(values) + mean + oracles.mean([(v - mean) ** 2 for v in values]) / 2
-                    + max(thirds) / 6)
+            return (
+                oracles.log_mean_exp(values)
+                + mean
+                + oracles.mean([(v - mean) ** 2 for v in values]) / 2
+                + max(thirds) / 6
+            )
 
         scores = RNG.standard_normal((4, 4))
         with goldens.x64():
             actual = self.variant(jax.grad(value))(scores)
-        np.testing.assert_allclose(actual, oracles.numerical_gradient(by_hand, scores), rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(
+            actual, oracles.numerical_gradient(by_hand, scores), rtol=1e-5, atol=1e-8
+        )
 
 
 def test_scores_of_a_gaussian_have_no_remainder():
@@ -95,13 +101,18 @@ def test_variance_parts_equal_oracle():
     actual = jax.jit(expansion.variance_parts)(za, zb)
     a, b = np.float64(za), np.float64(zb)
     own, between = (a.T @ a / 9) * (b.T @ b / 9), a.T @ b / 9
-    expected = (own.sum(), sum(oracles.off_diagonal(own)), sum(oracles.off_diagonal(between * between.T)),
-                sum(s * s for s in oracles.off_diagonal(between)))
+    expected = (
+        own.sum(),
+        sum(oracles.off_diagonal(own)),
+        sum(oracles.off_diagonal(between * between.T)),
+        sum(s * s for s in oracles.off_diagonal(between)),
+    )
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_variance_of_independent_scores_is_that_of_the_auto_correlations():
-    """Over all N^2 pairs, which are independent by construction: not the cross-correlations of Eq. 28."""
+    """Over all N^2 pairs, which are independent by construction: not the cross-correlations of Eq.
+    28."""
     za, zb = (linalg.standardise(z, eps=0.0) for z in (ZA, ZB))
     parts = expansion.variance_parts(za, zb)
     np.testing.assert_allclose(parts.auto, np.var(np.float64(za) @ np.float64(zb).T), rtol=1e-5)

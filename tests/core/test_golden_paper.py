@@ -18,7 +18,9 @@ LOSSES = {
     'jsd': lambda p: -bounds.jsd(p),
     'taylor': lambda p: -bounds.taylor_dv(p, variance_weight=1.0),
 }
-LOSS_IDS = [i for i in CASES if i.split('_')[1] in LOSSES and i.startswith('paper') and 'fd_check' not in i]
+LOSS_IDS = [
+    i for i in CASES if i.split('_')[1] in LOSSES and i.startswith('paper') and 'fd_check' not in i
+]
 BMI = {'infonce': bounds.infonce, 'donsker': bounds.dv, 'nwj': bounds.nwj}
 BMI_IDS = [i for i in CASES if i.startswith('bmi') and i.split('_')[1] in BMI]
 
@@ -38,13 +40,16 @@ def test_paper_loss_and_gradient(case_id):
     case = CASES[case_id]
     with goldens.x64():
         value, gradients = value_and_gradient(case_id.split('_')[1])(
-            case.args['tau'], case.inputs['a'], case.inputs['b'])
+            case.args['tau'], case.inputs['a'], case.inputs['b']
+        )
     goldens.assert_value(value, case.outputs['loss'])
     if 'collapsed' in case_id or 'zerorow' in case_id:
-        # Truth 0 with rounding of the peer's own; eps of the normalisation, which differs between sources.
+        # Truth 0 with rounding of the peer's own; eps of the normalisation, which differs between
+        # sources.
         assert all(np.isfinite(g).all() for g in gradients)
         return
-    # The gradient of the cosine between equal views is 0: what is left is rounding of terms of order 1 / tau.
+    # The gradient of the cosine between equal views is 0: what is left is rounding of terms of
+    # order 1 / tau.
     atol = 1e-12 if 'same' in case_id else 0.0
     for gradient, name in zip(gradients, ('a', 'b'), strict=True):
         goldens.assert_grad(gradient, case.grads[name], atol=atol)
@@ -60,12 +65,17 @@ def test_every_estimator_of_one_score_matrix(case_id):
         dv_terms, infonce_columns = bounds.dv_terms(p), bounds.infonce(columns)
         taylor = {w: bounds.taylor_dv_terms(p, variance_weight=w) for w in (0.0, 1.0)}
         actual = {
-            'joint': dv_terms.joint, 'log_mean_exp_off': dv_terms.marginal, 'I_dv': bounds.dv(p),
-            'I_infonce': bounds.infonce(p), 'I_infonce_cols': infonce_columns,
+            'joint': dv_terms.joint,
+            'log_mean_exp_off': dv_terms.marginal,
+            'I_dv': bounds.dv(p),
+            'I_infonce': bounds.infonce(p),
+            'I_infonce_cols': infonce_columns,
             'I_infonce_sym': (bounds.infonce(p) + infonce_columns) / 2,
-            'I_jsd': bounds.jsd(p), 'I_jsd_plus_2log2': bounds.jsd(p) + 2 * math.log(2),
+            'I_jsd': bounds.jsd(p),
+            'I_jsd_plus_2log2': bounds.jsd(p) + 2 * math.log(2),
             'I_nwj': bounds.nwj(p),
-            'mean_off': taylor[0.0].marginal, 'var_off': taylor[1.0].marginal - taylor[0.0].marginal,
+            'mean_off': taylor[0.0].marginal,
+            'var_off': taylor[1.0].marginal - taylor[0.0].marginal,
             'I_taylor': bounds.taylor_dv(p, variance_weight=0.5),
             # Eq. 20 read with a mean inside: log N counted twice. Ours plus log N.
             'I_infonce_eq20_literal_mean': bounds.infonce(p) + math.log(len(scores)),
@@ -95,9 +105,11 @@ def test_bmi(case_id):
     case = CASES[case_id]
     bound = BMI[case_id.split('_')[1]]
     with goldens.x64():
-        value, gradient = jax.value_and_grad(lambda s: bound(pairs.in_batch(s)))(case.inputs['scores'])
+        value, gradient = jax.value_and_grad(lambda s: bound(pairs.in_batch(s)))(
+            case.inputs['scores']
+        )
     goldens.assert_value(value, case.outputs['value'])
     for expected in case.grads.values():
-        # The float64 rounding of terms of order 1 / N: all that is left of the gradient at InfoNCE's ceiling,
-        # log N.
+        # The float64 rounding of terms of order 1 / N: all that is left of the gradient at
+        # InfoNCE's ceiling, log N.
         goldens.assert_grad(gradient, expected, atol=1e-16)

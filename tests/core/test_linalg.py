@@ -18,21 +18,35 @@ ZB = RNG.standard_normal((7, 3)).astype(np.float32)
 
 
 class LinalgTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(
         ('unit', linalg.unit, lambda: oracles.unit(ZA), (ZA,)),
-        ('standardise', functools.partial(linalg.standardise, eps=1e-5),
-         lambda: oracles.standardise(ZA, 1e-5), (ZA,)),
-        ('cross_correlation', linalg.cross_correlation, lambda: ZA.astype(np.float64).T @ ZB / 7, (ZA, ZB)),
+        (
+            'standardise',
+            functools.partial(linalg.standardise, eps=1e-5),
+            lambda: oracles.standardise(ZA, 1e-5),
+            (ZA,),
+        ),
+        (
+            'cross_correlation',
+            linalg.cross_correlation,
+            lambda: ZA.astype(np.float64).T @ ZB / 7,
+            (ZA, ZB),
+        ),
         ('covariance', linalg.covariance, lambda: np.cov(ZA.T), (ZA,)),
         ('cross_covariance', linalg.cross_covariance, lambda: np.cov(ZA.T, ZB.T)[:4, 4:], (ZA, ZB)),
-        ('off_diagonal', linalg.off_diagonal_sum_of_squares,
-         lambda: sum(s * s for s in oracles.off_diagonal(np.float64(ZA[:4]))), (ZA[:4],)),
+        (
+            'off_diagonal',
+            linalg.off_diagonal_sum_of_squares,
+            lambda: sum(s * s for s in oracles.off_diagonal(np.float64(ZA[:4]))),
+            (ZA[:4],),
+        ),
     )
     def test_equals_numpy(self, function, expected, arguments):
         # 20 roundings of float32 on numbers of order 1.
-        np.testing.assert_allclose(self.variant(function)(*arguments), expected(), rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            self.variant(function)(*arguments), expected(), rtol=2e-6, atol=1e-6
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_zero_row_stays_zero_with_finite_gradient(self):
@@ -44,8 +58,7 @@ class LinalgTest(chex.TestCase):
         np.testing.assert_allclose(gradient[1], ZA[1] / 1e-12, rtol=1e-6)
 
 
-@pytest.mark.parametrize('dtype', [
-    jnp.bfloat16, jnp.float16, jnp.float32, jnp.int32])
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16, jnp.float32, jnp.int32])
 def test_half_types_are_computed_in_float32(dtype):
     assert linalg.unit(jnp.ones((2, 3), dtype)).dtype == jnp.float32
 

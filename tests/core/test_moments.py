@@ -24,7 +24,6 @@ MATRIX = np.float32(BASIS * EIGENVALUES @ BASIS.T)
 
 
 class MutualInformationTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('exact', 0.0), ('regularised', 0.1))
     def test_equals_oracle(self, eps):
@@ -36,12 +35,16 @@ class MutualInformationTest(chex.TestCase):
         h = self.variant(functools.partial(moments.gaussian_entropies, eps=0.0))(ZA, ZB)
         expected = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * np.cov(ZA.T, bias=True))[1]
         np.testing.assert_allclose(h.a, expected, rtol=1e-5)
-        np.testing.assert_allclose(h.a + h.b - h.joint, oracles.gaussian_plugin_mi(ZA, ZB), rtol=1e-4)
+        np.testing.assert_allclose(
+            h.a + h.b - h.joint, oracles.gaussian_plugin_mi(ZA, ZB), rtol=1e-4
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_invertible_maps_change_nothing(self):
         maps = [np.float32(RNG.standard_normal((d, d)) + 2 * np.eye(d)) for d in (4, 3)]
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(ZA @ maps[0] + 5, ZB @ maps[1])
+        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(
+            ZA @ maps[0] + 5, ZB @ maps[1]
+        )
         np.testing.assert_allclose(actual, oracles.gaussian_plugin_mi(ZA, ZB), rtol=1e-4)
 
     @chex.variants(with_jit=True, without_jit=True)
@@ -55,22 +58,26 @@ class MutualInformationTest(chex.TestCase):
     def test_gradient_equals_differences(self):
         with goldens.x64():
             actual = self.variant(jax.grad(functools.partial(moments.gaussian_mi, eps=0.01)))(
-                np.float64(ZA), np.float64(ZB))
+                np.float64(ZA), np.float64(ZB)
+            )
         expected = oracles.numerical_gradient(lambda z: oracles.gaussian_plugin_mi(z, ZB, 0.01), ZA)
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-8)
 
     @chex.variants(with_jit=True)
     def test_twenty_thousand_gaussian_samples(self):
         x, y = oracles.gaussian_pairs(np.random.default_rng(15), 20000, 0.7, dimension=3)
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(np.float32(x), np.float32(y))
+        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(
+            np.float32(x), np.float32(y)
+        )
         np.testing.assert_allclose(actual, oracles.gaussian_mi(0.7, 3), atol=0.02)
 
 
 class TrainableFormTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_log_det(self):
-        np.testing.assert_allclose(self.variant(moments.log_det)(MATRIX), sum(np.log(EIGENVALUES)), rtol=1e-5)
+        np.testing.assert_allclose(
+            self.variant(moments.log_det)(MATRIX), sum(np.log(EIGENVALUES)), rtol=1e-5
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*((str(order), order) for order in (1, 2, 3, 4, 6, 7)))
@@ -80,18 +87,31 @@ class TrainableFormTest(chex.TestCase):
         np.testing.assert_allclose(actual, 5 * math.log(1.5) - series, rtol=1e-5)
 
     def test_taylor_log_det_approaches_the_exact_one_from_above(self):
-        errors = [moments.taylor_log_det(MATRIX, 1.0, order=order) - np.sum(np.log(EIGENVALUES))
-                  for order in (1, 2, 4, 8, 64)]
-        assert all(a > b for a, b in zip(errors, errors[1:])) and abs(errors[-1]) < 1e-4 < errors[-2]
+        errors = [
+            moments.taylor_log_det(MATRIX, 1.0, order=order) - np.sum(np.log(EIGENVALUES))
+            for order in (1, 2, 4, 8, 64)
+        ]
+        assert (
+            all(a > b for a, b in zip(errors, errors[1:])) and abs(errors[-1]) < 1e-4 < errors[-2]
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_taylor_gradient_is_bounded_where_the_exact_one_is_not(self):
         singular = np.float32(np.diag([1.0, 1e-6]))
-        taylor = self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4)))(singular, 1.0)
-        np.testing.assert_allclose(np.diag(taylor), [1.0, 4.0], rtol=1e-4)  # sum_{k < 4} (1 - lambda)^k
+        taylor = self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4)))(
+            singular, 1.0
+        )
+        np.testing.assert_allclose(
+            np.diag(taylor), [1.0, 4.0], rtol=1e-4
+        )  # sum_{k < 4} (1 - lambda)^k
         assert jax.grad(moments.log_det)(singular)[1, 1] > 1e5
         # The scale is a constant for the gradient.
-        assert self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4), 1))(MATRIX, 1.5) == 0
+        assert (
+            self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4), 1))(
+                MATRIX, 1.5
+            )
+            == 0
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_average_is_unbiased_from_the_start(self):
@@ -102,12 +122,14 @@ class TrainableFormTest(chex.TestCase):
         for step, x in enumerate(values):
             state = update(state, x)
             weights = 0.9 ** np.arange(step, -1, -1)
-            expected = np.average(values[:step + 1], axis=0, weights=weights)
+            expected = np.average(values[: step + 1], axis=0, weights=weights)
             np.testing.assert_allclose(moments.average(state), expected, rtol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_top_eigenvalue(self):
-        update = self.variant(functools.partial(moments.top_eigenvalue_update, momentum=0.5, iterations=3))
+        update = self.variant(
+            functools.partial(moments.top_eigenvalue_update, momentum=0.5, iterations=3)
+        )
         state = moments.top_eigenvalue_init(jax.random.key(0), 5)
         for _ in range(20):
             state = update(state, MATRIX)
@@ -116,7 +138,6 @@ class TrainableFormTest(chex.TestCase):
 
 
 class WhitenTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_covariance_becomes_the_identity(self):
         white = self.variant(functools.partial(linalg.whiten, eps=0.0))(ZA)
@@ -132,7 +153,7 @@ class WhitenTest(chex.TestCase):
 @pytest.mark.parametrize('case_id', [i for i in CASES if i.startswith('whitening')])
 def test_golden_whitening(case_id):
     case = CASES[case_id]
-    x = case.inputs['x'][:case.args['w']]
+    x = case.inputs['x'][: case.args['w']]
     with goldens.x64():
         goldens.assert_value(linalg.whiten(x, eps=0.0), case.outputs['Y'])
         gradient = jax.grad(lambda x: jnp.sum(linalg.whiten(x, eps=0.0) * case.inputs['W']))(x)
@@ -152,34 +173,54 @@ def test_golden_covariances(case_id):
 def test_golden_samples(case_id):
     case = CASES[case_id]
     with goldens.x64():
-        goldens.assert_value(moments.gaussian_mi(case.inputs['x'], case.inputs['y'], eps=0.0),
-                             case.outputs['gaussian_plugin_mi'])
+        goldens.assert_value(
+            moments.gaussian_mi(case.inputs['x'], case.inputs['y'], eps=0.0),
+            case.outputs['gaussian_plugin_mi'],
+        )
 
 
 @pytest.mark.parametrize('case_id', ['samples_rho0.5_d1', 'samples_rho0.5_d5'])
 @pytest.mark.parametrize('count', [64, 256])
 def test_golden_bounds_of_the_optimal_critic(case_id, count):
     case = CASES[case_id]
-    x, y, rho = case.inputs['x'][:count], case.inputs['y'][:count], float(np.ravel(case.inputs['rho'])[0])
+    x, y, rho = (
+        case.inputs['x'][:count],
+        case.inputs['y'][:count],
+        float(np.ravel(case.inputs['rho'])[0]),
+    )
     scores = oracles.gaussian_log_ratio(x, y, rho)
     with goldens.x64():
         p, shifted = pairs.in_batch(scores), pairs.in_batch(1 + scores)
-        values = {'dv': bounds.dv(p), 'infonce': bounds.infonce(p), 'jsd': bounds.jsd(p),
-                  'nwj': bounds.nwj(shifted), 'smile5': bounds.smile(p, clip=5.0)}
+        values = {
+            'dv': bounds.dv(p),
+            'infonce': bounds.infonce(p),
+            'jsd': bounds.jsd(p),
+            'nwj': bounds.nwj(shifted),
+            'smile5': bounds.smile(p, clip=5.0),
+        }
     for name, value in values.items():
         goldens.assert_value(value, case.outputs[f'oracle_{name}_{count}'])
 
 
 def test_golden_closed_form():
     case = CASES['bivariate_table']
-    goldens.assert_value([oracles.gaussian_mi(rho) for rho in case.inputs['rho']], case.outputs['mi'])
+    goldens.assert_value(
+        [oracles.gaussian_mi(rho) for rho in case.inputs['rho']], case.outputs['mi']
+    )
 
 
-@pytest.mark.parametrize('function, message', [
-    (lambda: moments.gaussian_mi(ZA[:4], ZB[:4], eps=0.0), 'set eps > 0 or use a larger batch'),
-    (lambda: moments.gaussian_mi(ZA[:1], ZB[:1], eps=0.1), 'at least 2 samples'),
-    (lambda: moments.taylor_log_det(MATRIX, 1.0, order=0), 'order must be at least 1'),
-    (lambda: linalg.whiten(ZA[:4], eps=0.0), '4 samples in 4 dimensions have a singular covariance')])
+@pytest.mark.parametrize(
+    'function, message',
+    [
+        (lambda: moments.gaussian_mi(ZA[:4], ZB[:4], eps=0.0), 'set eps > 0 or use a larger batch'),
+        (lambda: moments.gaussian_mi(ZA[:1], ZB[:1], eps=0.1), 'at least 2 samples'),
+        (lambda: moments.taylor_log_det(MATRIX, 1.0, order=0), 'order must be at least 1'),
+        (
+            lambda: linalg.whiten(ZA[:4], eps=0.0),
+            '4 samples in 4 dimensions have a singular covariance',
+        ),
+    ],
+)
 def test_errors(function, message):
     with pytest.raises(ValueError, match=message):
         function()

@@ -11,7 +11,6 @@ SCORES = np.arange(9, dtype=np.float32).reshape(3, 3)
 
 
 class PairsTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_in_batch_keeps_rows_and_masks_the_diagonal(self):
         result = self.variant(pairs.in_batch)(SCORES)
@@ -27,8 +26,14 @@ class PairsTest(chex.TestCase):
         assert result.mask.all() and result.mask.shape == (3, 2)
 
 
-@pytest.mark.parametrize('scores, message', [
-    (SCORES[:1, :1], 'batch of at least 2'), (SCORES[:2], 'must be square'), (SCORES[:1], 'must be square')])
+@pytest.mark.parametrize(
+    'scores, message',
+    [
+        (SCORES[:1, :1], 'batch of at least 2'),
+        (SCORES[:2], 'must be square'),
+        (SCORES[:1], 'must be square'),
+    ],
+)
 def test_in_batch_errors(scores, message):
     with pytest.raises(ValueError, match=message):
         pairs.in_batch(scores)

@@ -24,12 +24,15 @@ def write_folder(root, classes, *, train=6, val=3, size=(64, 64), held_out='val'
     for split, count in (('train', train), (held_out, val)):
         for name in classes:
             for i in range(count):
-                write_image(root / split / name / f'{name}_{split}_{i}{suffix}', random_image(random, *size))
+                write_image(
+                    root / split / name / f'{name}_{split}_{i}{suffix}', random_image(random, *size)
+                )
     return root
 
 
 def cifar_files(name, *, per_file=20, label=None):
-    """Contents of a small binary CIFAR archive by file name, and (images, labels) of its train and test."""
+    """Contents of a small binary CIFAR archive by file name, and (images, labels) of its train and
+    test."""
     random = np.random.RandomState(1)
     train = [f'data_batch_{i}.bin' for i in range(1, 6)] if name == 'cifar10' else ['train.bin']
     test = ['test_batch.bin'] if name == 'cifar10' else ['test.bin']

@@ -1,4 +1,5 @@
-"""The self-preparing data sets: the mixture against its closed form, the digits against scikit-learn."""
+"""The self-preparing data sets: the mixture against its closed form, the digits against
+scikit-learn."""
 
 import socket
 import subprocess
@@ -42,30 +43,39 @@ def test_gaussian_counts_and_types(mixture):
 def test_gaussian_centres_are_the_papers(mixture):
     k = np.arange(1, 6)
     expected = np.stack([np.cos(2 * np.pi * k / 5), np.sin(2 * np.pi * k / 5)], axis=1)
-    np.testing.assert_allclose(mixture.centres, expected, atol=1e-7)  # float32 rounding of values below 1
+    np.testing.assert_allclose(
+        mixture.centres, expected, atol=1e-7
+    )  # float32 rounding of values below 1
 
 
 @pytest.mark.parametrize('name', ['train', 'test'])
 def test_gaussian_statistics(mixture, name):
-    """Noise moments within 4 standard errors (n = 5,000): mean 0, sd 0.05, kurtosis 3, no correlation."""
+    """Noise moments within 4 standard errors (n = 5,000): mean 0, sd 0.05, kurtosis 3, no
+    correlation."""
     split = getattr(mixture, name)
     noise = split.x.astype(np.float64) - mixture.centres[split.y]
     z = noise / 0.05
     n = z.size
     assert abs(z.mean()) < 4 / np.sqrt(n)
-    assert abs((z ** 2).mean() - 1) < 4 * np.sqrt(2 / n)
-    assert abs((z ** 4).mean() - 3) < 4 * np.sqrt(96 / n)
+    assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / n)
+    assert abs((z**4).mean() - 3) < 4 * np.sqrt(96 / n)
     assert abs((z[:, 0] * z[:, 1]).mean()) < 4 / np.sqrt(n / 2)
     for k in range(5):
         assert np.all(np.abs(noise[split.y == k].mean(axis=0)) < 4 * 0.05 / np.sqrt(500))
-    # A pentagon has second moment I/2, so E[x x'] = (1/2 + sigma^2) I; cross terms have sd sigma sqrt(2/n).
+    # A pentagon has second moment I/2, so E[x x'] = (1/2 + sigma^2) I; cross terms have sd sigma
+    # sqrt(2/n).
     second = split.x.T.astype(np.float64) @ split.x / 2500
-    np.testing.assert_allclose(second, (0.5 + 0.05 ** 2) * np.eye(2), atol=4 * 0.05 * np.sqrt(2 / 2500))
+    np.testing.assert_allclose(
+        second, (0.5 + 0.05**2) * np.eye(2), atol=4 * 0.05 * np.sqrt(2 / 2500)
+    )
 
 
 def test_gaussian_splits_are_independent(mixture):
     def noise(split):
-        return (split.x - mixture.centres[split.y])[np.argsort(split.y, kind='stable')].ravel() / 0.05
+        return (split.x - mixture.centres[split.y])[
+            np.argsort(split.y, kind='stable')
+        ].ravel() / 0.05
+
     correlation = np.mean(noise(mixture.train) * noise(mixture.test))
     assert abs(correlation) < 4 / np.sqrt(5000)
     assert not set(map(bytes, mixture.train.x)) & set(map(bytes, mixture.test.x))
@@ -103,11 +113,21 @@ def test_preparation_gives_the_same_bytes(tmp_path, module):
 
 
 def test_two_processes_prepare_at_once(tmp_path):
-    """Both get the same data, one prepared copy stays, nothing half-written does, and nothing is printed."""
-    code = ('import hashlib, sys; from mi_ssl_jax import data; r = data.load("gaussian", sys.argv[1]); '
-            'print(hashlib.sha256(r.train.x.tobytes() + r.test.y.tobytes()).hexdigest())')
-    started = [subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    """Both get the same data, one prepared copy stays, nothing half-written does, and nothing is
+    printed."""
+    code = (
+        'import hashlib, sys; from mi_ssl_jax import data; r = data.load("gaussian", sys.argv[1]); '
+        'print(hashlib.sha256(r.train.x.tobytes() + r.test.y.tobytes()).hexdigest())'
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, '-c', code, str(tmp_path)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
     outputs = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert outputs[0] == outputs[1] and len(outputs[0][0].split()) == 1 and outputs[0][1] == ''
@@ -117,6 +137,7 @@ def test_two_processes_prepare_at_once(tmp_path):
 def test_second_writer_waits_and_uses_the_first_copy(tmp_path):
     def never():
         raise AssertionError('the second writer writes')
+
     spec = gaussian.spec()._replace(shards={'train': [never]})
     folder = tmp_path / 'gaussian' / '1.0.0'
     with ThreadPoolExecutor(1) as pool:
@@ -132,7 +153,9 @@ def test_second_writer_waits_and_uses_the_first_copy(tmp_path):
 def test_loser_of_a_race_between_hosts_uses_the_winners_copy(tmp_path):
     folder = records.write(gaussian.spec(), tmp_path)
     before = (folder / 'dataset_info.json').stat().st_ino
-    records._write_and_rename(gaussian.spec(), folder.parent, folder)  # as if no lock reached the winner
+    records._write_and_rename(
+        gaussian.spec(), folder.parent, folder
+    )  # as if no lock reached the winner
     assert (folder / 'dataset_info.json').stat().st_ino == before
     assert not list(folder.parent.glob('incomplete.*'))
 
@@ -141,11 +164,14 @@ def test_interrupt_leaves_nothing_and_the_next_start_cleans_up(tmp_path):
     def stopped():
         yield 0, {'point': np.zeros(2, np.float32), 'label': 0}
         raise KeyboardInterrupt
+
     spec = gaussian.spec()._replace(shards={'train': [stopped]})
     with pytest.raises(KeyboardInterrupt):
         records.write(spec, tmp_path)
     assert [p.name for p in (tmp_path / 'gaussian').iterdir()] == ['.lock']
-    (tmp_path / 'gaussian' / f'incomplete.{socket.gethostname()}.killed' / 'gaussian').mkdir(parents=True)
+    (tmp_path / 'gaussian' / f'incomplete.{socket.gethostname()}.killed' / 'gaussian').mkdir(
+        parents=True
+    )
     records.write(gaussian.spec(), tmp_path)
     assert sorted(p.name for p in (tmp_path / 'gaussian').iterdir()) == ['.lock', '1.0.0']
 
@@ -159,7 +185,9 @@ def test_preparation_leaves_no_temporary_folder(tmp_path, monkeypatch):
 
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(ValueError, match=r'cannot write .*file/data/gaussian .*TFDS_DATA_DIR') as info:
+    with pytest.raises(
+        ValueError, match=r'cannot write .*file/data/gaussian .*TFDS_DATA_DIR'
+    ) as info:
         data.load('gaussian', str(tmp_path / 'file' / 'data'))
     assert '\n' not in str(info.value)
 
@@ -173,7 +201,9 @@ def test_default_folder(tmp_path, monkeypatch):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="unknown data set 'gausian': known are .*digits, gaussian"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'gausian': known are .*digits, gaussian"
+    ):
         data.load('gausian', None)
 
 

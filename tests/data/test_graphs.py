@@ -1,4 +1,5 @@
-"""Graphs: a block model with the parameters it was given, NPZ files in both forms, the karate club, bad input."""
+"""Graphs: a block model with the parameters it was given, NPZ files in both forms, the karate club,
+bad input."""
 
 import sys
 
@@ -9,7 +10,9 @@ import scipy.sparse
 from mi_ssl_jax import data
 from mi_ssl_jax.data import graph_npz, graphs, karate, prepare, sbm
 
-SMALL = dict(nodes=60, communities=3, within=0.5, between=0.05, features=4, separation=3.0, train=0.2, seed=1)
+SMALL = dict(
+    nodes=60, communities=3, within=0.5, between=0.05, features=4, separation=3.0, train=0.2, seed=1
+)
 RNG = np.random.default_rng(0)
 FEATURES = RNG.integers(0, 2, (6, 3)).astype(np.float32)
 PAIRS = np.array([(0, 1), (1, 0), (1, 2), (3, 4), (5, 5), (4, 5)])  # one twice, one self-loop
@@ -20,10 +23,15 @@ PLAIN = {'features': FEATURES, 'edges': PAIRS, 'labels': LABELS}
 
 def sparse(features=FEATURES):
     """The same graph as the benchmark files hold it."""
-    found = {'labels': LABELS, 'node_names': np.array(['a', None], object)}  # not read: it would need pickle
+    found = {
+        'labels': LABELS,
+        'node_names': np.array(['a', None], object),
+    }  # not read: it would need pickle
     ones = np.ones(len(PAIRS), np.float32)
-    for name, matrix in (('attr', scipy.sparse.csr_matrix(features)),
-                         ('adj', scipy.sparse.csr_matrix((ones, tuple(PAIRS.T)), (6, 6)))):
+    for name, matrix in (
+        ('attr', scipy.sparse.csr_matrix(features)),
+        ('adj', scipy.sparse.csr_matrix((ones, tuple(PAIRS.T)), (6, 6))),
+    ):
         found |= {f'{name}_{part}': getattr(matrix, part) for part in ('data', 'indices', 'indptr')}
         found[f'{name}_shape'] = np.array(matrix.shape)
     return found
@@ -43,7 +51,8 @@ def test_training_nodes_are_a_fixed_share_of_each_class():
         graphs.training_nodes(np.array([0, 0, 1]), 0.5)
 
 
-# The block model --------------------------------------------------------------------------------------------
+# The block model
+# --------------------------------------------------------------------------------------------------
 
 
 def test_block_model_has_its_densities_and_centres():
@@ -52,14 +61,23 @@ def test_block_model_has_its_densities_and_centres():
     graph = sbm.draw(**chosen)
     np.testing.assert_array_equal(np.bincount(graph.labels), 200)
     same = graph.labels[graph.edges[:, 0]] == graph.labels[graph.edges[:, 1]]
-    for count, pairs, probability in ((same.sum(), 3 * 200 * 199 / 2, 0.5), ((~same).sum(), 3 * 200**2, 0.05)):
-        assert abs(count - pairs * probability) < 4 * np.sqrt(pairs * probability * (1 - probability))
+    for count, pairs, probability in (
+        (same.sum(), 3 * 200 * 199 / 2, 0.5),
+        ((~same).sum(), 3 * 200**2, 0.05),
+    ):
+        assert abs(count - pairs * probability) < 4 * np.sqrt(
+            pairs * probability * (1 - probability)
+        )
     for label in range(3):
         members = graph.features[graph.labels == label]
         # |mean|^2 is separation^2 plus chi-squared noise of 20 features over 200 nodes.
-        assert abs(np.sum(members.mean(0) ** 2) - 9 - 0.1) < 4 * np.sqrt(4 * 9 / 200 + 2 * 20 / 200**2)
+        assert abs(np.sum(members.mean(0) ** 2) - 9 - 0.1) < 4 * np.sqrt(
+            4 * 9 / 200 + 2 * 20 / 200**2
+        )
         assert abs(members.std(0).mean() - 1) < 0.1
-    assert np.all(graph.edges[:, 0] < graph.edges[:, 1]) and len(np.unique(graph.edges, axis=0)) == len(graph.edges)
+    assert np.all(graph.edges[:, 0] < graph.edges[:, 1]) and len(
+        np.unique(graph.edges, axis=0)
+    ) == len(graph.edges)
 
 
 def test_block_model_is_written_once_for_each_choice(tmp_path):
@@ -70,7 +88,11 @@ def test_block_model_is_written_once_for_each_choice(tmp_path):
     for one in (held, again):
         np.testing.assert_array_equal(one.train.x['features'][0], graph.features)
         np.testing.assert_array_equal(one.train.x['edges'][0], graph.edges)
-        assert one.train.x['mask'].all() and one.shape == (60, 4) and one.class_names == ('0', '1', '2')
+        assert (
+            one.train.x['mask'].all()
+            and one.shape == (60, 4)
+            and one.class_names == ('0', '1', '2')
+        )
     assert not np.array_equal(other.train.x['features'], held.train.x['features'])
     assert len(list(tmp_path.glob('sbm_*'))) == 2
 
@@ -86,25 +108,38 @@ def test_splits_share_the_graph_and_not_the_labels(tmp_path):
         assert np.all(split.y[0][~own] == -1)
 
 
-@pytest.mark.parametrize('wrong, message', [
-    ({'within': 1.5}, 'within=1.5: a probability'), ({'communities': 1}, 'at least 2 communities'),
-    ({'within': 0.0, 'between': 0.0}, 'no edges'), ({'train': 1.0}, 'train=1.0'), ({'features': 0}, 'features=0'),
-    ({'colour': 1}, 'sbm does not take colour')])
+@pytest.mark.parametrize(
+    'wrong, message',
+    [
+        ({'within': 1.5}, 'within=1.5: a probability'),
+        ({'communities': 1}, 'at least 2 communities'),
+        ({'within': 0.0, 'between': 0.0}, 'no edges'),
+        ({'train': 1.0}, 'train=1.0'),
+        ({'features': 0}, 'features=0'),
+        ({'colour': 1}, 'sbm does not take colour'),
+    ],
+)
 def test_bad_parameters(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message) as caught:
         data.load('sbm', str(tmp_path), **SMALL | wrong)
     assert '\n' not in str(caught.value) and not list(tmp_path.iterdir())
 
 
-# NPZ files --------------------------------------------------------------------------------------------------
+# NPZ files
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('arrays', [PLAIN, PLAIN | {'edges': PAIRS.T}, sparse()], ids=['plain', 'transposed', 'sparse'])
+@pytest.mark.parametrize(
+    'arrays', [PLAIN, PLAIN | {'edges': PAIRS.T}, sparse()], ids=['plain', 'transposed', 'sparse']
+)
 def test_both_forms_give_the_same_graph(tmp_path, arrays, capsys):
     np.savez(tmp_path / 'g.npz', **arrays)
     arguments = ['graph_npz', f'--data_dir={tmp_path}/data', f'--source={tmp_path}/g.npz']
     assert prepare.main(arguments) == 0
-    assert '6 nodes with 3 features, 4 undirected edges, 2 classes, 2 training nodes' in capsys.readouterr().out
+    assert (
+        '6 nodes with 3 features, 4 undirected edges, 2 classes, 2 training nodes'
+        in capsys.readouterr().out
+    )
     held = data.load('graph_npz', f'{tmp_path}/data')
     np.testing.assert_array_equal(held.train.x['features'][0], FEATURES)
     np.testing.assert_array_equal(held.train.x['edges'][0], EDGES)
@@ -122,14 +157,26 @@ BAD = {
     'no adjacency': (without(sparse(), 'adj_indptr'), 'it has no adj_indptr'),
     'too few labels': (PLAIN | {'labels': LABELS[:5]}, 'features have shape'),
     'negative labels': (PLAIN | {'labels': LABELS - 1}, 'labels must be one integer from 0'),
-    'labels that are no integers': (PLAIN | {'labels': LABELS + 0.5}, 'labels must be one integer from 0'),
-    'a class of one node': (PLAIN | {'labels': np.array([0, 0, 0, 0, 0, 1])}, 'class 1 has 1 nodes'),
-    'an edge to nowhere': (PLAIN | {'edges': PAIRS + 3}, 'edges must be pairs of integers from 0 to 5'),
+    'labels that are no integers': (
+        PLAIN | {'labels': LABELS + 0.5},
+        'labels must be one integer from 0',
+    ),
+    'a class of one node': (
+        PLAIN | {'labels': np.array([0, 0, 0, 0, 0, 1])},
+        'class 1 has 1 nodes',
+    ),
+    'an edge to nowhere': (
+        PLAIN | {'edges': PAIRS + 3},
+        'edges must be pairs of integers from 0 to 5',
+    ),
     'edges of three': (PLAIN | {'edges': np.zeros((4, 3), int)}, 'edges have shape'),
     'not finite': (PLAIN | {'features': FEATURES * np.nan}, 'features are not all finite'),
     'objects': (PLAIN | {'features': np.array([None] * 6)}, 'allow_pickle'),
     'broken rows': (sparse() | {'attr_indptr': np.array([0, 99])}, 'do not fit together'),
-    'adjacency of another size': (sparse() | {'labels': np.array([0, 0, 1, 1, 0])}, 'but there are 5 labels'),
+    'adjacency of another size': (
+        sparse() | {'labels': np.array([0, 0, 1, 1, 0])},
+        'but there are 5 labels',
+    ),
     'too large': (sparse() | {'attr_shape': np.array([6, 10**9])}, 'more than 2 GB'),
 }
 
@@ -138,15 +185,25 @@ BAD = {
 def test_bad_file(tmp_path, name, capsys):
     arrays, message = BAD[name]
     np.savez(tmp_path / 'g.npz', **arrays)
-    assert prepare.main(['graph_npz', f'--data_dir={tmp_path}/data', f'--source={tmp_path}/g.npz']) == 2
+    assert (
+        prepare.main(['graph_npz', f'--data_dir={tmp_path}/data', f'--source={tmp_path}/g.npz'])
+        == 2
+    )
     line = capsys.readouterr().err
     assert message in line and 'g.npz is no graph in NPZ form' in line and line.count('\n') == 1
     assert not (tmp_path / 'data').exists()
 
 
-@pytest.mark.parametrize('content, message', [
-    (None, 'No such file'), (b'', 'no graph in NPZ form'), (b'PK\x03\x04 cut off', 'no graph in NPZ form'),
-    (b'text', 'no graph in NPZ form'), ('npy', 'one array')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (None, 'No such file'),
+        (b'', 'no graph in NPZ form'),
+        (b'PK\x03\x04 cut off', 'no graph in NPZ form'),
+        (b'text', 'no graph in NPZ form'),
+        ('npy', 'one array'),
+    ],
+)
 def test_what_is_no_npz_file(tmp_path, content, message):
     path = tmp_path / 'g.npz'
     if content == 'npy':
@@ -171,11 +228,13 @@ def test_graphs_are_not_streamed(tmp_path):
         data.stream('sbm', str(tmp_path), canvas=32)
 
 
-# The karate club --------------------------------------------------------------------------------------------
+# The karate club
+# --------------------------------------------------------------------------------------------------
 
 
 def test_karate_club(tmp_path):
-    """34 members, 78 friendships; the two leaders, first and last, are on different sides (Zachary 1977)."""
+    """34 members, 78 friendships; the two leaders, first and last, are on different sides (Zachary
+    1977)."""
     pytest.importorskip('networkx')
     held = data.load('karate', str(tmp_path))
     labels = np.maximum(held.train.y, held.test.y)[0]

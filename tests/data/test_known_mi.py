@@ -1,4 +1,5 @@
-"""Tasks of known mutual information: their true values by independent means, and their samplers against them."""
+"""Tasks of known mutual information: their true values by independent means, and their samplers
+against them."""
 
 import chex
 import jax
@@ -13,9 +14,17 @@ from mi_ssl_jax.figures import records
 from tests import tiny
 
 ONE_OF_EACH = [
-    'gaussian_3x3_1nats', 'independent_1x1', 'gaussian_sparse_1x1', 'gaussian_dense_25x25', 'student_1x1_dof1_asinh',
-    'generalised_5x5_beta0.5', 'uniform_noise_1x1_width0.75', 'mixture_cross_1x1', 'gaussian_sparse_1x1_half_cube',
-    'gaussian_sparse_5x5_spiral']
+    'gaussian_3x3_1nats',
+    'independent_1x1',
+    'gaussian_sparse_1x1',
+    'gaussian_dense_25x25',
+    'student_1x1_dof1_asinh',
+    'generalised_5x5_beta0.5',
+    'uniform_noise_1x1_width0.75',
+    'mixture_cross_1x1',
+    'gaussian_sparse_1x1_half_cube',
+    'gaussian_sparse_5x5_spiral',
+]
 GRID = np.linspace(-14, 14, 1401)
 
 
@@ -30,20 +39,24 @@ def draw(name, n, seed=0):
 
 
 def on_grid(log_density):
-    """I(x; y) in float64 from log p(x, y) on a square grid alone: the marginals are its row and column sums."""
+    """I(x; y) in float64 from log p(x, y) on a square grid alone: the marginals are its row and
+    column sums."""
     x, y = np.meshgrid(GRID, GRID, indexing='ij')
     joint = np.exp(log_density(x, y))
     joint /= joint.sum()
-    log_independent = np.add.outer(*(np.log(np.maximum(joint.sum(axis=axis), 1e-300)) for axis in (1, 0)))
+    log_independent = np.add.outer(
+        *(np.log(np.maximum(joint.sum(axis=axis), 1e-300)) for axis in (1, 0))
+    )
     inside = joint > 0
     return np.sum(joint[inside] * (np.log(joint[inside]) - log_independent[inside]))
 
 
 def squares(x, y, rho):
-    return (x ** 2 - 2 * rho * x * y + y ** 2) / (1 - rho ** 2)
+    return (x**2 - 2 * rho * x * y + y**2) / (1 - rho**2)
 
 
-# True values ------------------------------------------------------------------------------------------------------
+# True values
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('rho', [0.0, 0.5, 0.9])
@@ -53,8 +66,10 @@ def test_gaussian_against_a_grid(rho):
 
 
 def test_gaussian_of_many_dimensions():
-    pair = -0.5 * np.log(1 - 0.8 ** 2)
-    assert truth.gaussian(families.sparse(25, 0.8, pairs=2), 25).mi == pytest.approx(2 * pair, rel=1e-12)
+    pair = -0.5 * np.log(1 - 0.8**2)
+    assert truth.gaussian(families.sparse(25, 0.8, pairs=2), 25).mi == pytest.approx(
+        2 * pair, rel=1e-12
+    )
     assert truth.gaussian(families.of_information(3, 4.0), 3).mi == pytest.approx(4.0, rel=1e-12)
     # Equicorrelated: det of d variables = (1 - rho)^(d - 1) (1 + (d - 1) rho).
     expected = 0.5 * np.log((1 + 24 * 0.5) ** 2 / ((1 - 0.5) * (1 + 49 * 0.5)))
@@ -63,8 +78,13 @@ def test_gaussian_of_many_dimensions():
 
 @pytest.mark.parametrize('dof, dx, dy', [(1, 1, 1), (2, 2, 2), (3, 1, 4), (5, 5, 5)])
 def test_student_closed_form_against_quadrature_over_radii(dof, dx, dy):
-    value = truth.elliptical(lambda u: -(dof + dx + dy) / 2 * np.log1p(np.exp(2 * u) / dof), dx, dy,
-                             highest=40.0, step=0.08)
+    value = truth.elliptical(
+        lambda u: -(dof + dx + dy) / 2 * np.log1p(np.exp(2 * u) / dof),
+        dx,
+        dy,
+        highest=40.0,
+        step=0.08,
+    )
     assert value.error < 1e-9
     np.testing.assert_allclose(truth.student(dof, dx, dy).mi, value.mi, atol=1e-9)
 
@@ -77,7 +97,9 @@ def test_student_with_many_degrees_of_freedom_is_gaussian():
 @pytest.mark.parametrize('beta, rho', [(0.5, 0.0), (1, 0.6), (2, 0.6), (4, 0.0)])
 def test_generalised_gaussian_against_a_grid(beta, rho):
     def log_density(x, y):
-        scale = 1 if beta > 0.5 else 9.0  # narrower, since tails of exp(-r / 2) would leave the grid
+        scale = (
+            1 if beta > 0.5 else 9.0
+        )  # narrower, since tails of exp(-r / 2) would leave the grid
         return -0.5 * (scale * squares(x, y, rho)) ** beta
 
     expected = truth.gaussian(families.dense(1, rho), 1).mi + truth.generalised(beta, 1, 1).mi
@@ -97,14 +119,20 @@ def test_uniform_noise_against_quadrature(width):
         return max(0.0, min(1.0, y + width) - max(0.0, y - width)) / (2 * width)
 
     corners = sorted({-width, width, 1 - width, 1 + width})
-    entropy = sum(integrate.quad(lambda y: -density(y) * np.log(max(density(y), 1e-300)), low, high)[0]
-                  for low, high in zip(corners, corners[1:]))
-    np.testing.assert_allclose(truth.uniform_noise(width).mi, entropy - np.log(2 * width), atol=1e-8)
+    entropy = sum(
+        integrate.quad(lambda y: -density(y) * np.log(max(density(y), 1e-300)), low, high)[0]
+        for low, high in zip(corners, corners[1:])
+    )
+    np.testing.assert_allclose(
+        truth.uniform_noise(width).mi, entropy - np.log(2 * width), atol=1e-8
+    )
 
 
 def test_mixtures_by_quadrature_and_by_sampling():
     one = truth.Mixture(np.ones(1), np.full((1, 2), 0.3), families.dense(1, 0.7)[None])
-    np.testing.assert_allclose(truth.mixture_quadrature(one).mi, -0.5 * np.log(1 - 0.7 ** 2), atol=1e-10)
+    np.testing.assert_allclose(
+        truth.mixture_quadrature(one).mi, -0.5 * np.log(1 - 0.7**2), atol=1e-10
+    )
     quadrature = truth.mixture_quadrature(families.cross(0.9))
     sampled = truth.mixture_monte_carlo(families.cross(0.9), 1)
     assert quadrature.error < 1e-8 and sampled.error < 1e-3
@@ -117,7 +145,8 @@ def test_the_papers_clusters_have_the_papers_information():
     assert abs(task.mi - records.paper()['true_mi']['nats']) < 4 * np.hypot(task.error, 0.0002)
 
 
-# Samplers ---------------------------------------------------------------------------------------------------------
+# Samplers
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('name', known_mi.NAMES)
@@ -140,8 +169,15 @@ def test_samples(name):
     assert not np.array_equal(x, sample(jax.random.key(1), 50)[0])
 
 
-@pytest.mark.parametrize('name', [
-    'gaussian_sparse_5x5', 'gaussian_dense_5x5', 'generalised_5x5_beta0.5', 'generalised_1x1_beta8'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'gaussian_sparse_5x5',
+        'gaussian_dense_5x5',
+        'generalised_5x5_beta0.5',
+        'generalised_1x1_beta8',
+    ],
+)
 def test_covariance(name):
     size = 1 if '1x1' in name else 5
     expected = families.dense(5, 0.5) if 'dense' in name else families.sparse(size, 0.8, pairs=2)
@@ -153,7 +189,8 @@ def test_student_samples_have_the_law_of_their_truth():
     x, y = np.float64(draw('student_2x2_dof2', 20_000))
     scale, z = families.sparse(2, 0.8, pairs=2), np.hstack([x, y])
     ratio = stats.multivariate_t(shape=scale, df=2).logpdf(z) - sum(
-        stats.multivariate_t(shape=np.eye(2), df=2).logpdf(half) for half in (x, y))
+        stats.multivariate_t(shape=np.eye(2), df=2).logpdf(half) for half in (x, y)
+    )
     mi = known_mi.load('student_2x2_dof2').mi
     assert abs(ratio.mean() - mi) < 4 * ratio.std() / np.sqrt(len(ratio))
     radius = np.einsum('ni,ij,nj->n', z, np.linalg.inv(scale), z) / 4
@@ -170,8 +207,10 @@ def test_generalised_samples_have_their_radial_law(beta):
 
 
 def test_mixture_samples_have_the_law_of_their_truth():
-    for name, parts in (('mixture_cross_1x1', families.cross(0.9)),
-                        ('mixture_clusters_2x2', families.clusters(count=5, sigma=0.05, noise=0.1))):
+    for name, parts in (
+        ('mixture_cross_1x1', families.cross(0.9)),
+        ('mixture_clusters_2x2', families.clusters(count=5, sigma=0.05, noise=0.1)),
+    ):
         task, z = known_mi.load(name), np.float64(np.hstack(draw(name, 20_000)))
         ratio, _ = truth._log_ratio(parts, z, task.dx)
         assert abs(ratio.mean() - task.mi) < 4 * ratio.std() / np.sqrt(len(ratio))
@@ -183,10 +222,22 @@ def test_uniform_samples():
     assert stats.kstest((y - x)[:, 0], stats.uniform(-0.1, 0.2).cdf).pvalue > 1e-3
 
 
-@pytest.mark.parametrize('name, base, inverse', [
-    ('gaussian_sparse_5x5_spiral', 'gaussian_sparse_5x5', lambda z: families.spiral(z, speed=-1 / 3)),
-    ('gaussian_sparse_1x1_half_cube', 'gaussian_sparse_1x1', lambda z: np.sign(z) * np.abs(z) ** (2 / 3)),
-    ('student_2x2_dof2_asinh', 'student_2x2_dof2', np.sinh)])
+@pytest.mark.parametrize(
+    'name, base, inverse',
+    [
+        (
+            'gaussian_sparse_5x5_spiral',
+            'gaussian_sparse_5x5',
+            lambda z: families.spiral(z, speed=-1 / 3),
+        ),
+        (
+            'gaussian_sparse_1x1_half_cube',
+            'gaussian_sparse_1x1',
+            lambda z: np.sign(z) * np.abs(z) ** (2 / 3),
+        ),
+        ('student_2x2_dof2_asinh', 'student_2x2_dof2', np.sinh),
+    ],
+)
 def test_transforms_can_be_undone(name, base, inverse):
     maps, plain = draw(name, 1000), draw(base, 1000)
     assert not np.allclose(maps[0], plain[0], rtol=0.1)
@@ -201,12 +252,22 @@ def test_spiral_is_a_rotation_by_the_squared_radius():
     np.testing.assert_allclose(families.spiral(x, speed=0.5), expected, rtol=1e-6)
 
 
-# Second-order mutual information ----------------------------------------------------------------------------------
+# Second-order mutual information
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('name', [
-    'gaussian_3x3_0.5nats', 'gaussian_3x3_1nats', 'gaussian_3x3_2nats', 'gaussian_sparse_1x1', 'gaussian_sparse_5x5',
-    'gaussian_dense_5x5', 'independent_5x5'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'gaussian_3x3_0.5nats',
+        'gaussian_3x3_1nats',
+        'gaussian_3x3_2nats',
+        'gaussian_sparse_1x1',
+        'gaussian_sparse_5x5',
+        'gaussian_dense_5x5',
+        'independent_5x5',
+    ],
+)
 def test_gaussian_mi_within_two_hundredths_of_the_truth(name):
     actual = moments.gaussian_mi(*draw(name, 20_000), eps=0.0)
     np.testing.assert_allclose(actual, known_mi.load(name).mi, atol=0.02)

@@ -1,4 +1,5 @@
-"""Prepared images in memory and streamed: right pixels, fixed order, resumable, one line an error."""
+"""Prepared images in memory and streamed: right pixels, fixed order, resumable, one line an
+error."""
 
 import json
 import os
@@ -13,7 +14,9 @@ from mi_ssl_jax.data.source import subset
 from tests.data import samples
 
 REAL = os.environ.get('MI_SSL_TEST_DATA')
-real_data = pytest.mark.skipif(not REAL, reason='MI_SSL_TEST_DATA does not say where the real data lie')
+real_data = pytest.mark.skipif(
+    not REAL, reason='MI_SSL_TEST_DATA does not say where the real data lie'
+)
 
 
 def write_set(root, name, *, n=23, version='1.0.0', channels=3, held_out='test', size=(40, 56)):
@@ -24,13 +27,28 @@ def write_set(root, name, *, n=23, version='1.0.0', channels=3, held_out='test',
     def examples(start, stop):
         for i in range(start, stop):
             yield i, {'image': images.encode_png(pixels[i]), 'label': i % 3}
-    records.write(records.Spec(
-        name, version, '', '', '',
-        lambda tfds: tfds.features.FeaturesDict({
-            'image': tfds.features.Image(shape=(None, None, channels)),
-            'label': tfds.features.ClassLabel(names=['a', 'b', 'c'])}),
-        {'train': [lambda: examples(0, 10), lambda: examples(10, n)], held_out: [lambda: examples(n, n + 7)]},
-        lambda: None), root)
+
+    records.write(
+        records.Spec(
+            name,
+            version,
+            '',
+            '',
+            '',
+            lambda tfds: tfds.features.FeaturesDict(
+                {
+                    'image': tfds.features.Image(shape=(None, None, channels)),
+                    'label': tfds.features.ClassLabel(names=['a', 'b', 'c']),
+                }
+            ),
+            {
+                'train': [lambda: examples(0, 10), lambda: examples(10, n)],
+                held_out: [lambda: examples(n, n + 7)],
+            },
+            lambda: None,
+        ),
+        root,
+    )
     return pixels[:n]
 
 
@@ -39,9 +57,16 @@ def write_set(root, name, *, n=23, version='1.0.0', channels=3, held_out='test',
 def test_any_tfds_set_is_read_by_name(tmp_path, channels, held_out):
     pixels = write_set(tmp_path, 'some_set', channels=channels, held_out=held_out)
     result = data.load('some_set', str(tmp_path), short_side=32)
-    assert result.train.x.shape == (23, 32, 32, channels) and result.test.x.shape == (7, 32, 32, channels)
+    assert result.train.x.shape == (23, 32, 32, channels) and result.test.x.shape == (
+        7,
+        32,
+        32,
+        channels,
+    )
     assert result.class_names == ('a', 'b', 'c') and result.centres is None
-    np.testing.assert_array_equal(result.train.x, [images.square(p, 32, offset=0.5) for p in pixels])
+    np.testing.assert_array_equal(
+        result.train.x, [images.square(p, 32, offset=0.5) for p in pixels]
+    )
     np.testing.assert_array_equal(result.train.y, np.arange(23) % 3)
 
 
@@ -81,7 +106,9 @@ def test_memory_is_announced_and_refused(tmp_path, monkeypatch, capsys):
     data.load('some_set', str(tmp_path), short_side=1000)
     assert capsys.readouterr().err == 'some_set at 1000x1000 pixels takes 90 MB of memory\n'
     monkeypatch.setattr(resident, 'available_memory', lambda: 50_000_000)
-    with pytest.raises(ValueError, match=r'takes 90 MB of memory, and 50 MB are free: take a smaller side'):
+    with pytest.raises(
+        ValueError, match=r'takes 90 MB of memory, and 50 MB are free: take a smaller side'
+    ):
         data.load('some_set', str(tmp_path), short_side=1000)
 
 
@@ -90,9 +117,14 @@ def test_available_memory_is_plausible():
     assert 0 < resident.available_memory() <= total
 
 
-@pytest.mark.parametrize('name,source', [
-    ('cifar10', ''), ('imagenet100', ' --source=ILSVRC2012_FOLDER'),
-    ('tiny_imagenet', ' --source=tiny-imagenet-200.zip')])
+@pytest.mark.parametrize(
+    'name,source',
+    [
+        ('cifar10', ''),
+        ('imagenet100', ' --source=ILSVRC2012_FOLDER'),
+        ('tiny_imagenet', ' --source=tiny-imagenet-200.zip'),
+    ],
+)
 def test_missing_set_names_the_command(tmp_path, name, source):
     with pytest.raises(ValueError) as info:
         data.load(name, str(tmp_path))
@@ -127,7 +159,9 @@ def test_what_cannot_be_read_has_its_own_line(tmp_path):
     (tmp_path / 'started' / 'incomplete.x').mkdir(parents=True)
     assert 'started is not prepared in' in message('started')
     data.load('gaussian', str(tmp_path))
-    with pytest.raises(ValueError, match='is no set of labelled images: it has point, label|label, point'):
+    with pytest.raises(
+        ValueError, match='is no set of labelled images: it has point, label|label, point'
+    ):
         data.prepared.find('gaussian', str(tmp_path), version='', command='')
 
 
@@ -139,9 +173,14 @@ def test_damaged_record_is_named(tmp_path):
     def examples():
         yield 0, {'image': images.encode_png(np.zeros((8, 8, 3), np.uint8)), 'label': 0}
         yield 1, {'image': b'no image', 'label': 0}
+
     shards = {'train': [examples], 'test': [examples]}
-    records.write(records.Spec('bad', '1.0.0', '', '', '', two_classes, shards, lambda: None), tmp_path)
-    with pytest.raises(ValueError, match=r'bad/1\.0\.0: record 1 of train is damaged \(not an image'):
+    records.write(
+        records.Spec('bad', '1.0.0', '', '', '', two_classes, shards, lambda: None), tmp_path
+    )
+    with pytest.raises(
+        ValueError, match=r'bad/1\.0\.0: record 1 of train is damaged \(not an image'
+    ):
         data.load('bad', str(tmp_path), short_side=8)
 
 
@@ -181,6 +220,7 @@ def test_stream_is_the_same_for_any_worker_count(stream):
 
 def test_parts_of_a_batch_side_by_side_are_the_batch(stream):
     """Over the end of an epoch, where examples are left over, and from a position in the middle."""
+
     def part(index, count, start=0):
         reader = streamed.Batches(stream, batch_size=4, seed=1, worker_count=0, part=(index, count))
         reader.set_state({**reader.get_state(), 'taken': start})
@@ -197,13 +237,17 @@ def test_parts_of_a_batch_side_by_side_are_the_batch(stream):
 
 
 def test_stream_epochs_are_permutations(stream):
-    """With batches of one, an epoch of 23 shows each example once; the next has other order and cuts."""
+    """With batches of one, an epoch of 23 shows each example once; the next has other order and
+    cuts."""
     shown = take(streamed.Batches(stream, batch_size=1, seed=0, worker_count=0), 46)
     centres = next(streamed.once(stream, 'train', indices=None, batch_size=23))
 
-    def nearest(batch):  # the cuts differ by at most 8 of 40 pixels: the centre cut tells which image it is
+    def nearest(
+        batch,
+    ):  # the cuts differ by at most 8 of 40 pixels: the centre cut tells which image it is
         return np.abs(centres.x.astype(int) - batch.x.astype(int)).mean(axis=(1, 2, 3)).argmin()
-    first, second = ([nearest(batch) for batch in shown[k:k + 23]] for k in (0, 23))
+
+    first, second = ([nearest(batch) for batch in shown[k : k + 23]] for k in (0, 23))
     assert sorted(first) == sorted(second) == list(range(23)) and first != second
     one, two = shown[first.index(0)].x, shown[23 + second.index(0)].x
     assert (one != two).any()
@@ -225,7 +269,9 @@ def test_stream_resumes_at_its_position(stream):
 def test_stream_batch_larger_than_the_data(stream):
     assert streamed.Batches(stream, batch_size=5, seed=0, worker_count=0).steps_per_epoch == 4
     for size in (24, 0):
-        with pytest.raises(ValueError, match=f'batch_size {size} is impossible: some_set has 23 images'):
+        with pytest.raises(
+            ValueError, match=f'batch_size {size} is impossible: some_set has 23 images'
+        ):
             streamed.Batches(stream, batch_size=size, seed=0, worker_count=0)
 
 
@@ -261,18 +307,23 @@ def test_real_cifar10_is_found_as_it_is():
     np.testing.assert_array_equal(np.bincount(result.train.y), [5000] * 10)
     np.testing.assert_array_equal(np.bincount(result.test.y), [1000] * 10)
     assert result.class_names[0] == 'airplane'
-    # The known channel means of CIFAR-10 (0.4914, 0.4822, 0.4465); its JPEG copy keeps them to a grey level.
+    # The known channel means of CIFAR-10 (0.4914, 0.4822, 0.4465); its JPEG copy keeps them to a
+    # grey level.
     means = result.train.x.reshape(-1, 3).mean(axis=0)
     np.testing.assert_allclose(means, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=1.5)
 
 
 @real_data
-@pytest.mark.parametrize('name,folder,train,test', [
-    ('tiny_imagenet', 'tiny-imagenet-200', 500, 50), ('image_folder', 'imagenette', 60, 20)])
+@pytest.mark.parametrize(
+    'name,folder,train,test',
+    [('tiny_imagenet', 'tiny-imagenet-200', 500, 50), ('image_folder', 'imagenette', 60, 20)],
+)
 def test_real_folders(prepare, tmp_path, name, folder, train, test):
     code, out, err = prepare(name, f'{REAL}/raw/{folder}')
     assert (code, err) == (0, [])
-    result = data.load(name, str(tmp_path / 'data'), short_side=None if name == 'tiny_imagenet' else 128)
+    result = data.load(
+        name, str(tmp_path / 'data'), short_side=None if name == 'tiny_imagenet' else 128
+    )
     np.testing.assert_array_equal(np.bincount(result.train.y), [train] * 10)
     np.testing.assert_array_equal(np.bincount(result.test.y), [test] * 10)
     shutil.rmtree(tmp_path / 'data')

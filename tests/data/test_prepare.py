@@ -1,4 +1,5 @@
-"""The prepare command: official layouts, damaged and mislabelled input, interrupts. Sources are made here."""
+"""The prepare command: official layouts, damaged and mislabelled input, interrupts. Sources are
+made here."""
 
 import hashlib
 import shutil
@@ -43,7 +44,9 @@ def tiny(tmp_path):
 
 def by_class(split):
     """Label -> the set of its images, as bytes."""
-    return {int(k): {image.tobytes() for image in split.x[split.y == k]} for k in np.unique(split.y)}
+    return {
+        int(k): {image.tobytes() for image in split.x[split.y == k]} for k in np.unique(split.y)
+    }
 
 
 def decoded(files):
@@ -51,7 +54,9 @@ def decoded(files):
 
 
 def nothing_left(tmp_path, name):
-    return [path.name for path in (tmp_path / 'data' / name).glob('*') if path.name != '.lock'] == []
+    return [
+        path.name for path in (tmp_path / 'data' / name).glob('*') if path.name != '.lock'
+    ] == []
 
 
 @pytest.mark.parametrize('name', ['cifar10', 'cifar100'])
@@ -86,7 +91,9 @@ def test_cifar_bad_records_are_named_and_can_be_left_out(prepare, tmp_path):
     assert code == 2 and len(err) == 3 and nothing_left(tmp_path, 'cifar10')
     assert err[0] == 'bad file: test_batch.bin: truncated, 61360 bytes are no multiple of 3073'
     assert err[1] == 'bad file: data_batch_2.bin record 3: its label 77 is outside 0 to 9'
-    assert err[2].startswith('error: 2 bad files, so nothing was written') and '--skip_bad' in err[2]
+    assert (
+        err[2].startswith('error: 2 bad files, so nothing was written') and '--skip_bad' in err[2]
+    )
     code, out, _ = prepare('cifar10', source, '--skip_bad')
     assert code == 0 and out.count('left out:') == 2
     assert 'train: 99 images' in out and 'test: 19 images' in out
@@ -97,7 +104,12 @@ def test_cifar_bad_records_are_named_and_can_be_left_out(prepare, tmp_path):
 def test_cifar_of_the_wrong_kind(prepare, tmp_path):
     files, _ = samples.cifar_files('cifar100')
     code, _, err = prepare('cifar10', samples.write_tar(tmp_path / 'a.tar.gz', files))
-    assert code == 2 and len(err) == 1 and 'lacks data_batch_1.bin' in err[0] and 'cifar-10-binary' in err[0]
+    assert (
+        code == 2
+        and len(err) == 1
+        and 'lacks data_batch_1.bin' in err[0]
+        and 'cifar-10-binary' in err[0]
+    )
 
 
 @pytest.mark.parametrize('zipped', [False, True])
@@ -107,12 +119,19 @@ def test_tiny_imagenet(prepare, tmp_path, tiny, zipped):
         source = shutil.make_archive(str(tmp_path / 'tiny'), 'zip', tmp_path, tiny.name)
     code, out, err = prepare('tiny_imagenet', source)
     assert (code, err) == (0, [])
-    assert 'train: 19 images, 3 classes of 6 to 7' in out and 'validation: 9 images, 3 classes of 3' in out
+    assert (
+        'train: 19 images, 3 classes of 6 to 7' in out
+        and 'validation: 9 images, 3 classes of 3' in out
+    )
     result = data.load('tiny_imagenet', str(tmp_path / 'data'))
     assert result.class_names == TINY and result.train.x.shape == (19, 64, 64, 3)
     for label, wnid in enumerate(TINY):
-        assert by_class(result.train)[label] == decoded((tiny / 'train' / wnid / 'images').iterdir())
-        expected = decoded(tiny / 'val' / 'images' / f'val_{i}.JPEG' for i in range(9) if i % 3 == label)
+        assert by_class(result.train)[label] == decoded(
+            (tiny / 'train' / wnid / 'images').iterdir()
+        )
+        expected = decoded(
+            tiny / 'val' / 'images' / f'val_{i}.JPEG' for i in range(9) if i % 3 == label
+        )
         assert by_class(result.test)[label] == expected
 
 
@@ -128,17 +147,26 @@ def test_bad_images_are_all_named(prepare, tmp_path, tiny):
     (tiny / 'val' / 'images' / 'val_0.JPEG').unlink()
     shutil.copy(good[4], tiny / 'val' / 'images' / 'extra.JPEG')
     annotations = tiny / 'val' / 'val_annotations.txt'
-    annotations.write_text(annotations.read_text().replace(f'val_4.JPEG\t{TINY[1]}', 'val_4.JPEG\tn12345678'))
+    annotations.write_text(
+        annotations.read_text().replace(f'val_4.JPEG\t{TINY[1]}', 'val_4.JPEG\tn12345678')
+    )
     code, _, err = prepare('tiny_imagenet', tiny)
     assert code == 2 and nothing_left(tmp_path, 'tiny_imagenet')
-    expected = {good[0]: 'empty file', good[1]: 'truncated', good[2]: 'not an image that can be decoded',
-                good[3]: '64x32 pixels instead of 64x64',
-                tiny / 'train/n09999999/images/other.JPEG':
-                    "its class 'n09999999' is not in the list of classes",
-                tiny / 'val/images/val_0.JPEG': 'listed in val_annotations.txt, but missing',
-                tiny / 'val/images/extra.JPEG': 'without a label in val_annotations.txt',
-                tiny / 'val/images/val_4.JPEG': "its class 'n12345678' is not in the list of classes"}
-    assert sorted(err[:-1]) == sorted(f'bad file: {path}: {reason}' for path, reason in expected.items())
+    expected = {
+        good[0]: 'empty file',
+        good[1]: 'truncated',
+        good[2]: 'not an image that can be decoded',
+        good[3]: '64x32 pixels instead of 64x64',
+        tiny / 'train/n09999999/images/other.JPEG': (
+            "its class 'n09999999' is not in the list of classes"
+        ),
+        tiny / 'val/images/val_0.JPEG': 'listed in val_annotations.txt, but missing',
+        tiny / 'val/images/extra.JPEG': 'without a label in val_annotations.txt',
+        tiny / 'val/images/val_4.JPEG': "its class 'n12345678' is not in the list of classes",
+    }
+    assert sorted(err[:-1]) == sorted(
+        f'bad file: {path}: {reason}' for path, reason in expected.items()
+    )
     assert err[-1].startswith('error: 8 bad files')
     code, out, _ = prepare('tiny_imagenet', tiny, '--skip_bad')
     assert code == 0 and out.count('left out:') == 8
@@ -169,20 +197,26 @@ def test_image_folder_of_different_sizes(prepare, tmp_path, suffix):
         data.load('image_folder', str(tmp_path / 'data'))
     result = data.load('image_folder', str(tmp_path / 'data'), short_side=32)
     assert result.class_names == ('cat', 'cow', 'dog') and result.test.x.shape == (9, 32, 32, 3)
-    originals = [images.decode(file.read_bytes(), 3) for file in (folder / 'train' / 'cow').iterdir()]
+    originals = [
+        images.decode(file.read_bytes(), 3) for file in (folder / 'train' / 'cow').iterdir()
+    ]
     squares = {images.square(image, 32, offset=0.5).tobytes() for image in originals}
     assert by_class(result.train)[1] == squares
 
 
 def test_image_folder_with_another_class_held_out(prepare, tmp_path):
     folder = samples.write_folder(tmp_path / 'tree', ('cat',), val=1)
-    samples.write_image(folder / 'val' / 'dog' / 'a.png', samples.random_image(np.random.RandomState(0)))
+    samples.write_image(
+        folder / 'val' / 'dog' / 'a.png', samples.random_image(np.random.RandomState(0))
+    )
     code, _, err = prepare('image_folder', folder)
-    assert code == 2 and err[0].endswith("val/dog/a.png: its class 'dog' is not in the list of classes")
+    assert code == 2 and err[0].endswith(
+        "val/dog/a.png: its class 'dog' is not in the list of classes"
+    )
 
 
 def test_imagenet100_takes_the_listed_classes(prepare, tmp_path):
-    text = (tmp_path / 'list.txt')
+    text = tmp_path / 'list.txt'
     text.write_text('# mine\nn02\nn01\n\n')
     folder = samples.write_folder(tmp_path / 'ILSVRC', ('n01', 'n02', 'n03'), size=(40, 56))
     code, out, err = prepare('imagenet100', folder, f'--classes={text}')
@@ -194,7 +228,9 @@ def test_imagenet100_takes_the_listed_classes(prepare, tmp_path):
 def test_imagenet100_needs_all_hundred(prepare, tmp_path):
     folder = samples.write_folder(tmp_path / 'ILSVRC', ('n02869837', 'n01749939'))
     code, _, err = prepare('imagenet100', folder)
-    assert code == 2 and len(err) == 99 and all('no images of this class' in line for line in err[:98])
+    assert (
+        code == 2 and len(err) == 99 and all('no images of this class' in line for line in err[:98])
+    )
 
 
 def test_imagenet2012_in_its_usual_folders(prepare, tmp_path):
@@ -202,7 +238,9 @@ def test_imagenet2012_in_its_usual_folders(prepare, tmp_path):
     root = tmp_path / 'ILSVRC' / 'Data' / 'CLS-LOC'
     wnids = folders._tfds_lines('labels.txt')
     assert len(wnids) == 1000 and wnids == sorted(wnids)
-    samples.write_image(tmp_path / 'one.JPEG', samples.random_image(np.random.RandomState(0), 20, 30))
+    samples.write_image(
+        tmp_path / 'one.JPEG', samples.random_image(np.random.RandomState(0), 20, 30)
+    )
     for wnid in wnids:
         (root / 'train' / wnid).mkdir(parents=True)
         shutil.copy(tmp_path / 'one.JPEG', root / 'train' / wnid / f'{wnid}_1.JPEG')
@@ -214,13 +252,19 @@ def test_imagenet2012_in_its_usual_folders(prepare, tmp_path):
     assert (code, err) == (0, []) and 'train: 1,000 images, 1000 classes of 1' in out
     result = data.load('imagenet2012', str(tmp_path / 'data'), short_side=16)
     labels = folders._tfds_lines('validation_labels.txt')
-    assert sorted(result.class_names[y] for y in result.test.y) == sorted(labels[n - 1] for n in numbers)
+    assert sorted(result.class_names[y] for y in result.test.y) == sorted(
+        labels[n - 1] for n in numbers
+    )
 
 
 def test_the_list_of_hundred_classes_belongs_to_imagenet():
-    lines = (folders.resources.files('mi_ssl_jax.data') / 'imagenet100.txt').read_text().splitlines()
+    lines = (
+        (folders.resources.files('mi_ssl_jax.data') / 'imagenet100.txt').read_text().splitlines()
+    )
     listed = [line for line in lines if not line.startswith('#')]
-    assert len(listed) == len(set(listed)) == 100 and set(listed) <= set(folders._tfds_lines('labels.txt'))
+    assert len(listed) == len(set(listed)) == 100 and set(listed) <= set(
+        folders._tfds_lines('labels.txt')
+    )
 
 
 @pytest.mark.parametrize('member', ['../x.JPEG', '/etc/x.JPEG', 'train/../../x.JPEG', '..\\x.JPEG'])
@@ -235,15 +279,15 @@ def test_archive_members_may_not_leave_their_folder(prepare, tmp_path, member):
 
 
 def test_damaged_archives(prepare, tmp_path, tiny):
-    whole = (tmp_path / 'tiny.zip')
+    whole = tmp_path / 'tiny.zip'
     shutil.make_archive(str(tmp_path / 'tiny'), 'zip', tmp_path, tiny.name)
     contents = whole.read_bytes()
-    whole.write_bytes(contents[:len(contents) // 2])
+    whole.write_bytes(contents[: len(contents) // 2])
     code, _, err = prepare('tiny_imagenet', whole)
     assert code == 2 and len(err) == 1 and 'neither a folder nor a zip or tar archive' in err[0]
     name = f'tiny-imagenet-200/train/{TINY[0]}/images/{TINY[0]}_train_0.JPEG'.encode()
     start = contents.index(name) + len(name) + 200  # inside the compressed pixels of that member
-    whole.write_bytes(contents[:start] + b'\0' * 8 + contents[start + 8:])
+    whole.write_bytes(contents[:start] + b'\0' * 8 + contents[start + 8 :])
     code, _, err = prepare('tiny_imagenet', whole)
     assert code == 2 and len(err) == 2 and f'{TINY[0]}_train_0.JPEG' in err[0]
     files, _ = samples.cifar_files('cifar10')
@@ -253,13 +297,16 @@ def test_damaged_archives(prepare, tmp_path, tiny):
     assert code == 2 and len(err) == 1 and 'cannot read' in err[0]
 
 
-@pytest.mark.parametrize('arguments,message', [
-    (('cifar11',), "unknown data set 'cifar11': known are cifar10, "),
-    (('image_folder',), 'give their folder by --source=PATH'),
-    (('image_folder', '/nowhere/at/all'), '/nowhere/at/all does not exist'),
-    (('cifar10', '/dev/null'), 'is neither a folder nor'),
-    (('cifar10', None, '--classes=x'), '--classes is for imagenet100'),
-])
+@pytest.mark.parametrize(
+    'arguments,message',
+    [
+        (('cifar11',), "unknown data set 'cifar11': known are cifar10, "),
+        (('image_folder',), 'give their folder by --source=PATH'),
+        (('image_folder', '/nowhere/at/all'), '/nowhere/at/all does not exist'),
+        (('cifar10', '/dev/null'), 'is neither a folder nor'),
+        (('cifar10', None, '--classes=x'), '--classes is for imagenet100'),
+    ],
+)
 def test_one_line_for_each_mistake(prepare, arguments, message):
     code, out, err = prepare(*arguments)
     assert (code, out, len(err)) == (2, '', 1) and message in err[0]
@@ -324,15 +371,29 @@ def test_an_interrupt_that_a_library_turns_into_an_error_is_told_as_one(monkeypa
     assert capsys.readouterr().err.startswith('interrupted: nothing was written')
 
 
-@pytest.mark.parametrize('number,code', [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    'number,code', [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
 def test_interrupt_and_clean_restart(prepare, tmp_path, number, code):
     folder = samples.write_folder(tmp_path / 'tree', ('cat', 'dog'), train=40)
-    slow = ('import sys, time; from mi_ssl_jax.data import images, prepare; real = images.checked_rgb\n'
-            'def late(*a, **k):\n    time.sleep(0.1)\n    return real(*a, **k)\n'
-            'images.checked_rgb = late; sys.exit(prepare.main(sys.argv[1:]))')
+    slow = (
+        'import sys, time; from mi_ssl_jax.data import images, prepare; real = images.checked_rgb\n'
+        'def late(*a, **k):\n    time.sleep(0.1)\n    return real(*a, **k)\n'
+        'images.checked_rgb = late; sys.exit(prepare.main(sys.argv[1:]))'
+    )
     home = tmp_path / 'data' / 'image_folder'
-    process = subprocess.Popen([sys.executable, '-c', slow, 'image_folder', f'--data_dir={tmp_path / "data"}',
-                                f'--source={folder}'], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            '-c',
+            slow,
+            'image_folder',
+            f'--data_dir={tmp_path / "data"}',
+            f'--source={folder}',
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 30
     while not list(home.glob('incomplete.*/*')) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -340,6 +401,8 @@ def test_interrupt_and_clean_restart(prepare, tmp_path, number, code):
     error = process.communicate(timeout=30)[1]
     assert process.returncode == code, error
     if number != signal.SIGKILL:
-        assert nothing_left(tmp_path, 'image_folder') and error.startswith('interrupted: nothing was written')
+        assert nothing_left(tmp_path, 'image_folder') and error.startswith(
+            'interrupted: nothing was written'
+        )
     assert prepare('image_folder', folder)[0] == 0
     assert sorted(path.name for path in home.iterdir()) == ['.lock', '1.0.0']

@@ -31,7 +31,9 @@ def test_equals_encoding_at_once(batch_size, on_device):
     assert traced == [(min(batch_size, 23), 4, 4, 1)]
 
 
-@pytest.mark.parametrize('x, batch_size, message', [(X[:0], 4, 'no examples'), (X, 0, 'batch_size')])
+@pytest.mark.parametrize(
+    'x, batch_size, message', [(X[:0], 4, 'no examples'), (X, 0, 'batch_size')]
+)
 def test_bad_input(x, batch_size, message):
     with pytest.raises(ValueError, match=message):
         features.encode(encoder, x, batch_size=batch_size)

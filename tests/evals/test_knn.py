@@ -44,19 +44,25 @@ def test_golden(case):
     np.testing.assert_array_equal(np.argmax(votes, axis=1), case.outputs['pred'])
     # The stored votes are not relative to the nearest neighbour.
     nearest = np.max(unit(test) @ unit(train).T, axis=1)
-    goldens.assert_value(np.max(votes, axis=1) * np.exp(nearest / temperature), case.outputs['score_max'])
+    goldens.assert_value(
+        np.max(votes, axis=1) * np.exp(nearest / temperature), case.outputs['score_max']
+    )
 
 
 class KnnTest(chex.TestCase):
-
     # float32: cosines to some 2e-7, divided by the temperature.
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.product(k=(1, 7, 90), temperature=(1.0, 0.07), block_size=(4, 1000))
     def test_votes_equal_the_definition(self, k, temperature, block_size):
         train, y, test, _ = data()
-        votes = self.variant(functools.partial(
-            knn.scores, classes=6, k=k, temperature=temperature, block_size=block_size))(train, y, test)
-        np.testing.assert_allclose(votes, oracle(train, y, test, 6, k, temperature), rtol=3e-5, atol=1e-6)
+        votes = self.variant(
+            functools.partial(
+                knn.scores, classes=6, k=k, temperature=temperature, block_size=block_size
+            )
+        )(train, y, test)
+        np.testing.assert_allclose(
+            votes, oracle(train, y, test, 6, k, temperature), rtol=3e-5, atol=1e-6
+        )
 
     def test_accuracy_equals_the_definition(self):
         train, y, test, test_y = data(classes=12)
@@ -71,11 +77,13 @@ class KnnTest(chex.TestCase):
     def test_k_above_the_training_set_is_all_of_it(self):
         train, y, test, test_y = data()
         everyone, more = (
-            knn.evaluate(train, y, test, test_y, classes=6, k=k, temperature=0.1) for k in (90, 200))
+            knn.evaluate(train, y, test, test_y, classes=6, k=k, temperature=0.1) for k in (90, 200)
+        )
         assert everyone == more and 'k = 90' in more.protocol
 
     def test_cold_votes_are_finite(self):
-        """At temperature 0.001 e^{cos / T} is e^1000; the coldest vote is the nearest neighbour's."""
+        """At temperature 0.001 e^{cos / T} is e^1000; the coldest vote is the nearest
+        neighbour's."""
         train, y, test, _ = data()
         votes = knn.scores(train, y, test, classes=6, k=20, temperature=0.001)
         assert np.isfinite(votes).all()

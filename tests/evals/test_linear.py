@@ -27,7 +27,9 @@ def digits():
 def blobs(n=200, classes=4, width=6, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, classes, n).astype(np.int32)
-    return (rng.normal(size=(classes, width))[y] + rng.normal(size=(n, width))).astype(np.float32), y
+    return (rng.normal(size=(classes, width))[y] + rng.normal(size=(n, width))).astype(
+        np.float32
+    ), y
 
 
 def few(y, draws):
@@ -40,22 +42,28 @@ def sgd(x, y, own, lr, decay, classes, settings):
     size, total = len(own) // steps, steps * settings.epochs
     weights, velocity = (np.zeros((x.shape[1] + 1, classes)) for _ in range(2))
     x = np.concatenate([x.astype(np.float64), np.ones((len(x), 1))], axis=1)
-    for epoch, key in enumerate(jax.random.split(jax.random.PRNGKey(settings.seed), settings.epochs)):
+    for epoch, key in enumerate(
+        jax.random.split(jax.random.PRNGKey(settings.seed), settings.epochs)
+    ):
         order = np.asarray(jax.random.permutation(key, own))
         for step in range(steps):
-            batch, done = order[step * size:(step + 1) * size], (epoch * steps + step) / total
+            batch, done = order[step * size : (step + 1) * size], (epoch * steps + step) / total
             probabilities = np.exp(x[batch] @ weights)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-            gradient = x[batch].T @ (probabilities - np.eye(classes)[y[batch]]) / size + decay * weights
+            gradient = (
+                x[batch].T @ (probabilities - np.eye(classes)[y[batch]]) / size + decay * weights
+            )
             velocity = settings.momentum * velocity + gradient
-            factor = (1 + np.cos(np.pi * done)) / 2 if settings.schedule == 'cosine' else 0.2 ** (
-                (done >= 30 / 60) + (done >= 40 / 60) + (done >= 50 / 60))
+            factor = (
+                (1 + np.cos(np.pi * done)) / 2
+                if settings.schedule == 'cosine'
+                else 0.2 ** ((done >= 30 / 60) + (done >= 40 / 60) + (done >= 50 / 60))
+            )
             weights = weights - lr * factor * velocity
     return weights
 
 
 class FitTest(chex.TestCase):
-
     # Some 100 float32 steps of a contraction: rounding stays near 1e-6 of the weights.
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.product(schedule=('steps', 'cosine'), batch_size=(30, 1000))
@@ -81,24 +89,26 @@ class FitTest(chex.TestCase):
 
         def accuracies(rates):
             fitted = linear.fit(
-                train, y, np.arange(1437)[None], *rates.T, classes=10, settings=linear.Settings())
+                train, y, np.arange(1437)[None], *rates.T, classes=10, settings=linear.Settings()
+            )
             return 100 * np.asarray(linear.score(fitted, test, test_y, everyone)[:2])[:, 0]
 
         together = accuracies(grid)
         for g in range(len(grid)):
-            np.testing.assert_allclose(together[:, g], accuracies(grid[g:g + 1])[:, 0], atol=0.1)
+            np.testing.assert_allclose(together[:, g], accuracies(grid[g : g + 1])[:, 0], atol=0.1)
         assert np.ptp(together[0]) > 0.5  # the grid matters, so equality says something
 
 
 class ScoreTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_equals_numpy(self):
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(50, 3)).astype(np.float32), rng.integers(0, 9, 50).astype(np.int32)
         kernel, bias = rng.normal(size=(2, 3, 4, 9)), rng.normal(size=(2, 4, 9))
         indices = rng.integers(0, 50, (2, 30))
-        classifiers = linear.Classifiers(jnp.asarray(kernel, jnp.float32), jnp.asarray(bias, jnp.float32))
+        classifiers = linear.Classifiers(
+            jnp.asarray(kernel, jnp.float32), jnp.asarray(bias, jnp.float32)
+        )
         top1, top5, loss = self.variant(linear.score)(classifiers, x, y, indices)
         for draw in range(2):
             for g in range(4):
@@ -120,7 +130,6 @@ class ScoreTest(chex.TestCase):
 
 
 class StandardiseTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_training_statistics(self):
         rng = np.random.default_rng(0)
@@ -137,28 +146,33 @@ class StandardiseTest(chex.TestCase):
 
     def test_scale_of_the_features_does_not_matter(self):
         train, y, test, test_y = (a[:300] for a in digits())
-        results = [linear.evaluate(train * scale, y, test * scale, test_y, classes=10, settings=FAST)
-                   for scale in (1.0, 1024.0)]
+        results = [
+            linear.evaluate(train * scale, y, test * scale, test_y, classes=10, settings=FAST)
+            for scale in (1.0, 1024.0)
+        ]
         assert results[0] == results[1]
 
 
 class ChoiceTest(parameterized.TestCase):
-
     def test_digits(self):
-        """Raw pixels: logistic regression reaches 97.5 % on this split with all labels, 89 % with 10 a
-        class."""
+        """Raw pixels: logistic regression reaches 97.5 % on this split with all labels, 89 % with
+        10 a class."""
         train, y, test, test_y = digits()
         everything = linear.evaluate(train, y, test, test_y, classes=10)
-        little = linear.evaluate(train, y, test, test_y, classes=10,
-                              subsets=few(y, draws=5))
+        little = linear.evaluate(train, y, test, test_y, classes=10, subsets=few(y, draws=5))
         np.testing.assert_allclose(everything.top1, 97.5, atol=1.0)
         np.testing.assert_allclose(little.top1, 89.5, atol=2.0)
         assert little.top1 < little.top5 and everything.top5 > 99
-        assert 'all 1437 labels' in everything.protocol and '100 labels, mean of 5 draws' in little.protocol
+        assert (
+            'all 1437 labels' in everything.protocol
+            and '100 labels, mean of 5 draws' in little.protocol
+        )
 
     def test_test_labels_have_no_say(self):
         x, y = blobs(300)
-        run = functools.partial(linear.evaluate, x[:200], y[:200], x[200:], classes=4, settings=FAST)
+        run = functools.partial(
+            linear.evaluate, x[:200], y[:200], x[200:], classes=4, settings=FAST
+        )
         right, wrong = run(y[200:]), run((y[200:] + 1) % 4)
         assert right[2:] == wrong[2:]
         assert right.top1 > 60 > 40 > wrong.top1
@@ -169,18 +183,27 @@ class ChoiceTest(parameterized.TestCase):
         hidden = np.full(200, 3, np.int32)
         hidden[subsets.ravel()] = y[subsets.ravel()]
         run = functools.partial(
-            linear.evaluate, x[:200], test=x[200:], test_y=y[200:], classes=4, subsets=subsets, settings=FAST)
+            linear.evaluate,
+            x[:200],
+            test=x[200:],
+            test_y=y[200:],
+            classes=4,
+            subsets=subsets,
+            settings=FAST,
+        )
         assert run(train_y=y[:200]) == run(train_y=hidden)
 
     def test_equal_calls_give_equal_results(self):
         x, y = blobs(300)
-        run = functools.partial(linear.evaluate, x[:200], y[:200], x[200:], y[200:], classes=4, settings=FAST)
+        run = functools.partial(
+            linear.evaluate, x[:200], y[:200], x[200:], y[200:], classes=4, settings=FAST
+        )
         assert run() == run()
 
     @parameterized.parameters((5, 5), (linear.FEW + 2, 1))
     def test_folds(self, n, rounds):
-        """Each class has its share of every fold; each example is held out once, or one fold is held out
-        once."""
+        """Each class has its share of every fold; each example is held out once, or one fold is
+        held out once."""
         y = np.repeat(np.arange(5), -(-n // 5))[:n] if n > 5 else np.arange(5)
         fitted, held = linear._folds(y, np.arange(n)[None], linear.Settings())
         assert len(fitted) == len(held) == rounds
@@ -190,7 +213,10 @@ class ChoiceTest(parameterized.TestCase):
             assert np.ptp(np.bincount(y[held[0]])) <= 2
 
     @parameterized.parameters(
-        (dict(schedule='linear'), 'steps, cosine'), (dict(folds=1), 'folds'), (dict(folds=201), 'folds'))
+        (dict(schedule='linear'), 'steps, cosine'),
+        (dict(folds=1), 'folds'),
+        (dict(folds=201), 'folds'),
+    )
     def test_bad_settings(self, change, message):
         x, y = blobs()
         with self.assertRaisesRegex(ValueError, message):

@@ -1,4 +1,5 @@
-"""Mutual information of held-out embeddings against a float64 oracle, core.bounds and closed forms."""
+"""Mutual information of held-out embeddings against a float64 oracle, core.bounds and closed
+forms."""
 
 import functools
 
@@ -27,7 +28,9 @@ def oracle(za, zb, temperature):
     joint, marginal = np.diag(scores), scores[~np.eye(n, dtype=bool)]
     return {
         'cos_dv': joint.mean() - np.log(np.exp(marginal).mean()),
-        'infonce': np.mean([scores[i, i] - np.log(np.exp(scores[i]).sum()) for i in range(n)]) + np.log(n),
+        'infonce': (
+            np.mean([scores[i, i] - np.log(np.exp(scores[i]).sum()) for i in range(n)]) + np.log(n)
+        ),
         'jsd': -np.log1p(np.exp(-joint)).mean() - np.log1p(np.exp(marginal)).mean(),
     }
 
@@ -37,12 +40,17 @@ def bootstrap(**options):
 
 
 class EstimatesTest(chex.TestCase):
-
     # float32 rounding of scores up to 1 / temperature: absolute errors of some 1e-7 / temperature.
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.product(
-        (dict(n=2, d=3, block_size=None), dict(n=37, d=3, block_size=1), dict(n=150, d=16, block_size=16),
-         dict(n=150, d=16, block_size=1000)), temperature=(1.0, 0.02))
+        (
+            dict(n=2, d=3, block_size=None),
+            dict(n=37, d=3, block_size=1),
+            dict(n=150, d=16, block_size=16),
+            dict(n=150, d=16, block_size=1000),
+        ),
+        temperature=(1.0, 0.02),
+    )
     def test_equals_the_definitions(self, n, d, block_size, temperature):
         za, zb = embeddings(n, d)
         estimates = functools.partial(mi.estimates, temperature=temperature, block_size=block_size)
@@ -54,7 +62,9 @@ class EstimatesTest(chex.TestCase):
     def test_equals_core_bounds(self, temperature):
         za, zb = embeddings(600, 8)
         values = jax.jit(functools.partial(mi.estimates, temperature=temperature))(za, zb)
-        scored = pairs.in_batch(critics.cosine(jnp.asarray(za), jnp.asarray(zb), temperature=temperature))
+        scored = pairs.in_batch(
+            critics.cosine(jnp.asarray(za), jnp.asarray(zb), temperature=temperature)
+        )
         for name, bound in zip(mi.NAMES, (bounds.dv, bounds.infonce, bounds.jsd)):
             np.testing.assert_allclose(values[name], bound(scored), rtol=2e-6, atol=1e-6)
 
@@ -71,10 +81,13 @@ class EstimatesTest(chex.TestCase):
         np.testing.assert_allclose(values['cos_dv'], 0.0, atol=1e-6)
         np.testing.assert_allclose(values['infonce'], 0.0, atol=1e-6)
         # Constant scores 1: -softplus(-1) - softplus(1).
-        np.testing.assert_allclose(values['jsd'], -np.log1p(np.exp(-1)) - np.log1p(np.exp(1)), rtol=1e-6)
+        np.testing.assert_allclose(
+            values['jsd'], -np.log1p(np.exp(-1)) - np.log1p(np.exp(1)), rtol=1e-6
+        )
 
     def test_identical_uniform_views_on_the_sphere(self):
-        """Population value on S^2 at temperature 1: E e^<a,b> = sinh(1), so 1 - log sinh 1 = 0.8386."""
+        """Population value on S^2 at temperature 1: E e^<a,b> = sinh(1), so 1 - log sinh 1 =
+        0.8386."""
         z = np.random.default_rng(0).normal(size=(4000, 3)).astype(np.float32)
         # |mean of 4000 unit vectors|^2 / 2 is the leading error: about 1 / 8000; five times that.
         np.testing.assert_allclose(mi.estimates(z, z)['cos_dv'], 1 - np.log(np.sinh(1)), atol=1e-3)
@@ -88,7 +101,9 @@ class EstimatesTest(chex.TestCase):
     def test_order_of_examples_does_not_matter(self):
         za, zb = embeddings(90, 4)
         order = np.random.default_rng(1).permutation(90)
-        chex.assert_trees_all_close(mi.estimates(za, zb), mi.estimates(za[order], zb[order]), atol=1e-6)
+        chex.assert_trees_all_close(
+            mi.estimates(za, zb), mi.estimates(za[order], zb[order]), atol=1e-6
+        )
 
     def test_never_holds_all_scores(self):
         za, zb = (jax.ShapeDtypeStruct((4096, 8), jnp.float32) for _ in range(2))
@@ -96,8 +111,10 @@ class EstimatesTest(chex.TestCase):
         assert compiled.memory_analysis().temp_size_in_bytes < 4096 * 4096 * 4 / 8
 
     @parameterized.parameters(
-        (dict(n=1), 'at least 2'), (dict(n=9, temperature=0.01), 'core.bounds'),
-        (dict(n=9, block_size=0), 'block_size'))
+        (dict(n=1), 'at least 2'),
+        (dict(n=9, temperature=0.01), 'core.bounds'),
+        (dict(n=9, block_size=0), 'block_size'),
+    )
     def test_bad_input(self, arguments, message):
         za, zb = embeddings(arguments.pop('n'), 3)
         with self.assertRaisesRegex(ValueError, message):
@@ -105,9 +122,9 @@ class EstimatesTest(chex.TestCase):
 
 
 class BootstrapTest(parameterized.TestCase):
-
     def test_one_draw_equals_the_weighted_definition(self):
-        """A resample that is written out, copies of one example never paired as marginal samples."""
+        """A resample that is written out, copies of one example never paired as marginal
+        samples."""
         za, zb = embeddings(12, 3)
         counts = np.bincount(np.random.default_rng(0).integers(0, 12, 12), minlength=12)
         drawn = np.repeat(np.arange(12), counts)
@@ -126,10 +143,11 @@ class BootstrapTest(parameterized.TestCase):
         np.testing.assert_allclose(np.ravel(actual), expected, rtol=1e-5)
 
     def test_width_is_the_sampling_error(self):
-        """The standard error over 100 fresh sets and the interval's half width / 1.96 agree within 35 %.
+        """The standard error over 100 fresh sets and the interval's half width / 1.96 agree within
+        35 %.
 
-        Both are estimates from some 100 values (relative error 7 % each) and one set's own spread varies
-        besides.
+        Both are estimates from some 100 values (relative error 7 % each) and one set's own spread
+        varies besides.
         """
         estimates = jax.jit(mi.estimates)
         fresh = [estimates(*embeddings(200, 3, seed)) for seed in range(100)]
@@ -143,12 +161,22 @@ class BootstrapTest(parameterized.TestCase):
         za, zb = embeddings(300, 4)
         values = jax.jit(mi.estimates)(za, zb)
         wide, narrow = (
-            bootstrap(resamples=100, confidence=c)(za, zb, key=jax.random.PRNGKey(1)) for c in (0.95, 0.5))
+            bootstrap(resamples=100, confidence=c)(za, zb, key=jax.random.PRNGKey(1))
+            for c in (0.95, 0.5)
+        )
         for name in mi.NAMES:
-            assert wide[name].low < narrow[name].low < values[name] < narrow[name].high < wide[name].high
+            assert (
+                wide[name].low
+                < narrow[name].low
+                < values[name]
+                < narrow[name].high
+                < wide[name].high
+            )
 
     @parameterized.parameters((9, 10, 0.9), (20, 0, 0.9), (20, 10, 1.0))
     def test_bad_input(self, n, resamples, confidence):
         za, zb = embeddings(n, 3)
         with self.assertRaisesRegex(ValueError, 'bootstrap needs'):
-            mi.bootstrap(za, zb, key=jax.random.PRNGKey(0), resamples=resamples, confidence=confidence)
+            mi.bootstrap(
+                za, zb, key=jax.random.PRNGKey(0), resamples=resamples, confidence=confidence
+            )

@@ -1,4 +1,5 @@
-"""Pictures are written whole, show the numbers they are made from; nothing in them is cut off or overlaps."""
+"""Pictures are written whole, show the numbers they are made from; nothing in them is cut off or
+overlaps."""
 
 import itertools
 import json
@@ -9,10 +10,26 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from mi_ssl_jax.figures import ablations, curves, gaussian, proposition, records, spheres, style, training
+from mi_ssl_jax.figures import (
+    ablations,
+    curves,
+    gaussian,
+    proposition,
+    records,
+    spheres,
+    style,
+    training,
+)
 from tests.figures import synthetic
 
-ABLATIONS = ('SDMI', 'SDMI-NoDV', 'SDMI-NoDV-Pred', 'SimSiam', 'SimSiam, no predictor', 'SimSiam-SDMI')
+ABLATIONS = (
+    'SDMI',
+    'SDMI-NoDV',
+    'SDMI-NoDV-Pred',
+    'SimSiam',
+    'SimSiam, no predictor',
+    'SimSiam-SDMI',
+)
 
 
 @pytest.fixture(scope='module')
@@ -24,12 +41,15 @@ def workdirs(tmp_path_factory):
 def drawn(monkeypatch):
     """The figures that are saved, in order."""
     figures, save = [], style.save
-    monkeypatch.setattr(style, 'save', lambda figure, path: (figures.append(figure), save(figure, path))[1])
+    monkeypatch.setattr(
+        style, 'save', lambda figure, path: (figures.append(figure), save(figure, path))[1]
+    )
     return figures
 
 
 def check(path, figure):
-    """A readable picture with ink in it, every word inside, titles, labels and notes free of each other."""
+    """A readable picture with ink in it, every word inside, titles, labels and notes free of each
+    other."""
     pixels = matplotlib.image.imread(path)[..., :3]
     assert min(pixels.shape[:2]) > 300 and 0.01 < (pixels < 0.9).any(axis=-1).mean() < 0.5
     with matplotlib.rc_context(style.SETTINGS):
@@ -42,10 +62,14 @@ def check(path, figure):
         if ax.axison:
             prose += [ax.xaxis.label, ax.yaxis.label]
             ticks += shown_ticks(ax.xaxis) + shown_ticks(ax.yaxis)
-    boxes = [(text.get_window_extent(), text.get_text()) for text in prose if text.get_text().strip()]
+    boxes = [
+        (text.get_window_extent(), text.get_text()) for text in prose if text.get_text().strip()
+    ]
     frame = figure.bbox.padded(1.0)
     for box, words in boxes + [(text.get_window_extent(), text.get_text()) for text in ticks]:
-        assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1, words
+        assert (
+            frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+        ), words
     for (one, first), (other, second) in itertools.combinations(boxes, 2):
         assert not one.padded(-1.0).overlaps(other.padded(-1.0)), (first, second)
 
@@ -53,8 +77,11 @@ def check(path, figure):
 def shown_ticks(axis):
     """Labels of the ticks inside the limits; matplotlib keeps others, which it does not draw."""
     low, high = sorted(axis.get_view_interval())
-    return [tick.label1 for tick in axis.get_major_ticks()
-            if low <= tick.get_loc() <= high and tick.label1.get_text()]
+    return [
+        tick.label1
+        for tick in axis.get_major_ticks()
+        if low <= tick.get_loc() <= high and tick.label1.get_text()
+    ]
 
 
 def words(figure):
@@ -80,18 +107,28 @@ def test_figure3_titles_give_the_gap_of_the_seed_shown_and_over_seeds(workdirs, 
     gaps = np.sort(records.final_gaps(records.read(workdirs['jmi']), 'theta').mean)
     expected = f'NN gap {gaps[1]:.1f}° ({gaps.mean():.1f} ± {gaps.std(ddof=1):.1f})'
     assert expected in words(drawn[0])
-    assert any('72° = regular pentagon' in line and '90° = Thomson' in line for line in words(drawn[0]))
+    assert any(
+        '72° = regular pentagon' in line and '90° = Thomson' in line for line in words(drawn[0])
+    )
 
 
 def test_figure5_marks_the_true_value_where_it_applies_and_correlations(workdirs, drawn, tmp_path):
     gaussian.figure5(workdirs, tmp_path / 'a.png')
-    marked = [ax for ax in drawn[0].axes
-              if any((np.array(line.get_ydata()) == 1.6503).all() for line in ax.lines)]
+    marked = [
+        ax
+        for ax in drawn[0].axes
+        if any((np.array(line.get_ydata()) == 1.6503).all() for line in ax.lines)
+    ]
     assert [ax.get_title('left') for ax in marked] == ['cos-DV', 'InfoNCE'] * 2
     legends = [ax.get_legend() for ax in drawn[0].axes if ax.get_legend()]
     first, last = ([text.get_text() for text in legends[index].get_texts()] for index in (0, -1))
     assert first == ['SDMI, ρ = 1.00', 'SimSiam, ρ = 1.00', 'MoCo-v3, ρ = 1.00', 'BYOL, ρ = 1.00']
-    assert last == ['JMI, ρ = 1.00', 'SimCLR, ρ = 1.00', 'Barlow Twins, ρ = 1.00', 'VICReg, ρ = 1.00']
+    assert last == [
+        'JMI, ρ = 1.00',
+        'SimCLR, ρ = 1.00',
+        'Barlow Twins, ρ = 1.00',
+        'VICReg, ρ = 1.00',
+    ]
 
 
 def test_curves_are_means_over_seeds_from_epoch_1(workdirs, drawn, tmp_path):
@@ -133,10 +170,14 @@ def test_gaps_stand_beside_the_papers(workdirs, drawn, tmp_path):
     assert [line.get_xdata()[0] for line in ax.lines[:2]] == [72, 90]
 
 
-@pytest.mark.parametrize('name, data, pictures', [
-    ('sdmi', 'gaussian', ['loss.png', 'mi.png', 'collapse.png', 'trajectory.png']),
-    ('jmi', 'gaussian', ['loss.png', 'mi.png', 'collapse.png', 'trajectory.png']),
-    ('byol', 'digits', ['loss.png', 'mi.png', 'collapse.png'])])
+@pytest.mark.parametrize(
+    'name, data, pictures',
+    [
+        ('sdmi', 'gaussian', ['loss.png', 'mi.png', 'collapse.png', 'trajectory.png']),
+        ('jmi', 'gaussian', ['loss.png', 'mi.png', 'collapse.png', 'trajectory.png']),
+        ('byol', 'digits', ['loss.png', 'mi.png', 'collapse.png']),
+    ],
+)
 def test_pictures_of_one_run(tmp_path, drawn, name, data, pictures):
     workdir = synthetic.write(tmp_path, name, seeds=2, epochs=4, data=data)
     paths = training.draw(workdir)
@@ -154,18 +195,29 @@ def test_a_run_before_its_first_evaluation_has_no_pictures(tmp_path):
 def test_an_even_spread_is_marked(tmp_path, drawn):
     run = records.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=2))
     training.collapse(run, tmp_path / 'a.png')
-    levels = [line.get_ydata()[0] for ax in drawn[0].axes for line in ax.lines
-              if line.get_color() == style.GUIDE]
-    np.testing.assert_allclose(levels, [3 ** -0.5, 3, 72, 90])
+    levels = [
+        line.get_ydata()[0]
+        for ax in drawn[0].axes
+        for line in ax.lines
+        if line.get_color() == style.GUIDE
+    ]
+    np.testing.assert_allclose(levels, [3**-0.5, 3, 72, 90])
 
 
 def test_ablation_bars(tmp_path, drawn):
     def write(index, length):
-        return synthetic.write(tmp_path / f'{index}-{length}', 'sdmi' if index < 3 else 'simsiam', seeds=2,
-                               epochs=2, key=index + length)
+        return synthetic.write(
+            tmp_path / f'{index}-{length}',
+            'sdmi' if index < 3 else 'simsiam',
+            seeds=2,
+            epochs=2,
+            key=index + length,
+        )
 
-    runs = {variant: {length: write(index, length) for length in (1000, 100)}
-            for index, variant in enumerate(ABLATIONS)}
+    runs = {
+        variant: {length: write(index, length) for length in (1000, 100)}
+        for index, variant in enumerate(ABLATIONS)
+    }
     check(ablations.draw(runs, tmp_path / 'a.png'), drawn[0])
     means = [ablations.mean_gaps(runs['SDMI'][length]).mean() for length in (100, 1000)]
     left, right = drawn[0].axes
@@ -175,11 +227,24 @@ def test_ablation_bars(tmp_path, drawn):
 
 
 def write_proposition(folder):
-    """Steps of 0.5, half of which fall by 0.25; steps of 0.001 that gain 0.9 of first order; probes."""
-    rows = [{'bound': 'dv', 'phase': phase, 'step_size': size, 'kind': kind, 'changes': changes,
-             'first_order': first} for phase in 'em' for size, kind, changes, first in (
-                (0.5, 'walk', [0.5, -0.25, 0.5, -0.25], [1.0] * 4), (0.001, 'walk', [9e-4] * 4, [1e-3] * 4),
-                (1e-7, 'probe', [1e-9, 1e-9], [1e-9, 1e-9]))]
+    """Steps of 0.5, half of which fall by 0.25; steps of 0.001 that gain 0.9 of first order;
+    probes."""
+    rows = [
+        {
+            'bound': 'dv',
+            'phase': phase,
+            'step_size': size,
+            'kind': kind,
+            'changes': changes,
+            'first_order': first,
+        }
+        for phase in 'em'
+        for size, kind, changes, first in (
+            (0.5, 'walk', [0.5, -0.25, 0.5, -0.25], [1.0] * 4),
+            (0.001, 'walk', [9e-4] * 4, [1e-3] * 4),
+            (1e-7, 'probe', [1e-9, 1e-9], [1e-9, 1e-9]),
+        )
+    ]
     path = folder / 'proposition.json'
     path.write_text(json.dumps({'points': 400, 'seeds': 2, 'epochs': 2, 'rows': rows}))
     return path
@@ -190,12 +255,37 @@ def test_proposition(tmp_path, drawn):
     picture, report = proposition.report(path)
     check(picture, drawn[0])
     rows = proposition.table(path).rows
-    assert rows[0] == ('cos-DV', 'probe', 'E-step', '1e-07', '2', '0.0 %', '–', '–', '1.000',
-                       '1.000 to 1.000')
-    assert rows[4] == ('cos-DV', 'walk', 'E-step', '0.5', '4', '50.0 %', '2.5e-01', '2.5e-01', '0.125',
-                       '-0.250 to 0.500')
-    expected = ['cos-DV, step size up to 1e-06: 0 drops in 4 steps, change over first order 1.000 to 1.000.',
-                'cos-DV, step size 0.5: 4 drops in 8 steps.']
+    assert rows[0] == (
+        'cos-DV',
+        'probe',
+        'E-step',
+        '1e-07',
+        '2',
+        '0.0 %',
+        '–',
+        '–',
+        '1.000',
+        '1.000 to 1.000',
+    )
+    assert rows[4] == (
+        'cos-DV',
+        'walk',
+        'E-step',
+        '0.5',
+        '4',
+        '50.0 %',
+        '2.5e-01',
+        '2.5e-01',
+        '0.125',
+        '-0.250 to 0.500',
+    )
+    expected = [
+        (
+            'cos-DV, step size up to 1e-06: 0 drops in 4 steps, change over first order 1.000 to'
+            ' 1.000.'
+        ),
+        'cos-DV, step size 0.5: 4 drops in 8 steps.',
+    ]
     assert proposition.findings(path) == expected
     assert all(line in report.read_text() and line in proposition.text(path) for line in expected)
 
@@ -220,10 +310,14 @@ def test_opacity_grows_along_a_way_that_stays_on_the_sphere():
     figure = style.new(3, 3)
     ax = spheres.new(figure, figure.add_gridspec(1, 1)[0], '', '')
     before = len(ax.collections)
-    spheres.trajectory(ax, spheres.VIEWER + np.zeros((4, 3)) + 0.2 * np.eye(3)[[0, 1, 2, 0]], 'black')
+    spheres.trajectory(
+        ax, spheres.VIEWER + np.zeros((4, 3)) + 0.2 * np.eye(3)[[0, 1, 2, 0]], 'black'
+    )
     way = ax.collections[before]
     assert (np.diff(way.get_edgecolor()[:, 3]) > 0).all() and way.get_edgecolor()[-1, 3] == 1
-    np.testing.assert_allclose(np.linalg.norm(np.array(way._segments3d)[:-1], axis=-1), 1, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.linalg.norm(np.array(way._segments3d)[:-1], axis=-1), 1, rtol=1e-12
+    )
 
 
 def test_drawing_leaves_the_callers_settings_alone(workdirs, tmp_path):

@@ -28,7 +28,9 @@ def test_a_run_is_read(tmp_path):
 
 def test_null_is_minus_infinity_in_mutual_information_and_nan_elsewhere(tmp_path):
     (tmp_path / 'config.json').write_text('{}')
-    (tmp_path / 'metrics.jsonl').write_text('{"epoch": 0, "mi": {"cos_dv": [null, 0.5]}, "loss": [null]}')
+    (tmp_path / 'metrics.jsonl').write_text(
+        '{"epoch": 0, "mi": {"cos_dv": [null, 0.5]}, "loss": [null]}'
+    )
     line = records.read(tmp_path).lines[0]
     assert line['mi']['cos_dv'] == [-math.inf, 0.5] and math.isnan(line['loss'][0])
 
@@ -70,13 +72,15 @@ def test_the_representative_seed_has_the_lower_median_gap():
 def test_a_centre_lies_midway_between_its_views():
     views = [[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]]
     epochs, way = records.paths(run_of({'epoch': 3, 'centres': {'theta': views}}), 'theta')
-    np.testing.assert_allclose(way, [[[[0.5 ** 0.5, 0.5 ** 0.5, 0.0]]]])
+    np.testing.assert_allclose(way, [[[[0.5**0.5, 0.5**0.5, 0.0]]]])
     assert epochs.tolist() == [3]
 
 
 def test_runs_come_in_the_papers_order_and_only_its_methods(tmp_path):
-    folders = {name: synthetic.write(tmp_path / name, name, seeds=1, epochs=1)
-               for name in ('vicreg', 'sdmi', 'jmi')}
+    folders = {
+        name: synthetic.write(tmp_path / name, name, seeds=1, epochs=1)
+        for name in ('vicreg', 'sdmi', 'jmi')
+    }
     assert list(records.read_all(folders)) == ['sdmi', 'jmi', 'vicreg']
     with pytest.raises(ValueError, match="no method 'dino'"):
         records.read_all({'dino': tmp_path})
@@ -109,7 +113,9 @@ def test_the_papers_numbers():
 
 def test_every_method_has_its_own_name_and_colour():
     for field in ('label', 'colour'):
-        assert len({getattr(look, field) for look in records.METHODS.values()}) == len(records.METHODS)
+        assert len({getattr(look, field) for look in records.METHODS.values()}) == len(
+            records.METHODS
+        )
 
 
 def test_spearman_equals_scipy_with_ties_and_infinity():
@@ -119,7 +125,7 @@ def test_spearman_equals_scipy_with_ties_and_infinity():
     epochs = np.arange(40.0)
     expected = [scipy.stats.spearmanr(epochs, column).statistic for column in values.T]
     np.testing.assert_allclose(statistics.spearman(epochs, values), expected, rtol=1e-12)
-    rising = np.stack([epochs ** 3, -epochs], axis=1)
+    rising = np.stack([epochs**3, -epochs], axis=1)
     np.testing.assert_allclose(statistics.spearman(epochs, rising), [1, -1])
     assert np.isnan(statistics.spearman(epochs, np.ones((40, 1)))).all()
 
@@ -134,17 +140,20 @@ def test_share_of_steps_that_do_not_fall():
 def test_spread_over_seeds():
     over = statistics.spread(np.array([1.0, 2.0, 6.0]))
     assert over._replace(sd=0) == (3.0, 0, 1.0, 6.0, 2.0, 3)
-    assert over.sd == pytest.approx(7 ** 0.5)  # (4 + 1 + 9) / (3 - 1)
+    assert over.sd == pytest.approx(7**0.5)  # (4 + 1 + 9) / (3 - 1)
     assert math.isnan(statistics.spread(np.array([1.0])).sd)
 
 
 def test_curves_start_at_the_first_trained_epoch():
-    epochs, values = statistics.trained(np.array([0, 0.5, 1, 2]), np.array([[-np.inf], [0.1], [0.2], [0.3]]))
+    epochs, values = statistics.trained(
+        np.array([0, 0.5, 1, 2]), np.array([[-np.inf], [0.1], [0.2], [0.3]])
+    )
     assert epochs.tolist() == [1, 2] and values.tolist() == [[0.2], [0.3]]
 
 
-@pytest.mark.parametrize('value, digits, expected',
-                         [(0.1251, 2, '0.13'), (-0.001, 2, '0.00'), (math.nan, 1, '–')])
+@pytest.mark.parametrize(
+    'value, digits, expected', [(0.1251, 2, '0.13'), (-0.001, 2, '0.00'), (math.nan, 1, '–')]
+)
 def test_numbers_in_words(value, digits, expected):
     assert statistics.number(value, digits) == expected
 

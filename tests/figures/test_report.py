@@ -22,7 +22,10 @@ def test_the_report_of_a_run(tmp_path):
     text = path.read_text()
     assert path == workdir / 'report.md'
     assert text.startswith('# SDMI on gaussian\n\ntheta: collapse')
-    assert '4 of 4 epochs, batch size 2500, sgd, learning rate 0.5' in text and 'temperature = 1.0' in text
+    assert (
+        '4 of 4 epochs, batch size 2500, sgd, learning rate 0.5' in text
+        and 'temperature = 1.0' in text
+    )
     values = records.series(records.read(workdir), 'mi', 'cos_dv')[1]
     last = f'{values[-1].mean():.3f} ± {values[-1].std(ddof=1):.3f}'
     assert f'| {last} | – | {values[1:].max():.3f} | 1.000 |' in text and '1.6503 nats' in text
@@ -47,9 +50,17 @@ def test_a_run_measured_only_before_training(tmp_path):
 
 def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
     workdir = synthetic.write(tmp_path, 'sdmi', seeds=2, epochs=2, data='cifar10')
-    rows = [{'encoder': encoder, 'probe': 'linear', 'labels': labels, 'seeds': [80.0, 82.0],
-             'protocol': f'SGD on {labels}'} for encoder in ('raw inputs', 'theta')
-            for labels in ('all', '10 a class')]
+    rows = [
+        {
+            'encoder': encoder,
+            'probe': 'linear',
+            'labels': labels,
+            'seeds': [80.0, 82.0],
+            'protocol': f'SGD on {labels}',
+        }
+        for encoder in ('raw inputs', 'theta')
+        for labels in ('all', '10 a class')
+    ]
     (workdir / 'probe.json').write_text(json.dumps({'settings': {}, 'rows': rows}))
     text = report.write(workdir).read_text()
     assert '| theta | linear | 10 a class | 81.0 ± 1.4 | 80.0, 82.0 |' in text
@@ -69,9 +80,14 @@ def test_collapse_figures_in_words(tmp_path):
 
 
 def test_no_module_needs_jax():
-    modules = [f'mi_ssl_jax.figures.{entry.name}' for entry in pkgutil.iter_modules(figures.__path__)]
-    code = ('import importlib, sys\n'
-            "for name in ('jax', 'jaxlib', 'flax', 'optax', 'chex'): sys.modules[name] = None\n"
-            'for name in sys.argv[1:]: importlib.import_module(name)\n')
-    done = subprocess.run([sys.executable, '-c', code, *modules], cwd=ROOT, capture_output=True, text=True)
+    modules = [
+        f'mi_ssl_jax.figures.{entry.name}' for entry in pkgutil.iter_modules(figures.__path__)
+    ]
+    code = (
+        "import importlib, sys\nfor name in ('jax', 'jaxlib', 'flax', 'optax', 'chex'):"
+        ' sys.modules[name] = None\nfor name in sys.argv[1:]: importlib.import_module(name)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code, *modules], cwd=ROOT, capture_output=True, text=True
+    )
     assert len(modules) >= 10 and done.returncode == 0, done.stderr

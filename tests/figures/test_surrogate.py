@@ -16,12 +16,27 @@ def record(epoch, rng):
     """A record whose numbers tell where they come from."""
     made = {'epoch': epoch}
     for critic in ('cosine 0.1', 'cosine 1', 'dot 0.1', 'dot 1'):
-        names = ('joint', 'exact', 'second_order', 'mean', 'variance', 'bound', 'range_bound', 'auto',
-                 'auto_off', 'cross', 'squares', 'eq13', 'barlow')
+        names = (
+            'joint',
+            'exact',
+            'second_order',
+            'mean',
+            'variance',
+            'bound',
+            'range_bound',
+            'auto',
+            'auto_off',
+            'cross',
+            'squares',
+            'eq13',
+            'barlow',
+        )
         made[critic] = {name: list(rng.uniform(0.1, 1.0, 2)) for name in names}
         exact = np.array(made[critic]['exact'])
         made[critic].update(bound=[0.5, 0.5], second_order=list(exact + 0.25))
-    made['dot 0.1'].update(variance=[3.0, 3.2], auto=[3.1, 3.1], auto_off=[0.2, 0.2], squares=[0.1, 0.3])
+    made['dot 0.1'].update(
+        variance=[3.0, 3.2], auto=[3.1, 3.1], auto_off=[0.2, 0.2], squares=[0.1, 0.3]
+    )
     made['dot 1'].update(auto_off=[0.4, 0.4], squares=[0.1, 0.1])
     return made
 
@@ -37,7 +52,9 @@ def path(tmp_path):
 
 def test_report_draws_and_tabulates(path, monkeypatch):
     figures, save = [], style.save
-    monkeypatch.setattr(style, 'save', lambda figure, to: (figures.append(figure), save(figure, to))[1])
+    monkeypatch.setattr(
+        style, 'save', lambda figure, to: (figures.append(figure), save(figure, to))[1]
+    )
     picture, page = surrogate.report(path)
     check(picture, figures[0])
     assert '## Where the steps part' in page.read_text() and 'surrogate.png' in page.read_text()
@@ -46,11 +63,18 @@ def test_report_draws_and_tabulates(path, monkeypatch):
 def test_tables_hold_the_means_over_seeds(path):
     steps, temperature, noise = surrogate.tables(path)
     found = {row[0]: row[1:] for row in steps.rows}
-    assert found['Var[T]'] == ('3.100',) * 4 and found['sum over i ≠ j of C_ij² (Eq. 13)'] == ('0.200',) * 4
-    loss, exact = (np.array(found[name], float) for name in ('−DV, second order (Eq. 24)', '−DV, exact'))
+    assert (
+        found['Var[T]'] == ('3.100',) * 4
+        and found['sum over i ≠ j of C_ij² (Eq. 13)'] == ('0.200',) * 4
+    )
+    loss, exact = (
+        np.array(found[name], float) for name in ('−DV, second order (Eq. 24)', '−DV, exact')
+    )
     np.testing.assert_allclose(loss - exact, 0.25, atol=2e-3)
     assert [row[0] for row in temperature.rows[:2]] == [
-        'Barlow Twins, temperature 1', 'Barlow Twins, temperature 0.1']
+        'Barlow Twins, temperature 1',
+        'Barlow Twins, temperature 0.1',
+    ]
     assert {row[3] for row in temperature.rows} == {'0.250'}
     assert noise.rows[-1] == ('JMI, view noise 1', '0.4000', noise.rows[-1][2], '0.1000', '0.25')
 

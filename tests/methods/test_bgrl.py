@@ -32,6 +32,10 @@ def test_one_direction_is_half_of_byols():
 
 def test_table_7_calls_it_joint_and_its_structure_is_byols():
     rows = {row['method']: row for row in table7.rows()}
-    assert (rows['bgrl']['update'], rows['bgrl']['objective'], rows['bgrl']['paradigm']) == ('Joint', 'MI surrogate', 'JMI')
+    assert (rows['bgrl']['update'], rows['bgrl']['objective'], rows['bgrl']['paradigm']) == (
+        'Joint',
+        'MI surrogate',
+        'JMI',
+    )
     devices = ('ema', 'stop_gradient', 'predictor', 'queue')
     assert [rows['bgrl'][name] for name in devices] == [rows['byol'][name] for name in devices]

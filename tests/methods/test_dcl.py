@@ -1,6 +1,7 @@
 """SimCLR's decoupled objective against lightly's, and what it leaves out.
 
-Its weighted form (DCLW) is no objective of the library, so lightly's two cases of it are not compared.
+Its weighted form (DCLW) is no objective of the library, so lightly's two cases of it are not
+compared.
 """
 
 import jax

@@ -1,4 +1,5 @@
-"""DINO: loss, head and schedules against other implementations, views of several sizes, what moves when."""
+"""DINO: loss, head and schedules against other implementations, views of several sizes, what moves
+when."""
 
 import functools
 
@@ -31,8 +32,13 @@ SKIPPED = {
 
 
 def test_every_golden_case_is_used_or_skipped_for_a_reason():
-    used = {*LOSS_IDS, 'dino_head_forward', 'cosine_sched_dino_mom', 'ema_cos_solo_0.996_1.0_100',
-            'ema_cos_solo_0.99_1.0_37'}
+    used = {
+        *LOSS_IDS,
+        'dino_head_forward',
+        'cosine_sched_dino_mom',
+        'ema_cos_solo_0.996_1.0_100',
+        'ema_cos_solo_0.99_1.0_37',
+    }
     assert set(CASES) == used | set(SKIPPED)
 
 
@@ -43,7 +49,8 @@ def value_and_gradients():
 
 @pytest.mark.parametrize('case_id', LOSS_IDS)
 def test_golden(case_id):
-    """Three calls in epochs 0, 2 and 4, the student's scores the same, the centre moving after each."""
+    """Three calls in epochs 0, 2 and 4, the student's scores the same, the centre moving after
+    each."""
     case, per_view = CASES[case_id], (CASES[case_id].args['B'], CASES[case_id].args['K'])
     for call, epoch in enumerate((0, 2, 4)):
         with goldens.x64():
@@ -51,8 +58,12 @@ def test_golden(case_id):
             teacher = case.inputs['teacher'][call].reshape(2, *per_view)
             centre = jnp.zeros(per_view[1]) if call == 0 else centre
             value, gradients = value_and_gradients()(
-                student, teacher, centre, student_temperature=case.args['student_temp'],
-                teacher_temperature=dino.temperature_at(jnp.float64(epoch), **SCHEDULE))
+                student,
+                teacher,
+                centre,
+                student_temperature=case.args['student_temp'],
+                teacher_temperature=dino.temperature_at(jnp.float64(epoch), **SCHEDULE),
+            )
             centre = dino.moved_centre(centre, teacher, momentum=0.9)
             gradients = tiny.snapshot(gradients)
         goldens.assert_value(value, case.outputs['losses'][call])
@@ -68,8 +79,13 @@ def test_golden_head():
     case = CASES['dino_head_forward']
     inputs, scores = case.inputs, heads.Prototypes(24, normalise=True, dtype=np.float64)
     np.testing.assert_array_equal(inputs['last_layer_weight_g'], 1)  # the frozen gain
-    layers = {f'Dense_{i}': {'kernel': inputs[f'mlp_{2 * i}_weight'].T, 'bias': inputs[f'mlp_{2 * i}_bias']}
-              for i in range(3)}
+    layers = {
+        f'Dense_{i}': {
+            'kernel': inputs[f'mlp_{2 * i}_weight'].T,
+            'bias': inputs[f'mlp_{2 * i}_bias'],
+        }
+        for i in range(3)
+    }
     with goldens.x64():
         style = {'hidden_norm': False, 'hidden_bias': True, **dino.PROJECTOR}
         head = heads.Head((32, 32, 8), dtype=np.float64, **style)
@@ -89,7 +105,6 @@ def oracle(student, teacher, centre, student_temperature, teacher_temperature):
 
 
 class DinoLossTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_equals_oracle(self):
         loss = self.variant(functools.partial(dino.dino_loss, **TEMPERATURES))
@@ -109,7 +124,9 @@ def test_half_precision_is_widened_first():
     actual, expected = (dino.dino_loss(*arrays, **TEMPERATURES) for arrays in (half, wide))
     assert actual.dtype == jnp.float32
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
-    centres = [dino.moved_centre(centre, teacher, momentum=0.9) for _, teacher, centre in (half, wide)]
+    centres = [
+        dino.moved_centre(centre, teacher, momentum=0.9) for _, teacher, centre in (half, wide)
+    ]
     assert centres[0].dtype == jnp.float32
     np.testing.assert_allclose(*centres, rtol=1e-6)
 
@@ -120,8 +137,11 @@ def test_one_view_is_refused():
 
 
 def test_momentum_is_both_references():
-    schedules = {'cosine_sched_dino_mom': (0.996, 70), 'ema_cos_solo_0.996_1.0_100': (0.996, 100),
-                 'ema_cos_solo_0.99_1.0_37': (0.99, 37)}
+    schedules = {
+        'cosine_sched_dino_mom': (0.996, 70),
+        'ema_cos_solo_0.996_1.0_100': (0.996, 100),
+        'ema_cos_solo_0.99_1.0_37': (0.99, 37),
+    }
     for name, (base, total) in schedules.items():
         expected = next(iter(CASES[name].outputs.values()))
         with goldens.x64():
@@ -130,15 +150,21 @@ def test_momentum_is_both_references():
 
 
 def test_the_teachers_temperature_follows_whole_epochs():
-    actual = [dino.temperature_at(jnp.float32(epoch), **SCHEDULE) for epoch in (0, 0.9, 1, 3.99, 4, 100)]
+    actual = [
+        dino.temperature_at(jnp.float32(epoch), **SCHEDULE) for epoch in (0, 0.9, 1, 3.99, 4, 100)
+    ]
     np.testing.assert_allclose(actual, [0.04, 0.04, 0.0475, 0.0625, 0.07, 0.07], rtol=1e-6)
     constant = dino.temperature_at(jnp.float32(7), start=0.04, end=0.07, warmup_epochs=0)
     np.testing.assert_allclose(constant, 0.07, rtol=1e-6)
 
 
 def crops_of(sizes, count=6):
-    return tuple(jnp.asarray(np.random.default_rng(size).standard_normal((count, size, size, 1)), jnp.float32)
-                 for size in sizes)
+    return tuple(
+        jnp.asarray(
+            np.random.default_rng(size).standard_normal((count, size, size, 1)), jnp.float32
+        )
+        for size in sizes
+    )
 
 
 class Mean(nn.Module):
@@ -164,20 +190,26 @@ def test_local_views_of_another_size():
     assert [len(outputs[name].p) for name in ('student', 'teacher')] == [4, 2]
     aux = {'centre': jnp.full(7, 0.1)}
     loss = method.phases[0].loss(outputs, aux, api.Info(0, jnp.float32(50), 0.5, None))
-    student, teacher = (np.stack([net.apply(both[name], view, train=False).p for view in crops[:n]])
-                        for name, n in (('student', 4), ('teacher', 2)))
+    student, teacher = (
+        np.stack([net.apply(both[name], view, train=False).p for view in crops[:n]])
+        for name, n in (('student', 4), ('teacher', 2))
+    )
     np.testing.assert_allclose(loss.value, oracle(student, teacher, 0.1, 0.1, 0.07), rtol=1e-4)
-    np.testing.assert_allclose(loss.aux['centre'], 0.09 + 0.1 * teacher.mean((0, 1)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        loss.aux['centre'], 0.09 + 0.1 * teacher.mean((0, 1)), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('name', ['dino', 'swav'])
 def test_two_global_and_four_local_views_in_one_step(name):
-    """The method's own views of an image, 16 and 8 px, through encoders, loss, optimiser and followers."""
+    """The method's own views of an image, 16 and 8 px, through encoders, loss, optimiser and
+    followers."""
     experiment = tiny.experiment(name, tiny.one_device())
     networks = tiny.parts()._replace(backbone=nets.load('conv4', width=2))
     experiment = experiment._replace(
         build=lambda hyper: methods.load(name, networks, **tiny.arguments(name)),
-        views=views.load(name, data='tiny_imagenet', size=16, local_views=4))
+        views=views.load(name, data='tiny_imagenet', size=16, local_views=4),
+    )
     phase, images = experiment.method.phases[0], np.zeros((16, 20, 20, 3), np.uint8)
 
     def one_step(images):
@@ -199,26 +231,43 @@ def test_a_pipeline_of_one_view_is_refused_by_name():
 def test_the_last_layer_stands_still_in_the_first_epoch():
     experiment = tiny.experiment('dino', tiny.one_device())
     phase = experiment.method.phases[0]
-    params = {'projector': {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)},
-              'prototypes': {'rows': jnp.ones((2, 2))}}
+    params = {
+        'projector': {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)},
+        'prototypes': {'rows': jnp.ones((2, 2))},
+    }
     gradient = jax.tree.map(lambda p: 10.0 * p, params)
-    optimiser = optim.make('adamw', lr=0.1, weight_decay=0.04, momentum=0.0, schedule=jnp.ones_like,
-                           steps_per_epoch=2, total_steps=8, groups=phase.groups, rules=phase.rules)
+    optimiser = optim.make(
+        'adamw',
+        lr=0.1,
+        weight_decay=0.04,
+        momentum=0.0,
+        schedule=jnp.ones_like,
+        steps_per_epoch=2,
+        total_steps=8,
+        groups=phase.groups,
+        rules=phase.rules,
+    )
     moments, rows = optimiser.init(params), []
     for _ in range(4):
         updates, moments = optimiser.update(gradient, moments, params)
         rows.append(tiny.snapshot(updates))
-    # Equal gradients: Adam's step is 1, up to its eps and rounding. The weight decay of matrices follows the
-    # cosine also where it starts late.
+    # Equal gradients: Adam's step is 1, up to its eps and rounding. The weight decay of matrices
+    # follows the cosine also where it starts late.
     decay = [0.4 - 0.36 * (1 + np.cos(np.pi * count / 8)) / 2 for count in range(4)]
     for count, row in enumerate(rows):
         np.testing.assert_allclose(row['projector']['kernel'], -0.1 * (1 + decay[count]), rtol=1e-4)
         np.testing.assert_allclose(row['projector']['bias'], -0.1, rtol=1e-4)
-        np.testing.assert_allclose(row['prototypes']['rows'], -0.1 * (1 + decay[count]) * (count >= 2),
-                                   rtol=1e-4)
+        np.testing.assert_allclose(
+            row['prototypes']['rows'], -0.1 * (1 + decay[count]) * (count >= 2), rtol=1e-4
+        )
 
 
 def test_table_7():
     method = tiny.method('dino')
     assert (method.paradigm, method.update, method.objective) == ('sdmi', 'em', 'surrogate')
-    assert api.structure(method) == {'ema': True, 'stop_gradient': True, 'predictor': False, 'queue': False}
+    assert api.structure(method) == {
+        'ema': True,
+        'stop_gradient': True,
+        'predictor': False,
+        'queue': False,
+    }

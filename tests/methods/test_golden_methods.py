@@ -1,4 +1,5 @@
-"""Every method's loss and gradient, in float64, against the authors' code, lightly and solo-learn."""
+"""Every method's loss and gradient, in float64, against the authors' code, lightly and
+solo-learn."""
 
 import functools
 import re
@@ -16,9 +17,13 @@ VICREG = dict(invariance_weight=25.0, variance_weight=25.0, covariance_weight=1.
 
 def symmetric(one_direction, *, factor=1.0):
     """factor * (loss(p1, z2) + loss(p2, z1)), as the authors' training loops add them up."""
+
     def loss(first, second, target_first, target_second, **arguments):
-        return factor * (one_direction(first, target_second, **arguments)
-                         + one_direction(second, target_first, **arguments))
+        return factor * (
+            one_direction(first, target_second, **arguments)
+            + one_direction(second, target_first, **arguments)
+        )
+
     return loss
 
 
@@ -33,24 +38,40 @@ LOSSES = {
     'byol_official': (byol.byol_loss, lambda args: {}),
     'byol_solo': (byol.byol_loss, lambda args: {}),
     'mocov3_official': (moco.mocov3_loss, lambda args: {'temperature': args['T']}),
-    'mocov3_official_symmetric': (symmetric(moco.mocov3_loss), lambda args: {'temperature': args['T']}),
+    'mocov3_official_symmetric': (
+        symmetric(moco.mocov3_loss),
+        lambda args: {'temperature': args['T']},
+    ),
     'mocov3_solo': (moco.mocov3_loss, lambda args: {'temperature': args['temperature']}),
     'barlow_official': (barlow.barlow_loss, lambda args: {'redundancy_weight': args['lambd']}),
-    'barlow_lightly': (barlow.barlow_loss, lambda args: {'redundancy_weight': args['lambda_param']}),
+    'barlow_lightly': (
+        barlow.barlow_loss,
+        lambda args: {'redundancy_weight': args['lambda_param']},
+    ),
     'vicreg_official': (vicreg.vicreg_loss, lambda args: VICREG),
     'vicreg_lightly': (vicreg.vicreg_loss, lambda args: VICREG),
 }
-# What is not compared as it stands, and why. Losses: patterns of the id. Gradients: also of the input.
+# What is not compared as it stands, and why. Losses: patterns of the id. Gradients: also of the
+# input.
 SKIPPED_LOSSES = {
-    'barlow_solo_.*': 'a default factor of 0.025 on the whole loss; see test_solo_learns_deviations',
-    'vicreg_solo_.*': "adds the two views' variance terms instead of averaging them; see the same test",
-    'byol_official_zerorow_.*': 'eps 1e-12 on the squared norm; everybody else, and we, have it on the norm',
+    'barlow_solo_.*': (
+        'a default factor of 0.025 on the whole loss; see test_solo_learns_deviations'
+    ),
+    'vicreg_solo_.*': (
+        "adds the two views' variance terms instead of averaging them; see the same test"
+    ),
+    'byol_official_zerorow_.*': (
+        'eps 1e-12 on the squared norm; everybody else, and we, have it on the norm'
+    ),
     'byol_target_ema': 'a schedule; see test_ema_schedule',
     'proto_.*': 'see test_prototypes',
 }
 SKIPPED_GRADIENTS = {
     ('(?!barlow|vicreg).*_zerorow_.*', '.*'): 'a normalised zero row has the gradient of the eps',
-    ('negcos_lightly_.*', 'b'): 'no stop-gradient on the target, which the caller is expected to detach',
+    (
+        'negcos_lightly_.*',
+        'b',
+    ): 'no stop-gradient on the target, which the caller is expected to detach',
     ('mocov3_solo_.*', 'b'): 'keys are detached only when there are several devices',
 }
 LOSS_IDS = [i for i in CASES if not any(re.fullmatch(pattern, i) for pattern in SKIPPED_LOSSES)]
@@ -74,7 +95,8 @@ def evaluate(loss, case, arguments):
 
 
 def assert_gradients(case, gradients, scale=1.0):
-    # Equal views or equal rows: many gradients are 0, and what is left is the rounding of terms of order 1.
+    # Equal views or equal rows: many gradients are 0, and what is left is the rounding of terms of
+    # order 1.
     atol = 1e-12 if '_same_' in case.id or '_collapsed_' in case.id else 0.0
     for name, expected in case.grads.items():
         assert np.isfinite(gradients[name]).all()
@@ -100,8 +122,12 @@ def test_a_cold_loss_near_zero_keeps_its_digits_in_float32():
 
 def test_targets_get_no_gradient():
     # The authors detach them: no gradient is stored for most of them.
-    targets = {'byol_official': 'b', 'simsiam_official_symmetric': ('z1', 'z2'), 'mocov3_official': 'b',
-               'mocov3_official_symmetric': ('k1', 'k2')}
+    targets = {
+        'byol_official': 'b',
+        'simsiam_official_symmetric': ('z1', 'z2'),
+        'mocov3_official': 'b',
+        'mocov3_official_symmetric': ('k1', 'k2'),
+    }
     for start, names in targets.items():
         case = next(case for case in CASES.values() if case.id.startswith(f'{start}_corr'))
         loss, arguments = LOSSES[start]
@@ -110,7 +136,9 @@ def test_targets_get_no_gradient():
             np.testing.assert_array_equal(gradients[name], 0.0)
 
 
-@pytest.mark.parametrize('case_id', [i for i in CASES if i.startswith(('barlow_solo', 'vicreg_solo'))])
+@pytest.mark.parametrize(
+    'case_id', [i for i in CASES if i.startswith(('barlow_solo', 'vicreg_solo'))]
+)
 def test_solo_learns_deviations(case_id):
     """Nothing but the stated deviation lies between solo-learn's number and the definition."""
     case = CASES[case_id]
@@ -127,20 +155,33 @@ def test_solo_learns_deviations(case_id):
 def test_vicreg_terms(case_id):
     case, parts = CASES[case_id], CASES[case_id].outputs
     with goldens.x64():
-        terms = jax.jit(functools.partial(vicreg.vicreg_terms, **VICREG))(case.inputs['a'], case.inputs['b'])
+        terms = jax.jit(functools.partial(vicreg.vicreg_terms, **VICREG))(
+            case.inputs['a'], case.inputs['b']
+        )
     goldens.assert_value(terms.joint, -25 * parts['invariance'])
-    goldens.assert_value(terms.marginal, 12.5 * (parts['variance_a'] + parts['variance_b'])
-                         + parts['covariance_a'] + parts['covariance_b'])
+    goldens.assert_value(
+        terms.marginal,
+        12.5 * (parts['variance_a'] + parts['variance_b'])
+        + parts['covariance_a']
+        + parts['covariance_b'],
+    )
 
 
 def prototype(kind, e1, e2, m1, m2, *, temperature):
-    """L_E, L_M (Algorithm 1) or L_J (Algorithm 2) of the embeddings of theta (E1, E2) and xi (M1, M2)."""
-    options = dict(objective='dv', marginal='bound', marginal_weight=1.0, temperature=temperature,
-                   block_size=None)
+    """L_E, L_M (Algorithm 1) or L_J (Algorithm 2) of the embeddings of theta (E1, E2) and xi (M1,
+    M2)."""
+    options = dict(
+        objective='dv',
+        marginal='bound',
+        marginal_weight=1.0,
+        temperature=temperature,
+        block_size=None,
+    )
     terms = {
         'L_E': lambda: sdmi.sdmi_terms((e1, e2), (m1, m2), **options),
         'L_M': lambda: sdmi.sdmi_terms((m1, m2), (e1, e2), **options),
-        'L_J': lambda: jmi.jmi_terms(e1, e2, **options)}[kind]()
+        'L_J': lambda: jmi.jmi_terms(e1, e2, **options),
+    }[kind]()
     return api.mi_loss(terms).value
 
 
@@ -148,10 +189,14 @@ PROTOTYPES = {kind: functools.partial(prototype, kind) for kind in ('L_E', 'L_M'
 
 
 @pytest.mark.parametrize('case_id', [i for i in CASES if i.startswith('proto')])
-@pytest.mark.parametrize('kind, trained', [
-    ('L_E', {'E1': 'E_E1', 'E2': 'E_E2'}),
-    ('L_M', {'M1': 'M_M1', 'M2': 'M_M2'}),
-    ('L_J', {'E1': 'J_Z1', 'E2': 'J_Z2'})])
+@pytest.mark.parametrize(
+    'kind, trained',
+    [
+        ('L_E', {'E1': 'E_E1', 'E2': 'E_E2'}),
+        ('L_M', {'M1': 'M_M1', 'M2': 'M_M2'}),
+        ('L_J', {'E1': 'J_Z1', 'E2': 'J_Z2'}),
+    ],
+)
 def test_prototypes(case_id, kind, trained):
     case = CASES[case_id]
     value, gradients = evaluate(PROTOTYPES[kind], case, {'temperature': case.args['tau']})

@@ -9,7 +9,8 @@ from mi_ssl_jax import methods
 from mi_ssl_jax.methods import api
 from tests import tiny
 
-# Table 7 of the paper (arXiv 2510.01345), and the devices that its text and the methods' own papers name.
+# Table 7 of the paper (arXiv 2510.01345), and the devices that its text and the methods' own papers
+# name.
 TABLE_7 = {
     'sdmi': ('sdmi', 'em', 'explicit'),
     'mocov3': ('sdmi', 'em', 'explicit'),
@@ -25,7 +26,10 @@ DEVICES = {
     'mocov3': {'ema', 'stop_gradient', 'predictor'},
     'byol': {'ema', 'stop_gradient', 'predictor'},
     'simsiam': {'stop_gradient', 'predictor'},
-    'jmi': set(), 'simclr': set(), 'barlow': set(), 'vicreg': set(),
+    'jmi': set(),
+    'simclr': set(),
+    'barlow': set(),
+    'vicreg': set(),
 }
 
 
@@ -42,7 +46,9 @@ def test_every_method_is_consistent(name):
     assert method.paradigm in ('sdmi', 'jmi') and method.update in ('em', 'joint')
     assert method.objective in ('explicit', 'surrogate')
     trained = {phase.trains for phase in method.phases}
-    followers = {branch for branch in method.branches if method.branches[branch].follows is not None}
+    followers = {
+        branch for branch in method.branches if method.branches[branch].follows is not None
+    }
     # Every branch moves, by gradient or after one that does, and never both.
     assert trained | followers == set(method.branches) and not trained & followers
     assert all(method.branches[branch].follows in trained for branch in followers)
@@ -50,10 +56,14 @@ def test_every_method_is_consistent(name):
     assert {method.tracked.a, method.tracked.b} <= set(method.branches)
 
 
-@pytest.mark.parametrize('name, arguments', [
-    ('sdmi', {'marginal': None}),
-    ('jmi', {'marginal': 'redundancy'}),
-    ('jmi', {'marginal': 'variance_covariance'})])
+@pytest.mark.parametrize(
+    'name, arguments',
+    [
+        ('sdmi', {'marginal': None}),
+        ('jmi', {'marginal': 'redundancy'}),
+        ('jmi', {'marginal': 'variance_covariance'}),
+    ],
+)
 def test_without_the_bounds_own_marginal_the_objective_is_a_surrogate(name, arguments):
     assert tiny.method(name, **arguments).objective == 'surrogate'
 
@@ -87,7 +97,9 @@ def test_unknown_argument_names_the_nearest_and_lists_all():
     assert "did you mean 'temperature'?" in text
     assert all(name in text for name in ('objective', 'marginal', 'predictor', 'block_size'))
     assert 'block_sise' in message(load, 'jmi', temperature=1.0, block_sise=3)
-    assert 'momentum' in message(load, 'simsiam', momentum=0.9)  # nothing is near it, but it is named
+    assert 'momentum' in message(
+        load, 'simsiam', momentum=0.9
+    )  # nothing is near it, but it is named
 
 
 def test_missing_arguments_are_named():
@@ -95,17 +107,24 @@ def test_missing_arguments_are_named():
     assert 'temperature' in text and 'momentum' in text
 
 
-@pytest.mark.parametrize('name, arguments, known', [
-    ('sdmi', {'objective': 'eq13'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
-    ('jmi', {'objective': 'DV'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
-    ('mocov3', {'objective': 'info_nce'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
-    ('simclr', {'objective': 'ntxent'}, ('nt_xent', 'dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
-    ('simsiam', {'objective': 'cos'}, ('cosine', 'dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
-    ('sdmi', {'marginal': 'none'}, ('bound', 'None', 'variance_covariance', 'redundancy')),
-    ('jmi', {'marginal': 'redundency'}, ('bound', 'None', 'variance_covariance', 'redundancy')),
-    ('byol', {'momentum_schedule': 'cos'}, ('cosine', 'constant')),
-    ('mocov3', {'momentum_schedule': 'linear'}, ('cosine', 'constant')),
-])
+@pytest.mark.parametrize(
+    'name, arguments, known',
+    [
+        ('sdmi', {'objective': 'eq13'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
+        ('jmi', {'objective': 'DV'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
+        ('mocov3', {'objective': 'info_nce'}, ('dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
+        (
+            'simclr',
+            {'objective': 'ntxent'},
+            ('nt_xent', 'dv', 'infonce', 'jsd', 'nwj', 'taylor_dv'),
+        ),
+        ('simsiam', {'objective': 'cos'}, ('cosine', 'dv', 'infonce', 'jsd', 'nwj', 'taylor_dv')),
+        ('sdmi', {'marginal': 'none'}, ('bound', 'None', 'variance_covariance', 'redundancy')),
+        ('jmi', {'marginal': 'redundency'}, ('bound', 'None', 'variance_covariance', 'redundancy')),
+        ('byol', {'momentum_schedule': 'cos'}, ('cosine', 'constant')),
+        ('mocov3', {'momentum_schedule': 'linear'}, ('cosine', 'constant')),
+    ],
+)
 def test_unknown_names_are_listed_with_the_known_ones(name, arguments, known):
     text = message(tiny.method, name, **arguments)
     assert repr(next(iter(arguments.values()))) in text
@@ -129,15 +148,19 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
     (tmp_path / 'my_package' / 'my_method.py').write_text(
         'from mi_ssl_jax.methods import jmi\n\n\n'
         'def build(parts, *, sharpness):\n'
-        '    return jmi.build(parts, temperature=1 / sharpness)\n')
+        '    return jmi.build(parts, temperature=1 / sharpness)\n'
+    )
     monkeypatch.syspath_prepend(tmp_path)
     name = 'my_package.my_method:build'
     assert load(name, sharpness=2.0).paradigm == 'jmi'
     assert 'sharpness' in message(load, name)
     assert "did you mean 'sharpness'?" in message(load, name, sharpnes=2.0)
     assert 'my_package.no_such' in message(load, 'my_package.no_such:build')
-    # A method of ours whose argument the tests do not know fails the contract tests, with what to do.
-    with pytest.raises(AssertionError, match='requires sharpness: add it to ARGUMENTS in tests/tiny.py'):
+    # A method of ours whose argument the tests do not know fails the contract tests, with what to
+    # do.
+    with pytest.raises(
+        AssertionError, match='requires sharpness: add it to ARGUMENTS in tests/tiny.py'
+    ):
         tiny.arguments(name)
 
 
@@ -151,7 +174,7 @@ def test_ema_coefficients():
     progress = np.linspace(0, 1, 5)
     np.testing.assert_allclose(api.momentum(0.9, 'constant')(progress), 0.9)
     # 1 - (1 - 0.9) (1 + cos(pi t)) / 2 at t = 0, 1/4, 1/2, 3/4, 1.
-    half = 0.5 ** 0.5
+    half = 0.5**0.5
     expected = 1 - 0.1 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
     np.testing.assert_allclose(api.momentum(0.9, 'cosine')(progress), expected, rtol=1e-6)
 
@@ -161,6 +184,9 @@ def test_structures_list_every_method_and_what_modules_add_to_it():
     assert set(methods.names()) < set(found)
     assert all(found[name] == (name, {}) for name in methods.names())
     assert found['mmi, momentum_encoder=True'] == ('mmi', {'momentum_encoder': True})
-    for name, arguments in found.values():  # each one differs from its method by default in what it is made of
+    for (
+        name,
+        arguments,
+    ) in found.values():  # each one differs from its method by default in what it is made of
         made = [tiny.method(name, **changes) for changes in ({}, arguments)]
         assert not arguments or made[0].branches.keys() != made[1].branches.keys()

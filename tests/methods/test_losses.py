@@ -22,8 +22,11 @@ VICREG = dict(invariance_weight=25.0, variance_weight=10.0, covariance_weight=2.
 def nt_xent_oracle(za, zb):
     both = np.concatenate([za, zb])
     scores, n = oracles.cosine(both, both, TEMPERATURE), len(za)
-    rows = [math.log(math.fsum(math.exp(row[k]) for k in range(2 * n) if k != i)) - row[(i + n) % (2 * n)]
-            for i, row in enumerate(scores)]
+    rows = [
+        math.log(math.fsum(math.exp(row[k]) for k in range(2 * n) if k != i))
+        - row[(i + n) % (2 * n)]
+        for i, row in enumerate(scores)
+    ]
     return oracles.mean(rows)
 
 
@@ -33,8 +36,13 @@ def cosine_oracle(za, zb):
 
 def mocov3_oracle(q, k):
     scores = oracles.cosine(q, k, TEMPERATURE)
-    return 2 * TEMPERATURE * oracles.mean([
-        math.log(math.fsum(map(math.exp, row))) - row[i] for i, row in enumerate(scores)])
+    return (
+        2
+        * TEMPERATURE
+        * oracles.mean(
+            [math.log(math.fsum(map(math.exp, row))) - row[i] for i, row in enumerate(scores)]
+        )
+    )
 
 
 def correlation(za, zb):
@@ -43,11 +51,15 @@ def correlation(za, zb):
 
 def barlow_oracle(za, zb):
     c = correlation(za, zb)
-    return sum((1 - x) ** 2 for x in np.diagonal(c)) + 0.01 * sum(x * x for x in oracles.off_diagonal(c))
+    return sum((1 - x) ** 2 for x in np.diagonal(c)) + 0.01 * sum(
+        x * x for x in oracles.off_diagonal(c)
+    )
 
 
 def variance_hinge(z):
-    return oracles.mean([max(0.0, 1 - math.sqrt(np.float64(column).var(ddof=1) + 1e-4)) for column in z.T])
+    return oracles.mean(
+        [max(0.0, 1 - math.sqrt(np.float64(column).var(ddof=1) + 1e-4)) for column in z.T]
+    )
 
 
 def covariance_penalty(z):
@@ -55,8 +67,11 @@ def covariance_penalty(z):
 
 
 def vicreg_oracle(za, zb):
-    return (25 * np.mean((np.float64(za) - zb) ** 2) + 10 * (variance_hinge(za) + variance_hinge(zb)) / 2
-            + 2 * (covariance_penalty(za) + covariance_penalty(zb)))
+    return (
+        25 * np.mean((np.float64(za) - zb) ** 2)
+        + 10 * (variance_hinge(za) + variance_hinge(zb)) / 2
+        + 2 * (covariance_penalty(za) + covariance_penalty(zb))
+    )
 
 
 # name -> (loss, oracle, whether the second argument is a target under a stop-gradient)
@@ -70,20 +85,27 @@ LOSSES = {
 }
 # name -> (terms, oracle of the joint term)
 TERMS = {
-    'nt_xent': (functools.partial(simclr.nt_xent_terms, temperature=TEMPERATURE),
-                lambda za, zb: cosine_oracle(za, zb) / TEMPERATURE),
-    'mocov3': (functools.partial(moco.mocov3_terms, temperature=TEMPERATURE),
-               lambda q, k: 2 * cosine_oracle(q, k)),
-    'barlow': (functools.partial(barlow.barlow_terms, redundancy_weight=0.01),
-               lambda za, zb: -sum((1 - x) ** 2 for x in np.diagonal(correlation(za, zb)))),
-    'vicreg': (functools.partial(vicreg.vicreg_terms, **VICREG),
-               lambda za, zb: -25 * np.mean((np.float64(za) - zb) ** 2)),
+    'nt_xent': (
+        functools.partial(simclr.nt_xent_terms, temperature=TEMPERATURE),
+        lambda za, zb: cosine_oracle(za, zb) / TEMPERATURE,
+    ),
+    'mocov3': (
+        functools.partial(moco.mocov3_terms, temperature=TEMPERATURE),
+        lambda q, k: 2 * cosine_oracle(q, k),
+    ),
+    'barlow': (
+        functools.partial(barlow.barlow_terms, redundancy_weight=0.01),
+        lambda za, zb: -sum((1 - x) ** 2 for x in np.diagonal(correlation(za, zb))),
+    ),
+    'vicreg': (
+        functools.partial(vicreg.vicreg_terms, **VICREG),
+        lambda za, zb: -25 * np.mean((np.float64(za) - zb) ** 2),
+    ),
 }
 COMPILED = {name: jax.jit(loss) for name, (loss, _, _) in LOSSES.items()}
 
 
 class LossesTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*((name, name) for name in LOSSES))
     def test_equals_oracle(self, name):
@@ -136,7 +158,9 @@ def test_lengths_do_not_matter(name):
 def test_barlow_ignores_scale_and_offset_of_a_feature():
     loss = COMPILED['barlow']
     # Up to the eps of 1e-5 on variances of about 1.
-    np.testing.assert_allclose(loss(ZA * np.float32([2, 5, 10, 3]) + 1, ZB), loss(ZA, ZB), rtol=1e-4)
+    np.testing.assert_allclose(
+        loss(ZA * np.float32([2, 5, 10, 3]) + 1, ZB), loss(ZA, ZB), rtol=1e-4
+    )
 
 
 def test_vicreg_ignores_a_common_offset_and_sees_scale():
@@ -149,7 +173,8 @@ def test_values_in_closed_form():
     np.testing.assert_allclose(COMPILED['byol'](ZA, 3 * ZA), 0, atol=1e-6)
     np.testing.assert_allclose(COMPILED['byol'](ZA, -ZA), 4, rtol=1e-6)
     np.testing.assert_allclose(COMPILED['negative_cosine'](ZA, 3 * ZA), -1, rtol=1e-6)
-    # All embeddings equal: every log-sum-exp is the positive's score plus the log of the number of terms.
+    # All embeddings equal: every log-sum-exp is the positive's score plus the log of the number of
+    # terms.
     ones = np.ones_like(ZA)
     np.testing.assert_allclose(COMPILED['nt_xent'](ones, ones), math.log(13), rtol=1e-6)
     np.testing.assert_allclose(COMPILED['mocov3'](ones, ones), math.log(7), rtol=1e-6)
@@ -163,11 +188,14 @@ def test_row_blocks_change_nothing(name):
             terms = simclr.nt_xent_terms(za, zb, temperature=0.1, block_size=block_size)
         else:
             terms = objectives.terms(za, zb, objective=name, temperature=0.1, block_size=block_size)
-        return 1.3 * terms.joint - 0.7 * terms.marginal  # unequal: no cotangent stands for the other
+        return (
+            1.3 * terms.joint - 0.7 * terms.marginal
+        )  # unequal: no cotangent stands for the other
 
     expected, *blocked = (
         jax.jit(jax.value_and_grad(functools.partial(weighted, block_size=size), (0, 1)))(ZA, ZB)
-        for size in (None, 2, 5))
+        for size in (None, 2, 5)
+    )
     for result in blocked:
         for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.max(np.abs(b)))
@@ -177,7 +205,6 @@ MI = dict(marginal='bound', marginal_weight=1.0, temperature=TEMPERATURE, block_
 
 
 class InformationTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*((name, name) for name in sorted(oracles.BOUNDS)))
     def test_jmi_and_sdmi_are_means_over_both_orders(self, objective):
@@ -188,7 +215,9 @@ class InformationTest(chex.TestCase):
         expected = (bound(ZA, ZB) + bound(ZB, ZA)) / 2
         np.testing.assert_allclose(terms.joint - terms.marginal, expected, rtol=1e-5)
         frozen = np.roll(ZB, 1, axis=1), np.roll(ZA, 1, axis=1)
-        terms = self.variant(functools.partial(sdmi.sdmi_terms, objective=objective, **MI))((ZA, ZB), frozen)
+        terms = self.variant(functools.partial(sdmi.sdmi_terms, objective=objective, **MI))(
+            (ZA, ZB), frozen
+        )
         expected = (bound(ZA, frozen[1]) + bound(ZB, frozen[0])) / 2
         np.testing.assert_allclose(terms.joint - terms.marginal, expected, rtol=1e-5)
 
@@ -197,13 +226,18 @@ class InformationTest(chex.TestCase):
         """Eq. 10: -E[T] + weight * R."""
         regularisers = {
             None: 0.0,
-            'variance_covariance': ((variance_hinge(ZA) + variance_hinge(ZB)) / 2
-                                    + (covariance_penalty(ZA) + covariance_penalty(ZB)) / 25),
-            'redundancy': sum(x * x for x in oracles.off_diagonal(correlation(ZA, ZB)))}
+            'variance_covariance': (
+                (variance_hinge(ZA) + variance_hinge(ZB)) / 2
+                + (covariance_penalty(ZA) + covariance_penalty(ZB)) / 25
+            ),
+            'redundancy': sum(x * x for x in oracles.off_diagonal(correlation(ZA, ZB))),
+        }
         assert set(regularisers) | {'bound'} == set(objectives.MARGINALS)
         for marginal, expected in regularisers.items():
             options = MI | {'marginal': marginal, 'marginal_weight': 3.0}
-            terms = self.variant(functools.partial(jmi.jmi_terms, objective='dv', **options))(ZA, ZB)
+            terms = self.variant(functools.partial(jmi.jmi_terms, objective='dv', **options))(
+                ZA, ZB
+            )
             np.testing.assert_allclose(terms.joint, cosine_oracle(ZA, ZB) / TEMPERATURE, rtol=3e-6)
             np.testing.assert_allclose(terms.marginal, 3.0 * expected, rtol=3e-6)
 
@@ -250,6 +284,9 @@ def test_a_batch_of_one_has_no_marginal_samples(name, block_size):
 
 
 def test_nt_xent_is_finite_at_low_temperature():
-    # exp(1 / 0.01) overflows float32: implementations that do not shift by the maximum give infinity here.
-    value, gradient = jax.jit(jax.value_and_grad(functools.partial(simclr.nt_xent, temperature=0.01)))(ZA, ZB)
+    # exp(1 / 0.01) overflows float32: implementations that do not shift by the maximum give
+    # infinity here.
+    value, gradient = jax.jit(
+        jax.value_and_grad(functools.partial(simclr.nt_xent, temperature=0.01))
+    )(ZA, ZB)
     assert np.isfinite(value) and np.all(np.isfinite(gradient))

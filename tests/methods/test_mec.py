@@ -1,4 +1,5 @@
-"""Maximum entropy coding: the loss against the authors' code and by traces, its orders and its warm-up."""
+"""Maximum entropy coding: the loss against the authors' code and by traces, its orders and its
+warm-up."""
 
 import functools
 
@@ -22,7 +23,9 @@ def test_golden(case_id):
     case = CASES[case_id]
     loss = functools.partial(mec.mec_loss, scale=case.args['lamda_inv'], order=case.args['order'])
     with goldens.x64():
-        value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(case.inputs['a'], case.inputs['b'])
+        value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(
+            case.inputs['a'], case.inputs['b']
+        )
     goldens.assert_value(value, case.outputs['loss'])
     for name, gradient in zip(('a', 'b'), gradients):
         goldens.assert_grad(gradient, case.grads[name])
@@ -32,7 +35,12 @@ def test_golden_warm_up():
     """The authors' steps reach the end of the warm-up at its last step, ours one step later."""
     case = CASES['lamda_sched_mec']
     samples, dimension, warmup_epochs, steps = 512, 128, 10, 7
-    epochs = np.arange(len(case.outputs['v'])) / steps * (warmup_epochs * steps) / (warmup_epochs * steps - 1)
+    epochs = (
+        np.arange(len(case.outputs['v']))
+        / steps
+        * (warmup_epochs * steps)
+        / (warmup_epochs * steps - 1)
+    )
     with goldens.x64():
         factor = mec.warmup(epochs, warmup_epochs=warmup_epochs)
         goldens.assert_value(factor * samples * 64 / dimension, case.outputs['v'])
@@ -40,7 +48,6 @@ def test_golden_warm_up():
 
 
 class MECTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*((f'{n}_of_{d}', n, d) for n, d in ((9, 4), (4, 4), (3, 4))))
     def test_terms_are_traces_of_powers(self, n, _):
@@ -61,7 +68,9 @@ class MECTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_first_order_is_the_cosine_alone(self):
         terms = self.variant(functools.partial(mec.mec_terms, scale=3.0, order=1))(ZA, ZB)
-        np.testing.assert_allclose(terms.joint, np.mean(np.diagonal(oracles.cosine(ZA, ZB, 1.0))), rtol=1e-5)
+        np.testing.assert_allclose(
+            terms.joint, np.mean(np.diagonal(oracles.cosine(ZA, ZB, 1.0))), rtol=1e-5
+        )
         assert terms.marginal == 0
 
     @chex.variants(with_jit=True)
@@ -80,7 +89,9 @@ def test_the_loss_is_the_mean_of_both_directions_at_the_scale_of_the_epoch():
     method = tiny.method('mec', distortion=8.0, warmup_epochs=10.0)
     for epoch, factor in ((0, 8), (5, 4.5), (10, 1), (20, 1)):
         scale = factor * 9 * 8.0 / 4
-        expected = sum(mec.mec_loss(p, z, scale=scale, order=4) for p, z in ((ZA, ZB), (ZB, ZA))) / 2
+        expected = (
+            sum(mec.mec_loss(p, z, scale=scale, order=4) for p, z in ((ZA, ZB), (ZB, ZA))) / 2
+        )
         np.testing.assert_allclose(loss_at(method, epoch).value, expected, rtol=1e-5)
 
 

@@ -1,4 +1,5 @@
-"""Explicit mutual information maximisation: the trainable form by eigenvalues, its limit and its gradient."""
+"""Explicit mutual information maximisation: the trainable form by eigenvalues, its limit and its
+gradient."""
 
 import functools
 import math
@@ -25,7 +26,8 @@ def start(dimension=3, form='joint'):
 
 
 def settled(za, zb, **options):
-    """The entropies once the power iterations have found the eigenvalues of one and the same batch."""
+    """The entropies once the power iterations have found the eigenvalues of one and the same
+    batch."""
     step = jax.jit(functools.partial(mmi.mmi_entropies, **OPTIONS | options))
     eigenvalues = start(za.shape[1], (OPTIONS | options)['form'])
     for _ in range(60):
@@ -43,7 +45,6 @@ def series(z, order, scale=None):
 
 
 class EntropiesTest(chex.TestCase):
-
     @parameterized.named_parameters(*((str(order), order) for order in (2, 4, 6)))
     def test_equals_the_series_of_the_eigenvalues(self, order):
         entropies, _ = settled(ZA, ZB, order=order)
@@ -54,8 +55,9 @@ class EntropiesTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_without_rescaling_the_series_is_around_the_identity(self):
-        entropies, _ = self.variant(functools.partial(mmi.mmi_entropies, **OPTIONS | {'rescale': False}))(
-            ZA / 2, ZB / 2, start())
+        entropies, _ = self.variant(
+            functools.partial(mmi.mmi_entropies, **OPTIONS | {'rescale': False})
+        )(ZA / 2, ZB / 2, start())
         np.testing.assert_allclose(entropies.a, series(ZA / 2, 4, scale=1.0), rtol=1e-5)
 
     def test_high_orders_give_the_exact_mutual_information(self):
@@ -82,17 +84,20 @@ class EntropiesTest(chex.TestCase):
 
         gradients = self.variant(jax.grad(loss, (0, 1)))(ZA, ZA)
         chex.assert_tree_all_finite(gradients)
-        # At most order / eigenvalue for each covariance; the exact gradient grows as 1 / eps = 1000.
+        # At most order / eigenvalue for each covariance; the exact gradient grows as 1 / eps =
+        # 1000.
         assert max(np.max(np.abs(gradient)) for gradient in gradients) < 5
 
-
     def test_views_in_either_order_are_exchangeable_and_both_forms_agree(self):
-        """(a, b) and (b, a) in one batch: the covariances are equal and the cross-covariance symmetric."""
+        """(a, b) and (b, a) in one batch: the covariances are equal and the cross-covariance
+        symmetric."""
         za, zb = np.concatenate([ZA, ZB]), np.concatenate([ZB, ZA])
         joint, _ = settled(za, zb, order=150)
         difference, _ = settled(za, zb, order=150, form='difference')
         np.testing.assert_allclose(difference, joint, rtol=1e-4)
-        np.testing.assert_allclose(difference, moments.gaussian_entropies(za, zb, eps=1e-3), rtol=1e-4)
+        np.testing.assert_allclose(
+            difference, moments.gaussian_entropies(za, zb, eps=1e-3), rtol=1e-4
+        )
 
     @parameterized.named_parameters(*((str(order), order) for order in (2, 4, 6)))
     def test_differences_equal_the_series_of_their_eigenvalues(self, order):
@@ -119,13 +124,17 @@ def joint(za, zb):
     return za, zb, np.concatenate([za, zb], axis=1)
 
 
-@pytest.mark.parametrize('form, blocks, signs', [('joint', joint, (-1, -1, 1)), ('difference', differences, (-2, 1, 1))])
+@pytest.mark.parametrize(
+    'form, blocks, signs', [('joint', joint, (-1, -1, 1)), ('difference', differences, (-2, 1, 1))]
+)
 def test_gradient_equals_differences(form, blocks, signs):
     eigenvalues = jax.tree.map(np.asarray, settled(ZA, ZB, form=form)[1])
     scales = [float(moments.average(state.value)) for state in eigenvalues]
 
     def by_hand(za):
-        return sum(sign * series(z, 4, scale) for sign, z, scale in zip(signs, blocks(za, ZB), scales))
+        return sum(
+            sign * series(z, 4, scale) for sign, z, scale in zip(signs, blocks(za, ZB), scales)
+        )
 
     def loss(za):
         frozen = OPTIONS | {'eigenvalue_momentum': 1.0, 'form': form}  # the scales stay as they are
@@ -134,7 +143,9 @@ def test_gradient_equals_differences(form, blocks, signs):
     with goldens.x64():
         eigenvalues = jax.tree.map(np.float64, eigenvalues)
         actual = jax.jit(jax.grad(loss))(np.float64(ZA))
-    np.testing.assert_allclose(actual, oracles.numerical_gradient(by_hand, ZA), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        actual, oracles.numerical_gradient(by_hand, ZA), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_the_exact_form_stands_beside_it():
@@ -176,8 +187,13 @@ def test_structure_with_and_without_momentum_encoder():
     assert devices == {'ema', 'stop_gradient'}
 
 
-@pytest.mark.parametrize('changes, words', [({'order': 0}, 'order=0'),
-                                            ({'form': 'sum'}, "unknown form 'sum'; use one of difference, joint")])
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'order': 0}, 'order=0'),
+        ({'form': 'sum'}, "unknown form 'sum'; use one of difference, joint"),
+    ],
+)
 def test_bad_options(changes, words):
     with pytest.raises(ValueError, match=words):
         tiny.method('mmi', **changes)

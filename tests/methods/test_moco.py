@@ -1,4 +1,5 @@
-"""MoCo's queue: the loss against other implementations and by hand, what enters the queue and when."""
+"""MoCo's queue: the loss against other implementations and by hand, what enters the queue and
+when."""
 
 import functools
 import math
@@ -45,7 +46,6 @@ def test_golden(case_id):
 
 
 class QueueLossTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_equals_the_cross_entropy_by_hand(self):
         terms = self.variant(functools.partial(moco.queue_terms, temperature=0.2))(Q, K, NEGATIVES)
@@ -96,7 +96,9 @@ def test_keys_enter_after_the_logits_and_in_unit_length(name):
 def test_sizes_that_do_not_divide(name):
     method = tiny.method(name, queue_size=10)
     aux = method.init_aux(jax.random.PRNGKey(0))
-    with pytest.raises(ValueError, match='queue size 10 is not a multiple of the batch size 6') as error:
+    with pytest.raises(
+        ValueError, match='queue size 10 is not a multiple of the batch size 6'
+    ) as error:
         jax.eval_shape(functools.partial(loss_of, method), aux, Q, K)
     assert '\n' not in str(error.value)
     with pytest.raises(ValueError, match='at least one row'):
@@ -121,4 +123,9 @@ def test_one_direction_and_a_constant_momentum(name):
     momentum = tiny.method(name, momentum=0.999).branches['target'].momentum
     np.testing.assert_allclose(momentum(np.float32([0, 0.5, 1])), 0.999, rtol=1e-6)
     assert (method.paradigm, method.update, method.objective) == ('sdmi', 'em', 'explicit')
-    assert api.structure(method) == {'ema': True, 'stop_gradient': True, 'predictor': False, 'queue': True}
+    assert api.structure(method) == {
+        'ema': True,
+        'stop_gradient': True,
+        'predictor': False,
+        'queue': True,
+    }

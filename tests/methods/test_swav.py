@@ -1,4 +1,5 @@
-"""SwAV: the loss against other implementations and by hand, the queue's part in codes, unit prototypes."""
+"""SwAV: the loss against other implementations and by hand, the queue's part in codes, unit
+prototypes."""
 
 import functools
 
@@ -46,16 +47,19 @@ def oracle(scores, codes, temperature):
 
 
 class SwavTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_loss_equals_oracle(self):
         codes = np.stack([oracles.sinkhorn(own, 0.5, 3) for own in SCORES[:2]])
         loss = self.variant(functools.partial(swav.swav_loss, temperature=0.2))
-        np.testing.assert_allclose(loss(SCORES, np.float32(codes)), oracle(SCORES, codes, 0.2), rtol=1e-5)
+        np.testing.assert_allclose(
+            loss(SCORES, np.float32(codes)), oracle(SCORES, codes, 0.2), rtol=1e-5
+        )
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_a_full_queue_is_balanced_with_the_batch(self):
-        past = queue.push(queue.init(jax.random.PRNGKey(0), 12, 3), oracles.unit(Z[:2].reshape(-1, 3)))
+        past = queue.push(
+            queue.init(jax.random.PRNGKey(0), 12, 3), oracles.unit(Z[:2].reshape(-1, 3))
+        )
         codes = self.variant(functools.partial(swav.codes_of, **OPTIONS))
         older = np.float64(past.items) @ PROTOTYPES.T
         expected = oracles.sinkhorn(np.concatenate([older, SCORES[0]]), 0.5, 3)[12:]
@@ -73,14 +77,17 @@ class SwavTest(chex.TestCase):
 
 def test_half_precision_is_widened_first():
     half = jnp.asarray(SCORES, jnp.bfloat16)
-    actual, expected = (swav.swav_loss(scores, jax.nn.softmax(SCORES[:2]), temperature=0.1)
-                        for scores in (half, half.astype(jnp.float32)))
+    actual, expected = (
+        swav.swav_loss(scores, jax.nn.softmax(SCORES[:2]), temperature=0.1)
+        for scores in (half, half.astype(jnp.float32))
+    )
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def test_codes_are_constants():
     def loss(scores, prototypes):
         return jnp.sum(swav.codes_of(scores, prototypes, None, **OPTIONS) ** 2)
+
     for gradient in jax.grad(loss, (0, 1))(SCORES[0], PROTOTYPES):
         np.testing.assert_array_equal(gradient, 0)
 
@@ -106,7 +113,9 @@ def test_the_queue_fills_from_its_epoch_with_the_first_two_views():
     assert [int(q.pushed) for q in loss_at(method, 1.9, aux).aux['queue']] == [0, 0]
     after = loss_at(method, 2.0, aux).aux['queue']
     for view, past in enumerate(after):
-        np.testing.assert_allclose(past.items[:6], oracles.unit(np.tile(Z[view], (1, 2))[:, :4]), rtol=1e-5)
+        np.testing.assert_allclose(
+            past.items[:6], oracles.unit(np.tile(Z[view], (1, 2))[:, :4]), rtol=1e-5
+        )
         np.testing.assert_array_equal(past.items[6:], aux['queue'][view].items[6:])
         assert past.pushed == 6
 
@@ -130,7 +139,9 @@ def test_a_queue_that_the_batch_does_not_divide_is_refused():
 
 def test_prototypes_start_and_stay_at_unit_length_and_move_after_the_first_epoch():
     experiment = tiny.experiment('swav', tiny.one_device())
-    calls = tiny.train(experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1)
+    calls = tiny.train(
+        experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1
+    )
     rows = [call.before[0].variables['theta']['params']['prototypes']['rows'] for call in calls]
     rows.append(calls[-1].after[0].variables['theta']['params']['prototypes']['rows'])
     for matrix in rows:
@@ -142,4 +153,9 @@ def test_prototypes_start_and_stay_at_unit_length_and_move_after_the_first_epoch
 def test_table_7():
     method = tiny.method('swav')
     assert (method.paradigm, method.update, method.objective) == ('jmi', 'joint', 'surrogate')
-    assert api.structure(method) == {'ema': False, 'stop_gradient': True, 'predictor': False, 'queue': True}
+    assert api.structure(method) == {
+        'ema': False,
+        'stop_gradient': True,
+        'predictor': False,
+        'queue': True,
+    }

@@ -25,7 +25,7 @@ def third_loss(za, zb):
 
 
 def test_golden():
-    case, = goldens.cases('methods_tico')
+    (case,) = goldens.cases('methods_tico')
     with goldens.x64():
         gradient = jax.jit(jax.value_and_grad(third_loss, (0, 1), has_aux=True))
         (value, (earlier, average)), gradients = gradient(case.inputs['a'], case.inputs['b'])
@@ -37,7 +37,6 @@ def test_golden():
 
 
 class TiCoTest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_terms(self):
         before = np.float32(np.diag([1.0, 2.0, 0.0, 0.0]))
@@ -46,7 +45,9 @@ class TiCoTest(chex.TestCase):
         moved = 0.9 * before + 0.1 * sum(np.outer(z, z) for z in za) / 6
         np.testing.assert_allclose(after, moved, rtol=1e-5)
         np.testing.assert_allclose(terms.joint, np.mean(np.sum(za * zb, axis=1)) - 1, rtol=1e-5)
-        np.testing.assert_allclose(terms.marginal, 8 * np.mean([z @ moved @ z for z in za]), rtol=1e-5)
+        np.testing.assert_allclose(
+            terms.marginal, 8 * np.mean([z @ moved @ z for z in za]), rtol=1e-5
+        )
 
 
 def test_both_ways_share_one_average():
@@ -63,4 +64,7 @@ def test_both_ways_share_one_average():
 def test_structure():
     method = tiny.method('tico')
     assert (method.paradigm, method.update, method.objective) == ('sdmi', 'em', 'surrogate')
-    assert {device for device, present in api.structure(method).items() if present} == {'ema', 'stop_gradient'}
+    assert {device for device, present in api.structure(method).items() if present} == {
+        'ema',
+        'stop_gradient',
+    }

@@ -31,7 +31,9 @@ def skipped(case_id, name):
 def test_golden_pair_loss(case_id):
     case = CASES[case_id]
     with goldens.x64():
-        value, gradients = jax.jit(jax.value_and_grad(wmse.pair_loss, (0, 1)))(*case.inputs.values())
+        value, gradients = jax.jit(jax.value_and_grad(wmse.pair_loss, (0, 1)))(
+            *case.inputs.values()
+        )
     goldens.assert_value(value, case.outputs['loss'])
     # Equal views or equal rows: the gradient is 0 up to the rounding of terms of order 1.
     atol = 1e-12 if '_same_' in case_id or '_collapsed_' in case_id else 0.0
@@ -42,7 +44,9 @@ def test_golden_pair_loss(case_id):
 
 def of_both_views(h, permutations, *, slice_size, eps):
     """The peers hand over the two views one below the other."""
-    return wmse.wmse_loss(*h.reshape(2, -1, h.shape[1]), permutations, slice_size=slice_size, eps=eps)
+    return wmse.wmse_loss(
+        *h.reshape(2, -1, h.shape[1]), permutations, slice_size=slice_size, eps=eps
+    )
 
 
 @pytest.mark.parametrize('case_id', [i for i in CASES if i.startswith('wmse_lightly')])
@@ -62,13 +66,14 @@ def oracle(za, zb, permutations, slice_size, eps):
             white = []
             for z in (np.float64(za[rows]), np.float64(zb[rows])):
                 sigma = (1 - eps) * np.cov(z.T) + eps * np.eye(z.shape[1])
-                white.append(oracles.unit((z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(sigma)).T))
+                white.append(
+                    oracles.unit((z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(sigma)).T)
+                )
             distances.extend(np.sum((white[0] - white[1]) ** 2, axis=1))
     return oracles.mean(distances)
 
 
 class WMSETest(chex.TestCase):
-
     @chex.variants(with_jit=True, without_jit=True)
     def test_equals_oracle(self):
         loss = self.variant(functools.partial(wmse.wmse_loss, slice_size=8, eps=0.1))
@@ -77,7 +82,8 @@ class WMSETest(chex.TestCase):
 
     @chex.variants(with_jit=True)
     def test_a_common_linear_map_of_the_batch_can_only_rotate_it(self):
-        # A lower triangular map leaves the Cholesky-whitened embeddings as they are, up to signs: here none.
+        # A lower triangular map leaves the Cholesky-whitened embeddings as they are, up to signs:
+        # here none.
         lower = np.float32([[2, 0, 0], [1, 3, 0], [-1, 0.5, 0.5]])
         loss = self.variant(functools.partial(wmse.wmse_loss, slice_size=8, eps=0.0))
         mapped = loss(ZA @ lower.T + 1, ZB @ lower.T, PERMUTATIONS)
@@ -98,8 +104,10 @@ def message(call, *arguments, **keywords):
 
 
 def test_slices_that_cannot_be_whitened_name_the_setting():
-    for text in (message(tiny.method, 'wmse', slice_size=4),
-                 message(wmse.wmse_loss, ZA, ZB, PERMUTATIONS, slice_size=3, eps=0.0)):
+    for text in (
+        message(tiny.method, 'wmse', slice_size=4),
+        message(wmse.wmse_loss, ZA, ZB, PERMUTATIONS, slice_size=3, eps=0.0),
+    ):
         assert 'method.slice_size' in text and 'dimension' in text
 
 
@@ -120,15 +128,23 @@ def test_the_step_draws_the_slices():
     assert one == again and abs(one - other) > 1e-4
     # A slice of the whole batch: nothing is left to draw.
     whole = tiny.method('wmse', slice_size=16)
-    np.testing.assert_allclose(*(loss_at(whole, jax.random.PRNGKey(seed)) for seed in (0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(
+        *(loss_at(whole, jax.random.PRNGKey(seed)) for seed in (0, 1)), rtol=1e-5
+    )
 
 
 def test_where_the_cholesky_factor_fails_the_remedy_names_the_settings():
     flat = ZA * np.float32([1, 1, 0])
-    assert not np.isfinite(loss_at(tiny.method('wmse', slice_size=16), jax.random.PRNGKey(0), flat, flat))
-    assert np.isfinite(loss_at(tiny.method('wmse', slice_size=16, eps=0.1), jax.random.PRNGKey(0), flat, flat))
+    assert not np.isfinite(
+        loss_at(tiny.method('wmse', slice_size=16), jax.random.PRNGKey(0), flat, flat)
+    )
+    assert np.isfinite(
+        loss_at(tiny.method('wmse', slice_size=16, eps=0.1), jax.random.PRNGKey(0), flat, flat)
+    )
     with pytest.raises(loop.Diverged, match='raise method.eps or method.slice_size') as error:
-        loop.check_finite({'loss': {'joint': np.float32([np.nan])}, 'epoch': 1.0}, tiny.method('wmse').remedy)
+        loop.check_finite(
+            {'loss': {'joint': np.float32([np.nan])}, 'epoch': 1.0}, tiny.method('wmse').remedy
+        )
     assert 'Cholesky' in str(error.value) and '\n' not in str(error.value)
 
 

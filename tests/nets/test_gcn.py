@@ -1,4 +1,5 @@
-"""Graph convolutions: against dense matrices in numpy, a golden layer, and what no order of the nodes may change."""
+"""Graph convolutions: against dense matrices in numpy, a golden layer, and what no order of the
+nodes may change."""
 
 import jax
 import jax.numpy as jnp
@@ -39,15 +40,21 @@ def graph(x=X, edges=EDGES, mask=MASK):
 def test_propagation_equals_the_dense_matrix(mask):
     with goldens.x64():
         actual = gcn.propagate(jnp.asarray(X), jnp.asarray(EDGES), jnp.asarray(mask))
-    np.testing.assert_allclose(actual, normalised(adjacency(EDGES, mask, NODES)) @ X, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        actual, normalised(adjacency(EDGES, mask, NODES)) @ X, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_gradient_is_the_transpose():
     """Of sum(C * (A x)) with respect to x: A^T C, and A is symmetric."""
     cotangent = RNG.standard_normal(X.shape)
     with goldens.x64():
-        actual = jax.grad(lambda x: jnp.sum(cotangent * gcn.propagate(x, EDGES, MASK)))(jnp.asarray(X))
-    np.testing.assert_allclose(actual, normalised(adjacency(EDGES, MASK, NODES)) @ cotangent, rtol=1e-12, atol=1e-12)
+        actual = jax.grad(lambda x: jnp.sum(cotangent * gcn.propagate(x, EDGES, MASK)))(
+            jnp.asarray(X)
+        )
+    np.testing.assert_allclose(
+        actual, normalised(adjacency(EDGES, MASK, NODES)) @ cotangent, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_a_node_without_edges_keeps_its_features():
@@ -86,8 +93,10 @@ def test_nodes_in_another_order_give_rows_in_that_order(net_and_variables):
     swapped = place[EDGES][:, ::-1].astype(np.int32)  # and each edge's ends exchanged
     shuffled = RNG.permutation(len(EDGES))
     for train in (False, True):
+
         def apply(batch):
             return net.apply(variables, batch, train=train, mutable=['batch_stats'])[0]
+
         actual = apply(graph(X[order], swapped[shuffled], MASK[shuffled]))
         np.testing.assert_allclose(actual, apply(graph())[order], rtol=1e-4, atol=1e-5)
 
@@ -95,7 +104,9 @@ def test_nodes_in_another_order_give_rows_in_that_order(net_and_variables):
 def test_a_masked_edge_is_no_edge(net_and_variables):
     net, variables = net_and_variables
     shorter = net.apply(variables, graph(edges=EDGES[MASK], mask=MASK[MASK]), train=False)
-    np.testing.assert_allclose(net.apply(variables, graph(), train=False), shorter, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        net.apply(variables, graph(), train=False), shorter, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_batch_of_graphs_gives_the_rows_of_each(net_and_variables):
@@ -103,5 +114,7 @@ def test_a_batch_of_graphs_gives_the_rows_of_each(net_and_variables):
     own = [graph(), graph(x=2 * X, mask=~MASK)]
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *own)
     each = [net.apply(variables, one, train=False) for one in own]
-    np.testing.assert_allclose(net.apply(variables, both, train=False), np.concatenate(each), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        net.apply(variables, both, train=False), np.concatenate(each), rtol=1e-5, atol=1e-6
+    )
     assert each[0].shape == (NODES, 3)

@@ -9,7 +9,10 @@ import pytest
 from mi_ssl_jax.nets import critics
 
 RNG = np.random.default_rng(3)
-X, Y = RNG.standard_normal((4, 3)).astype(np.float32), RNG.standard_normal((6, 2)).astype(np.float32)
+X, Y = (
+    RNG.standard_normal((4, 3)).astype(np.float32),
+    RNG.standard_normal((6, 2)).astype(np.float32),
+)
 
 
 def dense(layer, x):
@@ -32,16 +35,27 @@ def concatenated(params, x, y):
 
 
 def bilinear(params, x, y):
-    return sum(x[i] * params['weight'][i, j] * y[j] for i in range(len(x)) for j in range(len(y))) + params['offset']
+    return (
+        sum(x[i] * params['weight'][i, j] * y[j] for i in range(len(x)) for j in range(len(y)))
+        + params['offset']
+    )
 
 
-@pytest.mark.parametrize('net, oracle', [
-    (critics.Separable((7, 5, 4)), separable), (critics.Concatenated((7, 5)), concatenated),
-    (critics.Bilinear(), bilinear)], ids=['separable', 'concatenated', 'bilinear'])
+@pytest.mark.parametrize(
+    'net, oracle',
+    [
+        (critics.Separable((7, 5, 4)), separable),
+        (critics.Concatenated((7, 5)), concatenated),
+        (critics.Bilinear(), bilinear),
+    ],
+    ids=['separable', 'concatenated', 'bilinear'],
+)
 def test_scores_of_all_pairs_are_those_of_each_pair(net, oracle):
     params = net.init(jax.random.PRNGKey(0), X, Y)['params']
     # What starts at zero must not hide an error.
-    params = jax.tree.map(lambda leaf: leaf + 0.1 * RNG.standard_normal(leaf.shape).astype(np.float32), params)
+    params = jax.tree.map(
+        lambda leaf: leaf + 0.1 * RNG.standard_normal(leaf.shape).astype(np.float32), params
+    )
     scores = net.apply({'params': params}, X, Y)
     chex.assert_shape(scores, (len(X), len(Y)))
     expected = [[oracle(params, np.float64(x), np.float64(y)) for y in Y] for x in X]

@@ -17,8 +17,9 @@ def _convolve(x, kernel, stride, padding):
     h, w = kernel.shape[:2]
     rows, columns = (x.shape[1] - h) // stride + 1, (x.shape[2] - w) // stride + 1
     return sum(
-        x[:, i:i + stride * rows:stride, j:j + stride * columns:stride] @ kernel[i, j]
-        for i in range(h) for j in range(w)
+        x[:, i : i + stride * rows : stride, j : j + stride * columns : stride] @ kernel[i, j]
+        for i in range(h)
+        for j in range(w)
     )
 
 
@@ -47,17 +48,28 @@ class _Oracle:
         y = x
         for conv in convs:
             y = np.maximum(y, 0) if conv != 'conv1' else y
-            y = self.conv_norm(y, [name], conv, f'norm{conv[-1]}', stride if conv == striding else 1)
+            y = self.conv_norm(
+                y, [name], conv, f'norm{conv[-1]}', stride if conv == striding else 1
+            )
         if 'shortcut_conv' in here:
             x = self.conv_norm(x, [name], 'shortcut_conv', 'shortcut_norm', stride)
         return np.maximum(x + y, 0)
 
     def features(self, x, depths, stem):
-        x = np.maximum(self.conv_norm(x, [], 'stem_conv', 'stem_norm', 2 if stem == 'imagenet' else 1), 0)
+        x = np.maximum(
+            self.conv_norm(x, [], 'stem_conv', 'stem_norm', 2 if stem == 'imagenet' else 1), 0
+        )
         if stem == 'imagenet':  # after a ReLU zeros are as good as minus infinity
             side = (x.shape[1] - 1) // 2 + 1
             x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-            x = np.max([x[:, i:i + 2 * side:2, j:j + 2 * side:2] for i in range(3) for j in range(3)], axis=0)
+            x = np.max(
+                [
+                    x[:, i : i + 2 * side : 2, j : j + 2 * side : 2]
+                    for i in range(3)
+                    for j in range(3)
+                ],
+                axis=0,
+            )
         for stage, depth in enumerate(depths):
             for index in range(depth):
                 stride = 2 if stage > 0 and index == 0 else 1
@@ -71,7 +83,9 @@ def _random(net, x):
 
     def draw(path, leaf):
         if path[-1].key == 'kernel':
-            return rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:3])), leaf.shape).astype(np.float32)
+            return rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:3])), leaf.shape).astype(
+                np.float32
+            )
         positive = path[-1].key in ('scale', 'var')
         values = rng.uniform(0.5, 1.5, leaf.shape) if positive else rng.normal(0, 0.2, leaf.shape)
         return values.astype(np.float32)
@@ -83,7 +97,8 @@ def _random(net, x):
 class ResNetTest(parameterized.TestCase):
     @parameterized.parameters((resnet.BasicBlock, 'small', 8), (resnet.Bottleneck, 'imagenet', 22))
     def test_forward(self, block, stem, side):
-        """Two stages hold every kind of block: the first, one without and one with a strided shortcut."""
+        """Two stages hold every kind of block: the first, one without and one with a strided
+        shortcut."""
         net = resnet.ResNet((2, 1), block, stem, width=4)
         x = np.random.default_rng(1).normal(size=(3, side, side, 3)).astype(np.float32)
         variables = _random(net, x)
@@ -91,10 +106,14 @@ class ResNetTest(parameterized.TestCase):
         expected = _Oracle(variables, False).features(x, (2, 1), stem)
         # float32 through 11 layers and its batch statistics, relative to the largest feature.
         np.testing.assert_allclose(running, expected, atol=1e-5 * np.abs(expected).max())
-        batch, updates = jax.jit(lambda v, x: net.apply(v, x, True, mutable=['batch_stats']))(variables, x)
+        batch, updates = jax.jit(lambda v, x: net.apply(v, x, True, mutable=['batch_stats']))(
+            variables, x
+        )
         expected = _Oracle(variables, True).features(x, (2, 1), stem)
         np.testing.assert_allclose(batch, expected, atol=1e-5 * np.abs(expected).max())
-        chex.assert_trees_all_equal_shapes_and_dtypes(updates['batch_stats'], variables['batch_stats'])
+        chex.assert_trees_all_equal_shapes_and_dtypes(
+            updates['batch_stats'], variables['batch_stats']
+        )
 
     @parameterized.parameters(
         # torchvision's counts with their classifiers: 11,689,512 and 25,557,032
@@ -109,15 +128,21 @@ class ResNetTest(parameterized.TestCase):
         variables = jax.eval_shape(lambda: net.init(jax.random.key(0), x, True))
         assert sum(leaf.size for leaf in jax.tree.leaves(variables['params'])) == count
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
-        out, updates = jax.eval_shape(lambda v: net.apply(v, x, True, mutable=['batch_stats']), variables)
+        out, updates = jax.eval_shape(
+            lambda v: net.apply(v, x, True, mutable=['batch_stats']), variables
+        )
         assert (out.shape, out.dtype) == ((2, features), jnp.bfloat16)
-        chex.assert_trees_all_equal_shapes_and_dtypes(updates['batch_stats'], variables['batch_stats'])
+        chex.assert_trees_all_equal_shapes_and_dtypes(
+            updates['batch_stats'], variables['batch_stats']
+        )
 
 
 def test_bfloat16_keeps_float32_statistics():
     """2,048 squares summed in bfloat16 would stall near 256."""
-    nets_by_type = {dtype: resnet.ResNet((1,), resnet.BasicBlock, 'small', width=4, dtype=dtype)
-                    for dtype in (jnp.bfloat16, jnp.float32)}
+    nets_by_type = {
+        dtype: resnet.ResNet((1,), resnet.BasicBlock, 'small', width=4, dtype=dtype)
+        for dtype in (jnp.bfloat16, jnp.float32)
+    }
     x = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
     variables = _random(nets_by_type[jnp.float32], x)
     stem = {}
@@ -127,7 +152,8 @@ def test_bfloat16_keeps_float32_statistics():
         chex.assert_tree_all_finite((out, updates))
         chex.assert_type(jax.tree.leaves(updates), jnp.float32)
         stem[dtype] = updates['batch_stats']['stem_norm']
-    # bfloat16 keeps 8 bits: single values are off by up to 1 / 256, their means and variances by less.
+    # bfloat16 keeps 8 bits: single values are off by up to 1 / 256, their means and variances by
+    # less.
     chex.assert_trees_all_close(stem[jnp.bfloat16], stem[jnp.float32], rtol=2e-3, atol=2e-3)
 
 
@@ -136,9 +162,12 @@ def test_initialisation():
     for block, last in ((resnet.BasicBlock, 'norm2'), (resnet.Bottleneck, 'norm3')):
         net = resnet.ResNet((1,), block, 'small', width=64, zero_init_residual=True)
         x = jnp.zeros((1, 4, 4, 3))
-        params = jax.jit(net.init, static_argnums=2)(jax.random.key(0), x, True)['params']['stage1_block1']
+        params = jax.jit(net.init, static_argnums=2)(jax.random.key(0), x, True)['params'][
+            'stage1_block1'
+        ]
         kernel = np.asarray(params['conv2']['kernel'])
-        # 36,864 draws: four standard errors of the spread are 1.5 %; a truncated normal would end at 2.
+        # 36,864 draws: four standard errors of the spread are 1.5 %; a truncated normal would end
+        # at 2.
         np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * 64)), rtol=0.015)
         assert np.abs(kernel).max() > 3.5 * kernel.std()
         assert (params[last]['scale'] == 0).all() and (params['norm1']['scale'] == 1).all()

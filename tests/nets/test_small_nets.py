@@ -25,7 +25,9 @@ class Own(MLP):
 
 class SmallNetsTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.parameters(('mlp', jnp.float32), ('digits_conv', jnp.float32), ('conv4', jnp.bfloat16))
+    @parameterized.parameters(
+        ('mlp', jnp.float32), ('digits_conv', jnp.float32), ('conv4', jnp.bfloat16)
+    )
     def test_features_and_statistics(self, name, dtype):
         net = nets.load(name, dtype=dtype)
         x = jax.random.normal(jax.random.key(0), _INPUTS[name])
@@ -35,7 +37,9 @@ class SmallNetsTest(chex.TestCase):
         features, updates = apply(variables, x)
         chex.assert_shape(features, (6, _FEATURES[name]))
         chex.assert_type(features, dtype)
-        chex.assert_trees_all_equal_shapes_and_dtypes(updates['batch_stats'], variables['batch_stats'])
+        chex.assert_trees_all_equal_shapes_and_dtypes(
+            updates['batch_stats'], variables['batch_stats']
+        )
         chex.assert_tree_all_finite((features, updates))
         running = self.variant(lambda v, x: net.apply(v, x, False))({**variables, **updates}, x)
         chex.assert_shape(running, (6, _FEATURES[name]))
@@ -50,7 +54,8 @@ class SmallNetsTest(chex.TestCase):
 
 
 def test_the_gaussian_encoder_equals_its_equations():
-    """2 -> 64 with bias, BN, ReLU -> 3 with bias, BN, in float64 numpy; the running mean moves by a tenth."""
+    """2 -> 64 with bias, BN, ReLU -> 3 with bias, BN, in float64 numpy; the running mean moves by a
+    tenth."""
     net = nets.load('mlp')
     x = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     variables = _init(net, x)
@@ -62,15 +67,20 @@ def test_the_gaussian_encoder_equals_its_equations():
     expected = (out - out.mean(0)) / np.sqrt(out.var(0) + 1e-5)
     # float32 through two normalisations: a few units of 1e-7 at |values| <= 4.
     np.testing.assert_allclose(features, expected, atol=5e-6)
-    np.testing.assert_allclose(updates['batch_stats']['BatchNorm_0']['mean'], 0.1 * hidden.mean(0), atol=1e-6)
+    np.testing.assert_allclose(
+        updates['batch_stats']['BatchNorm_0']['mean'], 0.1 * hidden.mean(0), atol=1e-6
+    )
     np.testing.assert_allclose(
         updates['batch_stats']['BatchNorm_0']['var'], 0.9 + 0.1 * hidden.var(0), rtol=1e-5
     )
 
 
 def test_linear_layers_start_as_in_pytorch():
-    """Weight and bias of fan-in 100 are U(-0.1, 0.1): bounds, mean 0, standard deviation 0.1 / sqrt(3)."""
-    params = MLP(widths=(4000,)).init(jax.random.key(0), jnp.zeros((2, 100)), True)['params']['Dense_0']
+    """Weight and bias of fan-in 100 are U(-0.1, 0.1): bounds, mean 0, standard deviation 0.1 /
+    sqrt(3)."""
+    params = MLP(widths=(4000,)).init(jax.random.key(0), jnp.zeros((2, 100)), True)['params'][
+        'Dense_0'
+    ]
     for leaf in (params['kernel'], params['bias']):
         assert 0.099 < np.abs(leaf).max() <= 0.1
         # Four standard errors of 4000 draws: 0.0037 for the mean; the spread is known to 3 %.
@@ -84,14 +94,16 @@ def test_statistics_over_an_axis_are_those_of_the_whole_batch():
     variables = _init(alone, x)
     whole, _ = alone.apply(variables, x, True, mutable=['batch_stats'])
     parts, _ = jax.vmap(
-        lambda part: split.apply(variables, part, True, mutable=['batch_stats']), axis_name='devices'
+        lambda part: split.apply(variables, part, True, mutable=['batch_stats']),
+        axis_name='devices',
     )(x.reshape(2, 4, 2))
     # The mean of two means is summed in another order than one mean.
     np.testing.assert_allclose(parts.reshape(8, 3), whole, atol=1e-5)
 
 
 def test_variance_survives_a_mean_much_larger_than_the_spread():
-    """Mean 100, spread 0.1: E[x^2] - E[x]^2 in float32 would lose every digit of the variance 0.01."""
+    """Mean 100, spread 0.1: E[x^2] - E[x]^2 in float32 would lose every digit of the variance
+    0.01."""
     x = 100 + 0.1 * np.random.default_rng(0).normal(size=(1000, 1)).astype(np.float32)
     net = MLP(widths=(1,))
     variables = _init(net, x)

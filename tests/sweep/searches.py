@@ -13,7 +13,8 @@ DATA = ('{data}',)
 
 def grid(method, data):
     return [{{'config': f'configs/{{method}}_{{data}}.py', 'config.epochs': 3,
-             'config.net.projector': (8, width), 'config.lr': lr, 'config.method.temperature': temperature}}
+             'config.net.projector': (8, width), 'config.lr': lr,
+             'config.method.temperature': temperature}}
             for lr in {rates} for temperature in (0.5, 1.0) for width in (2, 3)]
 
 
@@ -34,10 +35,19 @@ def write(folder: Path, *, data='gaussian', rates=(0.1, 0.3)) -> Path:
     return path
 
 
-def search(file: Path, workdir: Path, *, stage='grid', overrides=SMALL, together=None) -> plan.Search:
+def search(
+    file: Path, workdir: Path, *, stage='grid', overrides=SMALL, together=None
+) -> plan.Search:
     module = plan.load(file)
-    return stages.search(module, stage, 'jmi', module.DATA[0], workdir=workdir, overrides=overrides,
-                         together=together)
+    return stages.search(
+        module,
+        stage,
+        'jmi',
+        module.DATA[0],
+        workdir=workdir,
+        overrides=overrides,
+        together=together,
+    )
 
 
 def finish(found: plan.Search, accuracies) -> None:
@@ -45,4 +55,6 @@ def finish(found: plan.Search, accuracies) -> None:
     plan.write(found)
     for member, accuracy in zip(found.members, accuracies, strict=True):
         if accuracy is not None:
-            probed.write(member.folder, 'jmi', [accuracy], data=found.data, epochs=member.config.epochs)
+            probed.write(
+                member.folder, 'jmi', [accuracy], data=found.data, epochs=member.config.epochs
+            )

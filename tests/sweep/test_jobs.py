@@ -25,12 +25,24 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope='module', autouse=True)
 def quick(tmp_path_factory):
-    """The data in a folder of their own, and probes that take no time; what they find is tested elsewhere."""
+    """The data in a folder of their own, and probes that take no time; what they find is tested
+    elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
-        patch.setattr(probe, '_rows', lambda encoder, encoded, ready: [
-            {'encoder': encoder, 'probe': 'linear', 'labels': 'all', 'top5': [], 'protocol': 'none',
-             'seeds': [float(np.mean(own.test)) for own in encoded]}])
+        patch.setattr(
+            probe,
+            '_rows',
+            lambda encoder, encoded, ready: [
+                {
+                    'encoder': encoder,
+                    'probe': 'linear',
+                    'labels': 'all',
+                    'top5': [],
+                    'protocol': 'none',
+                    'seeds': [float(np.mean(own.test)) for own in encoded],
+                }
+            ],
+        )
         with tiny.hardly_optimised():
             yield
 
@@ -62,7 +74,9 @@ def test_a_member_equals_its_own_run(swept, tmp_path):
     """To rounding: alone, the seeds of another population size are compiled to another program."""
     member = swept.members[2]
     finish.probed(run.run(member.config, tmp_path), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in member.folder.iterdir()}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        path.name for path in member.folder.iterdir()
+    }
     (own, progress), (alone, its) = state(member.folder), state(tmp_path)
     apart = {'bytes': 0, 'timing': 0, 'best': None}  # a population keeps no best checkpoints
     assert {**progress, **apart} == {**its, **apart}
@@ -70,7 +84,9 @@ def test_a_member_equals_its_own_run(swept, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     for one, other in zip(lines(member.folder), lines(tmp_path), strict=True):
         assert jax.tree.structure(one) == jax.tree.structure(other)
-        np.testing.assert_allclose(*(jax.tree.leaves(line) for line in (one, other)), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            *(jax.tree.leaves(line) for line in (one, other)), rtol=1e-3, atol=1e-4
+        )
     found = [probes.read(folder).accuracy[''] for folder in (member.folder, tmp_path)]
     np.testing.assert_allclose(*found, atol=1e-5)
 
@@ -82,8 +98,13 @@ def test_members_differ_in_what_they_were_given(swept):
         np.testing.assert_array_equal(own.key, states[0].key)
         np.testing.assert_allclose(own.hyper['lr'], [member.config.lr] * 2)
         np.testing.assert_allclose(own.hyper['temperature'], [member.config.method.temperature] * 2)
-    kernels = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(own.variables)]) for own in states]
-    assert all(np.abs(a - b).max() > 1e-3 for number, a in enumerate(kernels) for b in kernels[:number])
+    kernels = [
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(own.variables)])
+        for own in states
+    ]
+    assert all(
+        np.abs(a - b).max() > 1e-3 for number, a in enumerate(kernels) for b in kernels[:number]
+    )
 
 
 def test_a_finished_run_is_known_by_main_and_by_the_sweep(swept, monkeypatch):
@@ -92,7 +113,9 @@ def test_a_finished_run_is_known_by_main_and_by_the_sweep(swept, monkeypatch):
     assert 'is finished (3 epochs)' in said[0]
     monkeypatch.setattr(probe, 'probe', lambda *args, **kwargs: pytest.fail('probed twice'))
     finish.probed(ready, member.folder)
-    monkeypatch.setattr(experiments, 'setup', lambda config: pytest.fail('worked on a finished job'))
+    monkeypatch.setattr(
+        experiments, 'setup', lambda config: pytest.fail('worked on a finished job')
+    )
     jobs.work(swept, 0)
     assert [results.status(member) for member in swept.members] == ['finished'] * 4
     assert not list((swept.folder / '.jobs').iterdir())
@@ -128,7 +151,9 @@ def test_interrupted_equals_uninterrupted_to_the_byte(tmp_path, monkeypatch):
     for one, other in zip(whole.members, parts.members, strict=True):
         for name in ('metrics.jsonl', 'probe.json'):
             assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
-        for a, b in zip(*(jax.tree.leaves(state(member.folder)[0]) for member in (one, other)), strict=True):
+        for a, b in zip(
+            *(jax.tree.leaves(state(member.folder)[0]) for member in (one, other)), strict=True
+        ):
             np.testing.assert_array_equal(a, b)
 
 
@@ -147,23 +172,31 @@ def test_probing_goes_on_where_it_stopped(tmp_path, monkeypatch):
     first = [(member.folder / 'probe.json').stat().st_mtime_ns for member in found.members[:2]]
     monkeypatch.setattr(loop, 'train', lambda *args, **kwargs: pytest.fail('trained again'))
     jobs.work(found, 0)
-    assert [(member.folder / 'probe.json').stat().st_mtime_ns for member in found.members[:2]] == first
+    assert [
+        (member.folder / 'probe.json').stat().st_mtime_ns for member in found.members[:2]
+    ] == first
     assert not jobs.unfinished(found.members)
 
 
 def test_a_member_that_diverges_leaves_the_others_as_they_are(tmp_path):
-    """Its loss overflows within an epoch; the others' files are what they are beside a harmless one."""
+    """Its loss overflows within an epoch; the others' files are what they are beside a harmless
+    one."""
     calm, wild = small(tmp_path, 'calm'), small(tmp_path, 'wild', rates=(0.1, 1e38))
     for found in (calm, wild):
         jobs.work(found, 0)
     states = [results.status(member) for member in wild.members]
     assert states == ['finished', 'finished', 'diverged', 'diverged']
     for one, other in zip(calm.members[:2], wild.members[:2], strict=True):
-        assert (one.folder / 'metrics.jsonl').read_bytes() == (other.folder / 'metrics.jsonl').read_bytes()
+        assert (one.folder / 'metrics.jsonl').read_bytes() == (
+            other.folder / 'metrics.jsonl'
+        ).read_bytes()
     row = results.rows(wild.members)[-1]
     assert 'lower lr' in row['why'] and row['config.lr'] == 1e38
-    assert all(np.isfinite(np.concatenate(list(line['loss'].values()))).all()
-               for line in lines(wild.members[2].folder) if 'loss' in line)
+    assert all(
+        np.isfinite(np.concatenate(list(line['loss'].values()))).all()
+        for line in lines(wild.members[2].folder)
+        if 'loss' in line
+    )
     jobs.work(wild, 0, say=lambda line: pytest.fail(line))  # nothing is left to do
 
 
@@ -180,21 +213,35 @@ def test_alone_a_member_that_diverges_is_recorded_too(tmp_path):
 
 def test_a_folder_in_use_is_refused(tmp_path):
     found = small(tmp_path, 'held')
-    with rundir.claim(found.members[1].folder), pytest.raises(ValueError, match='in use by another process'):
+    with (
+        rundir.claim(found.members[1].folder),
+        pytest.raises(ValueError, match='in use by another process'),
+    ):
         jobs.work(found, 0)
 
 
-# The command ------------------------------------------------------------------------------------------------
+# The command
+# --------------------------------------------------------------------------------------------------
 
 
 def command(*arguments, **environment) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, ROOT / 'launch' / 'sweep.py', *map(str, arguments)], cwd=ROOT,
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, 'JAX_PLATFORMS': 'cpu', **environment})
+    return subprocess.Popen(
+        [sys.executable, ROOT / 'launch' / 'sweep.py', *map(str, arguments)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu', **environment},
+    )
 
 
 def test_dry_run_prints_what_would_run_and_writes_nothing(tmp_path):
-    arguments = ('configs/sweep_digits.py', '--method=jmi,barlow', f'--workdir={tmp_path}', '--dry_run')
+    arguments = (
+        'configs/sweep_digits.py',
+        '--method=jmi,barlow',
+        f'--workdir={tmp_path}',
+        '--dry_run',
+    )
     with command(*arguments) as process:
         out, error = process.communicate()
     assert process.returncode == 0, error
@@ -204,14 +251,20 @@ def test_dry_run_prints_what_would_run_and_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('arguments, expected', [
-    (['configs/sweep_digits.py', '--method=jmmi'], "no method 'jmmi' in this search"),
-    (['configs/sweep_digits.py', '--method=jmi', '--stage=second'], 'run it first (--stage=grid)'),
-    (['configs/sweep_digits.py', '--stage=third'], 'invalid choice'),
-    (['configs/sweep_digits.py', '--epochs=3'], "unexpected argument '--epochs=3'"),
-    (['configs/sweep_digits.py', '--job=0'], '--job needs one --method'),
-    (['configs/sweep_digit.py'], 'no file configs/sweep_digit.py'),
-])
+@pytest.mark.parametrize(
+    'arguments, expected',
+    [
+        (['configs/sweep_digits.py', '--method=jmmi'], "no method 'jmmi' in this search"),
+        (
+            ['configs/sweep_digits.py', '--method=jmi', '--stage=second'],
+            'run it first (--stage=grid)',
+        ),
+        (['configs/sweep_digits.py', '--stage=third'], 'invalid choice'),
+        (['configs/sweep_digits.py', '--epochs=3'], "unexpected argument '--epochs=3'"),
+        (['configs/sweep_digits.py', '--job=0'], '--job needs one --method'),
+        (['configs/sweep_digit.py'], 'no file configs/sweep_digit.py'),
+    ],
+)
 def test_bad_input_is_one_line_with_status_2(tmp_path, arguments, expected):
     with command(*arguments, f'--workdir={tmp_path}') as process:
         _, error = process.communicate()
@@ -220,10 +273,17 @@ def test_bad_input_is_one_line_with_status_2(tmp_path, arguments, expected):
 
 @pytest.mark.slow
 def test_killed_on_digits_it_goes_on_and_prints_the_table(tmp_path):
-    """Killed outright once a configuration is finished: that one is not touched again. Real probes."""
+    """Killed outright once a configuration is finished: that one is not touched again. Real
+    probes."""
     file = searches.write(tmp_path, data='digits')
-    arguments = (file, f'--workdir={tmp_path}', '--config.warmup_epochs=0', '--config.data.limit=512',
-                 '--config.batch_size=128', '--together=4')
+    arguments = (
+        file,
+        f'--workdir={tmp_path}',
+        '--config.warmup_epochs=0',
+        '--config.data.limit=512',
+        '--config.batch_size=128',
+        '--together=4',
+    )
     folder = tmp_path / 'jmi_digits' / 'grid'
     with command(*arguments) as process:
         deadline = time.monotonic() + 600

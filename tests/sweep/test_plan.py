@@ -1,4 +1,5 @@
-"""What a search runs, in which programs and where; its stages and its table. Nothing is trained here."""
+"""What a search runs, in which programs and where; its stages and its table. Nothing is trained
+here."""
 
 import csv
 import itertools
@@ -22,11 +23,20 @@ def file(tmp_path):
 
 def test_digits_have_the_grid_of_table_3_in_two_programs(tmp_path):
     module = plan.load(pathlib.Path('configs/sweep_digits.py'))
-    found = stages.search(module, 'grid', 'jmi', 'digits', workdir=tmp_path, overrides=(), together=None)
+    found = stages.search(
+        module, 'grid', 'jmi', 'digits', workdir=tmp_path, overrides=(), together=None
+    )
     assert [len(job) for job in found.jobs] == [18, 18]
-    axes = (PAPER['lr'], PAPER['weight_decay'], PAPER['temperature']['values'], [(128, 64), (128, 128)])
-    points = [(config.lr, config.weight_decay, config.method.temperature, config.net.projector)
-              for config in (member.config for member in found.members)]
+    axes = (
+        PAPER['lr'],
+        PAPER['weight_decay'],
+        PAPER['temperature']['values'],
+        [(128, 64), (128, 128)],
+    )
+    points = [
+        (config.lr, config.weight_decay, config.method.temperature, config.net.projector)
+        for config in (member.config for member in found.members)
+    ]
     assert sorted(points) == sorted(itertools.product(*axes))
     for job in found.jobs:
         assert len({member.config.net.projector for member in job}) == 1
@@ -35,19 +45,34 @@ def test_digits_have_the_grid_of_table_3_in_two_programs(tmp_path):
 
 @pytest.mark.parametrize('method', sweep_digits.METHODS)
 def test_digits_have_a_configuration_for_every_method(method):
-    assert len(sweep_digits.grid(method, 'digits')) == (36 if method in sweep_cifar.WITH_TEMPERATURE else 12)
+    assert len(sweep_digits.grid(method, 'digits')) == (
+        36 if method in sweep_cifar.WITH_TEMPERATURE else 12
+    )
     assert pathlib.Path(sweep_digits.grid(method, 'digits')[0]['config']).exists()
 
 
 def test_large_networks_train_one_by_one_and_data_can_be_swapped(tmp_path):
     module = plan.load(pathlib.Path('configs/sweep_cifar.py'))
-    found = stages.search(module, 'grid', 'barlow', 'cifar10', workdir=tmp_path, overrides=(), together=None)
+    found = stages.search(
+        module, 'grid', 'barlow', 'cifar10', workdir=tmp_path, overrides=(), together=None
+    )
     assert [len(job) for job in found.jobs] == [1] * 12
-    found = stages.search(module, 'grid', 'barlow', 'digits', workdir=tmp_path,
-                          overrides=['--config.rollback.times=1'], together=None)
+    found = stages.search(
+        module,
+        'grid',
+        'barlow',
+        'digits',
+        workdir=tmp_path,
+        overrides=['--config.rollback.times=1'],
+        together=None,
+    )
     assert [len(job) for job in found.jobs] == [1] * 12
-    found = stages.search(module, 'grid', 'barlow', 'digits', workdir=tmp_path, overrides=(), together=4)
-    assert [len(job) for job in found.jobs] == [4, 2, 4, 2] and found.members[0].config.data.name == 'digits'
+    found = stages.search(
+        module, 'grid', 'barlow', 'digits', workdir=tmp_path, overrides=(), together=4
+    )
+    assert [len(job) for job in found.jobs] == [4, 2, 4, 2] and found.members[
+        0
+    ].config.data.name == 'digits'
 
 
 def test_a_member_is_a_run_of_main_with_its_overrides(file, tmp_path):
@@ -55,19 +80,24 @@ def test_a_member_is_a_run_of_main_with_its_overrides(file, tmp_path):
     member = found.members[4]  # the first of the second program
     assert member.folder == tmp_path / 'jmi_gaussian' / 'grid' / 'projector8x3-lr0.1-temperature0.5'
     words = plan.command(member)
-    assert words.startswith('python -m mi_ssl_jax.main --config=configs/jmi_gaussian.py --config.epochs=3 ')
+    assert words.startswith(
+        'python -m mi_ssl_jax.main --config=configs/jmi_gaussian.py --config.epochs=3 '
+    )
     assert '--config.net.projector="(8, 3)" --config.lr=0.1 ' in words
     assert '--config.batch_size=50' in plan.command(member) and member.config.batch_size == 50
     again = plan._applied(member.flags, ())
     assert again[1].to_dict() == member.config.to_dict()
 
 
-@pytest.mark.parametrize('overrides, expected', [
-    (['--config.lr=0.2'], 'lists a configuration twice'),
-    (['--config.epoch=5'], "no config field 'epoch'; did you mean 'epochs'?"),
-    (['--config.probe.at_end=False'], 'leave probe.at_end on'),
-    (["--config.probe.labels=('1%',)"], "'all' among probe.labels"),
-])
+@pytest.mark.parametrize(
+    'overrides, expected',
+    [
+        (['--config.lr=0.2'], 'lists a configuration twice'),
+        (['--config.epoch=5'], "no config field 'epoch'; did you mean 'epochs'?"),
+        (['--config.probe.at_end=False'], 'leave probe.at_end on'),
+        (["--config.probe.labels=('1%',)"], "'all' among probe.labels"),
+    ],
+)
 def test_overrides_that_leave_nothing_to_compare_are_refused(file, tmp_path, overrides, expected):
     with pytest.raises(ValueError, match=expected.replace('?', r'\?')):
         searches.search(file, tmp_path, overrides=overrides)
@@ -77,7 +107,9 @@ def test_unknown_names_are_answered(file, tmp_path):
     module = plan.load(file)
     with pytest.raises(ValueError, match="no method 'jmmi' in this search; it has jmi"):
         plan.runs(module, 'jmmi', 'gaussian')
-    with pytest.raises(ValueError, match="no data set 'cifar11' for jmi: there is no configs/jmi_cifar11.py"):
+    with pytest.raises(
+        ValueError, match="no data set 'cifar11' for jmi: there is no configs/jmi_cifar11.py"
+    ):
         plan.runs(module, 'jmi', 'cifar11')
     with pytest.raises(ValueError, match='configs/digits.py is not a search: it has no METHODS'):
         plan.load(pathlib.Path('configs/digits.py'))
@@ -89,12 +121,17 @@ def test_a_folder_of_another_sweep_is_refused_with_the_difference(file, tmp_path
     plan.write(searches.search(file, tmp_path))
     plan.check(searches.search(file, tmp_path))
     with pytest.raises(ValueError, match=r'another sweep \(config.epochs is 3 there, 4 here\)'):
-        plan.check(searches.search(file, tmp_path, overrides=[*searches.SMALL, '--config.epochs=4']))
-    with pytest.raises(ValueError, match=r'programs of \[4, 4\] configurations there, of \[2, 2, 2, 2\]'):
+        plan.check(
+            searches.search(file, tmp_path, overrides=[*searches.SMALL, '--config.epochs=4'])
+        )
+    with pytest.raises(
+        ValueError, match=r'programs of \[4, 4\] configurations there, of \[2, 2, 2, 2\]'
+    ):
         plan.check(searches.search(file, tmp_path, together=2))
 
 
-# Stages -----------------------------------------------------------------------------------------------------
+# Stages
+# --------------------------------------------------------------------------------------------------
 
 
 def test_later_stages_start_from_the_best_before_them_and_its_overrides(file, tmp_path):
@@ -102,11 +139,16 @@ def test_later_stages_start_from_the_best_before_them_and_its_overrides(file, tm
     searches.finish(grid, [90, 91, 92, 93, 99, 94, 95, 96])
     second = searches.search(file, tmp_path, stage='second', overrides=())
     best = grid.members[4].config
-    assert [member.config.net.projector for member in second.members] == [(8, 8, best.net.projector[-1])]
+    assert [member.config.net.projector for member in second.members] == [
+        (8, 8, best.net.projector[-1])
+    ]
     assert (second.members[0].config.lr, second.members[0].config.batch_size) == (best.lr, 50)
     searches.finish(second, [98])
     final = searches.search(file, tmp_path, stage='final', overrides=())
-    assert (final.members[0].config.net.projector, final.members[0].config.epochs) == (best.net.projector, 5)
+    assert (final.members[0].config.net.projector, final.members[0].config.epochs) == (
+        best.net.projector,
+        5,
+    )
 
 
 def test_the_second_stage_is_final_where_it_is_better(file, tmp_path):
@@ -114,18 +156,23 @@ def test_the_second_stage_is_final_where_it_is_better(file, tmp_path):
     searches.finish(searches.search(file, tmp_path, stage='second'), [98])
     final = searches.search(file, tmp_path, stage='final')
     assert final.members[0].config.net.projector == (8, 8, 3)
-    assert '10 a class' in final.members[0].config.probe.labels  # a result is probed as it always is
+    assert (
+        '10 a class' in final.members[0].config.probe.labels
+    )  # a result is probed as it always is
 
 
 def test_later_stages_wait_for_the_ones_before(file, tmp_path):
-    with pytest.raises(ValueError, match=r'grid holds no stage of a search: run it first \(--stage=grid\)'):
+    with pytest.raises(
+        ValueError, match=r'grid holds no stage of a search: run it first \(--stage=grid\)'
+    ):
         searches.search(file, tmp_path, stage='second')
     searches.finish(searches.search(file, tmp_path), [90, None, 92, 93, None, 94, 95, 96])
     with pytest.raises(ValueError, match=r'2 of 8 configurations in .* are not finished'):
         searches.search(file, tmp_path, stage='second')
 
 
-# Results ----------------------------------------------------------------------------------------------------
+# Results
+# --------------------------------------------------------------------------------------------------
 
 
 def test_results_are_sorted_by_accuracy_and_name_what_diverged(file, tmp_path):
@@ -156,7 +203,8 @@ def test_results_are_written_for_machines_too(file, tmp_path):
     assert '| 1 |' in pathlib.Path(paths[2]).read_text()
 
 
-# SLURM ------------------------------------------------------------------------------------------------------
+# SLURM
+# --------------------------------------------------------------------------------------------------
 
 
 def test_an_array_has_a_task_for_each_unfinished_job(file, tmp_path, monkeypatch, capsys):
@@ -169,11 +217,16 @@ def test_an_array_has_a_task_for_each_unfinished_job(file, tmp_path, monkeypatch
     monkeypatch.setenv('PATH', f'{sbatch.parent}:/usr/bin:/bin')
     array.submit(found, [str(file), f'--workdir={tmp_path}'], '--partition=gpu --time=1:00:00')
     script = (found.folder / 'array.sbatch.seen').read_text()
-    unfinished = [number for number, job in enumerate(found.jobs)
-                  if found.members[2] in job or found.members[7] in job]
+    unfinished = [
+        number
+        for number, job in enumerate(found.jobs)
+        if found.members[2] in job or found.members[7] in job
+    ]
     assert f'#SBATCH --array={",".join(map(str, unfinished))}\n' in script
     assert '#SBATCH --partition=gpu\n#SBATCH --time=1:00:00\n' in script
-    assert script.splitlines()[-1].endswith('--data=gaussian --stage=grid --job="$SLURM_ARRAY_TASK_ID"')
+    assert script.splitlines()[-1].endswith(
+        '--data=gaussian --stage=grid --job="$SLURM_ARRAY_TASK_ID"'
+    )
     assert 'Submitted batch job 7' in capsys.readouterr().out
 
 

@@ -1,4 +1,5 @@
-"""Checkpoints: everything comes back; damage to any file is found, named and never restored; a full disk loses nothing."""
+"""Checkpoints: everything comes back; damage to any file is found, named and never restored; a full
+disk loses nothing."""
 
 import contextlib
 import json
@@ -17,8 +18,13 @@ from tests import tiny
 def tree(number):
     """Arrays of all kinds, other ones for each number; the first is 16 KB that do not compress."""
     random = np.random.default_rng(number)
-    return {'weights': random.standard_normal((64, 64)).astype(np.float32), 'half': np.float16([number, 0.5]),
-            'count': np.int32(number), 'key': random.integers(0, 2**32, 2, dtype=np.uint32), 'none': {}}
+    return {
+        'weights': random.standard_normal((64, 64)).astype(np.float32),
+        'half': np.float16([number, 0.5]),
+        'count': np.int32(number),
+        'key': random.integers(0, 2**32, 2, dtype=np.uint32),
+        'none': {},
+    }
 
 
 def progress(number, best=None):
@@ -60,13 +66,13 @@ def flip(path, content):
 
 def zero(path, content):
     start = max(len(content) // 2 - 2048, 0)
-    content[start:start + 4096] = bytes(len(content[start:start + 4096]))
+    content[start : start + 4096] = bytes(len(content[start : start + 4096]))
     path.write_bytes(content)
 
 
 DAMAGES = {
     'deleted': lambda path, content: path.unlink(),
-    'truncated': lambda path, content: path.write_bytes(content[:len(content) // 2]),
+    'truncated': lambda path, content: path.write_bytes(content[: len(content) // 2]),
     'one bit flipped': flip,
     '4 KB zeroed': zero,
 }
@@ -89,7 +95,11 @@ def test_damage_to_any_file_is_named_and_the_checkpoint_before_is_used(three, tm
         with store(folder) as (own, said):
             assert_holds(own.restore(tree(0)), 2)
         what = 'unfinished' if (kind, str(name)) == ('deleted', 'manifest.json') else 'damaged'
-        assert len(said) == 1 and said[0].startswith(f'checkpoint 00000003 is {what}') and 'set aside' in said[0]
+        assert (
+            len(said) == 1
+            and said[0].startswith(f'checkpoint 00000003 is {what}')
+            and 'set aside' in said[0]
+        )
         if str(name) != 'manifest.json':
             assert str(name) in said[0]
         assert (folder / f'{what}-00000003-0').is_dir()
@@ -110,14 +120,18 @@ def test_the_newest_two_damaged_and_then_all(three, tmp_path):
     folder = tmp_path / 'copy'
     shutil.copytree(three, folder)
     for number in (2, 3):
-        flip(folder / f'0000000{number}' / 'progress.json', bytearray(progress_bytes(folder, number)))
+        flip(
+            folder / f'0000000{number}' / 'progress.json', bytearray(progress_bytes(folder, number))
+        )
     with store(folder) as (own, said):
         assert_holds(own.restore(tree(0)), 1)
         assert len(said) == 2 and 'using the one before it' in said[1]
         flip(folder / '00000001' / 'progress.json', bytearray(progress_bytes(folder, 1)))
         assert own.restore(tree(0)) is None
         assert 'there is none before it' in said[2]
-    assert sorted(path.name for path in folder.iterdir()) == [f'damaged-0000000{n}-0' for n in (1, 2, 3)]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f'damaged-0000000{n}-0' for n in (1, 2, 3)
+    ]
 
 
 def progress_bytes(folder, number):
@@ -125,8 +139,11 @@ def progress_bytes(folder, number):
 
 
 def test_another_structure_shape_or_type_is_refused_not_converted(three):
-    others = {'name': {**tree(3), 'more': np.zeros(1)}, 'shape': {**tree(3), 'weights': np.zeros((64, 63), np.float32)},
-              'type': {**tree(3), 'weights': np.zeros((64, 64), np.float64)}}
+    others = {
+        'name': {**tree(3), 'more': np.zeros(1)},
+        'shape': {**tree(3), 'weights': np.zeros((64, 63), np.float32)},
+        'type': {**tree(3), 'weights': np.zeros((64, 64), np.float64)},
+    }
     for other in others.values():
         with store(three) as (own, _), pytest.raises(ValueError, match='1 arrays differ, first'):
             own.restore(other)
@@ -135,13 +152,32 @@ def test_another_structure_shape_or_type_is_refused_not_converted(three):
 def test_the_last_and_the_best_are_kept_and_the_best_is_found_after_going_back(tmp_path):
     with store(tmp_path, keep=2) as (own, _):
         for number, best in enumerate((1, 1, 3, 3, 5, 5), 1):
-            fresh = checkpoint.Checkpoint(number, checkpoint.on_host(tree(number)), progress(number))
-            own.save(number, tree(10 + number), progress(10 + number, {'number': best}), fresh if best == number else None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['00000005', '00000006', 'best-00000005']
+            fresh = checkpoint.Checkpoint(
+                number, checkpoint.on_host(tree(number)), progress(number)
+            )
+            own.save(
+                number,
+                tree(10 + number),
+                progress(10 + number, {'number': best}),
+                fresh if best == number else None,
+            )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        '00000005',
+        '00000006',
+        'best-00000005',
+    ]
     with store(tmp_path, keep=2) as (own, _):
         assert_holds(own.restore(tree(0), best=True), 5)
-        own.save(7, tree(7), progress(7, {'number': 7}), checkpoint.Checkpoint(7, checkpoint.on_host(tree(7)), progress(7)))
-    assert sorted(path.name for path in tmp_path.glob('best-*')) == ['best-00000005', 'best-00000007']
+        own.save(
+            7,
+            tree(7),
+            progress(7, {'number': 7}),
+            checkpoint.Checkpoint(7, checkpoint.on_host(tree(7)), progress(7)),
+        )
+    assert sorted(path.name for path in tmp_path.glob('best-*')) == [
+        'best-00000005',
+        'best-00000007',
+    ]
     flip(tmp_path / '00000007' / 'progress.json', bytearray(progress_bytes(tmp_path, 7)))
     with store(tmp_path, keep=2) as (own, said):
         assert_holds(own.restore(tree(0), best=True), 5)
@@ -150,10 +186,17 @@ def test_the_last_and_the_best_are_kept_and_the_best_is_found_after_going_back(t
 
 def test_a_damaged_best_checkpoint_is_refused(tmp_path):
     with store(tmp_path) as (own, _):
-        own.save(1, tree(1), progress(1, {'number': 1}),
-                 checkpoint.Checkpoint(1, checkpoint.on_host(tree(1)), progress(1)))
+        own.save(
+            1,
+            tree(1),
+            progress(1, {'number': 1}),
+            checkpoint.Checkpoint(1, checkpoint.on_host(tree(1)), progress(1)),
+        )
         own.wait()
-        flip(tmp_path / 'best-00000001' / 'progress.json', bytearray((tmp_path / 'best-00000001' / 'progress.json').read_bytes()))
+        flip(
+            tmp_path / 'best-00000001' / 'progress.json',
+            bytearray((tmp_path / 'best-00000001' / 'progress.json').read_bytes()),
+        )
         with pytest.raises(ValueError, match='the best checkpoint, .*best-00000001, is damaged'):
             own.restore(tree(0), best=True)
 
@@ -199,7 +242,11 @@ def small_disk(tmp_path):
     """A file system of 1 MB."""
     folder = tmp_path / 'disk'
     folder.mkdir()
-    made = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)], capture_output=True, check=False)
+    made = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(folder)],
+        capture_output=True,
+        check=False,
+    )
     if made.returncode:
         pytest.skip('needs to mount a small file system, which only root may')
     yield folder
@@ -220,5 +267,7 @@ def test_a_full_disk_is_told_with_the_space_and_keeps_the_checkpoint_before(smal
         (small_disk / 'filler').unlink()
         own.save(3, tree(3), progress(3))
         assert_holds(own.restore(tree(0)), 3)
-    assert json.loads((small_disk / 'checkpoints' / '00000003' / 'progress.json').read_text()) == progress(3)
+    assert json.loads(
+        (small_disk / 'checkpoints' / '00000003' / 'progress.json').read_text()
+    ) == progress(3)
     assert len(said) == 1

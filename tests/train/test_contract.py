@@ -1,4 +1,5 @@
-"""What every method keeps, whatever its loss: each is found by name, trained for two passes and looked at."""
+"""What every method keeps, whatever its loss: each is found by name, trained for two passes and
+looked at."""
 
 import functools
 
@@ -21,11 +22,14 @@ def quick_compilation():
 
 
 class Trained:
-    """A method trained once in each mode, two seeds with their own learning rate and weight decay."""
+    """A method trained once in each mode, two seeds with their own learning rate and weight
+    decay."""
 
     def __init__(self, name: str):
-        self.experiments = {mode: tiny.experiment(name, tiny.one_device(seeds=SEEDS, mode=mode))
-                            for mode in ('loop', 'scan')}
+        self.experiments = {
+            mode: tiny.experiment(name, tiny.one_device(seeds=SEEDS, mode=mode))
+            for mode in ('loop', 'scan')
+        }
         self.method = self.experiments['loop'].method
         self.runs = {mode: tiny.compile_passes(e) for mode, e in self.experiments.items()}
         self.start = tiny.snapshot(tiny.initial(self.experiments['loop']))
@@ -64,13 +68,17 @@ def assert_equal(actual, expected):
 
 
 def assert_close(actual, expected, tolerance):
-    """Up to rounding, which differs between programs and which momentum carries on for at most 12 steps."""
+    """Up to rounding, which differs between programs and which momentum carries on for at most 12
+    steps."""
     close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
     jax.tree.map(close, actual, expected)
 
 
 def largest_change(before, after):
-    return max(float(np.max(np.abs(a - b))) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after)))
+    return max(
+        float(np.max(np.abs(a - b)))
+        for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after))
+    )
 
 
 def test_only_the_trained_branch_and_its_followers_move(trained):
@@ -84,7 +92,9 @@ def test_only_the_trained_branch_and_its_followers_move(trained):
                 for field in ('optimiser', 'steps', 'probe'):
                     assert_equal(getattr(after, field)[phase], getattr(before, field)[phase])
             assert after.steps[call.phase] > before.steps[call.phase]
-            assert_equal((after.key, after.hyper, after.lagged), (before.key, before.hyper, before.lagged))
+            assert_equal(
+                (after.key, after.hyper, after.lagged), (before.key, before.hyper, before.lagged)
+            )
 
 
 def test_every_module_of_the_trained_branch_learns(trained):
@@ -104,11 +114,23 @@ def test_followers_move_by_their_rule(trained):
         for name in state.moving(trained.method, phase)[1:]:
             branch = trained.method.branches[name]
             for before, after in zip(call.before, call.after, strict=True):
-                progress = after.steps[call.phase] / total  # the step that the follower will be used in
-                tau = 0.0 if branch.momentum is None else float(branch.momentum(jnp.float32(progress)))
-                leader, old = after.variables[branch.follows]['params'], before.variables[name]['params']
-                expected = jax.tree.map(lambda a, b: tau * np.float64(a) + (1 - tau) * b, old,
-                                        state.own_part(old, leader))
+                progress = (
+                    after.steps[call.phase] / total
+                )  # the step that the follower will be used in
+                tau = (
+                    0.0
+                    if branch.momentum is None
+                    else float(branch.momentum(jnp.float32(progress)))
+                )
+                leader, old = (
+                    after.variables[branch.follows]['params'],
+                    before.variables[name]['params'],
+                )
+                expected = jax.tree.map(
+                    lambda a, b: tau * np.float64(a) + (1 - tau) * b,
+                    old,
+                    state.own_part(old, leader),
+                )
                 assert_close(after.variables[name]['params'], expected, 1e-6)
 
 
@@ -134,14 +156,19 @@ def test_trained_buffers_are_donated_and_frozen_ones_kept(trained):
 
 
 def test_scan_over_seeds_equals_one_seed_after_another_step_by_step(trained):
-    """Two seeds in one program of whole passes, against one compiled step run for each seed alone."""
+    """Two seeds in one program of whole passes, against one compiled step run for each seed
+    alone."""
     for index, whole in enumerate(trained.passes):
         last = trained.steps[index * tiny.STEPS + tiny.STEPS - 1]
         assert last.phase == whole.phase
         for one, other in zip(last.after, whole.after, strict=True):
             assert_close(other, one, 1e-5)
-        sums = {name: sum(call.metrics[name] for call in trained.steps[index * tiny.STEPS:][:tiny.STEPS])
-                for name in whole.metrics}
+        sums = {
+            name: sum(
+                call.metrics[name] for call in trained.steps[index * tiny.STEPS :][: tiny.STEPS]
+            )
+            for name in whole.metrics
+        }
         assert_close(whole.metrics, sums, 1e-5)
 
 
@@ -149,7 +176,9 @@ def test_loss_is_finite_and_the_marginal_term_minus_the_joint_term(trained):
     for call in trained.calls:
         metrics = call.metrics
         assert {'loss', 'joint'} <= set(metrics)
-        assert all(value.shape == (SEEDS,) and np.all(np.isfinite(value)) for value in metrics.values())
+        assert all(
+            value.shape == (SEEDS,) and np.all(np.isfinite(value)) for value in metrics.values()
+        )
         expected = metrics.get('marginal', 0.0) - metrics['joint']
         np.testing.assert_allclose(metrics['loss'], expected, rtol=1e-5, atol=1e-5)
 
@@ -165,6 +194,7 @@ def test_views_are_fresh_in_every_step(trained):
     """The same parameters and examples: only the views can make a difference."""
     before = trained.steps[0].before
     for phase in trained.method.phases:
+
         def loss(number):
             return trained.step([at_step(s, phase, number) for s in before], phase)[1]['loss']
 
@@ -180,7 +210,9 @@ def at_step(member, phase, number):
 
 def perturbed(member, name):
     """A seed's state with other numbers in one branch."""
-    own = jax.tree.map(lambda leaf: np.float32(1.5) * leaf + np.float32(0.1), member.variables[name])
+    own = jax.tree.map(
+        lambda leaf: np.float32(1.5) * leaf + np.float32(0.1), member.variables[name]
+    )
     return member._replace(variables={**member.variables, name: own})
 
 
@@ -196,7 +228,8 @@ def test_the_other_branches_are_seen(trained):
 
 
 def test_each_phase_is_a_program_of_its_own(trained):
-    """A step gives back its branch and followers alone: no compiled program updates two phases' branches."""
+    """A step gives back its branch and followers alone: no compiled program updates two phases'
+    branches."""
     experiment = trained.experiments['loop']
     assert len(set(map(id, trained.runs['loop'].values()))) == len(trained.method.phases)
     for phase in trained.method.phases:

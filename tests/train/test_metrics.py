@@ -1,4 +1,5 @@
-"""Files that grow line by line: whole lines only, whatever the disk does; what a crash left behind is dropped."""
+"""Files that grow line by line: whole lines only, whatever the disk does; what a crash left behind
+is dropped."""
 
 import errno
 import json
@@ -20,7 +21,9 @@ def limited():
 
 def writer(folder, **sizes):
     said = []
-    own = metrics.Writer(folder, **{'size': 0, 'timing_size': 0, **sizes}, report=said.append, make_room=lambda: None)
+    own = metrics.Writer(
+        folder, **{'size': 0, 'timing_size': 0, **sizes}, report=said.append, make_room=lambda: None
+    )
     return own, said
 
 
@@ -64,12 +67,16 @@ def test_resuming_drops_what_came_after_the_checkpoint_in_both_files(tmp_path):
     own.close()
     for name in ('metrics.jsonl', 'timing.jsonl'):
         text = (tmp_path / name).read_text()
-        assert text.endswith('\n') and [json.loads(entry)['epoch'] for entry in text.splitlines()] == [1, 2]
+        assert text.endswith('\n') and [
+            json.loads(entry)['epoch'] for entry in text.splitlines()
+        ] == [1, 2]
 
 
 def test_metrics_shorter_than_the_checkpoint_knows_are_refused(tmp_path):
     (tmp_path / 'metrics.jsonl').write_text('{}\n')
-    with pytest.raises(ValueError, match='metrics.jsonl has 3 bytes, but had 10 when the checkpoint was saved'):
+    with pytest.raises(
+        ValueError, match='metrics.jsonl has 3 bytes, but had 10 when the checkpoint was saved'
+    ):
         writer(tmp_path, size=10)
     assert (tmp_path / 'metrics.jsonl').read_text() == '{}\n'
 
@@ -77,11 +84,18 @@ def test_metrics_shorter_than_the_checkpoint_knows_are_refused(tmp_path):
 def test_tensorboard_without_room_is_told_once_and_ends_nothing(tmp_path, limited):
     (tmp_path / 'metrics.jsonl').write_bytes(b'')
     own, said = writer(tmp_path)
-    events, = (tmp_path / 'tb').iterdir()
+    (events,) = (tmp_path / 'tb').iterdir()
     assert events.stat().st_size < 200
     limited(200)
     for epoch in range(4):
-        own.write({'epoch': epoch, 'a': {name: [0.0] for name in 'abcdefgh'}} if epoch == 0 else {'epoch': epoch}, step=epoch)
+        own.write(
+            (
+                {'epoch': epoch, 'a': {name: [0.0] for name in 'abcdefgh'}}
+                if epoch == 0
+                else {'epoch': epoch}
+            ),
+            step=epoch,
+        )
     own.close()
     assert len(said) == 1 and 'TensorBoard events cannot be written (File too large)' in said[0]
     assert len((tmp_path / 'metrics.jsonl').read_text().splitlines()) == 4
@@ -90,9 +104,11 @@ def test_tensorboard_without_room_is_told_once_and_ends_nothing(tmp_path, limite
 def test_tensorboard_reads_the_events(tmp_path):
     accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
     own, _ = writer(tmp_path)
-    own.write({'epoch': 1, 'loss': {'joint': np.array([1.0, 2.0])}, 'mi': {'jsd': [None, 1.0]}}, step=7)
+    own.write(
+        {'epoch': 1, 'loss': {'joint': np.array([1.0, 2.0])}, 'mi': {'jsd': [None, 1.0]}}, step=7
+    )
     own.close()
     events = accumulator.EventAccumulator(str(tmp_path / 'tb')).Reload()
-    event, = events.Tensors('loss/joint')
+    (event,) = events.Tensors('loss/joint')
     assert event.step == 7 and list(event.tensor_proto.float_val) == [1.5]
     assert events.Tags()['tensors'] == ['loss/joint']

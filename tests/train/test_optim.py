@@ -1,4 +1,5 @@
-"""Optimisers against PyTorch's and the reference LARS, step by step; the schedule in closed form."""
+"""Optimisers against PyTorch's and the reference LARS, step by step; the schedule in closed
+form."""
 
 import functools
 
@@ -24,8 +25,12 @@ def make(name, **options):
 
 
 # Case -> our optimiser, and its momentum: both LARS have 0.9.
-OPTIMISERS = {'sgd_torch': ('sgd', 0.9), 'adamw_torch': ('adamw', 0.0), 'lars_barlowtwins': ('lars', 0.9),
-              'lars_vicreg': ('lars', 0.9)}
+OPTIMISERS = {
+    'sgd_torch': ('sgd', 0.9),
+    'adamw_torch': ('adamw', 0.0),
+    'lars_barlowtwins': ('lars', 0.9),
+    'lars_vicreg': ('lars', 0.9),
+}
 
 
 def trajectory(optimiser, params, gradients):
@@ -49,7 +54,9 @@ def test_trajectory(case_id):
     inputs = case.inputs
     with goldens.x64():
         params = {'kernel': jnp.asarray(inputs['W']), 'bias': jnp.asarray(inputs['b'])}
-        gradients = [{'kernel': w, 'bias': b} for w, b in zip(inputs['gw'], inputs['gb'], strict=True)]
+        gradients = [
+            {'kernel': w, 'bias': b} for w, b in zip(inputs['gw'], inputs['gb'], strict=True)
+        ]
         optimiser = make(name, lr=case.args['lr'], weight_decay=case.args['wd'], momentum=momentum)
         rows = trajectory(optimiser, params, gradients)
     goldens.assert_value([row['kernel'] for row in rows], case.outputs['w'])
@@ -58,26 +65,42 @@ def test_trajectory(case_id):
 
 def test_warmup_and_cosine_in_closed_form():
     factor = optim.warmup_cosine(warmup_steps=4, total_steps=12)
-    half = 0.5 ** 0.5
-    expected = {0: 0, 1: 0.25, 3: 0.75, 4: 1, 6: (1 + half) / 2, 8: 0.5, 10: (1 - half) / 2, 12: 0, 20: 0}
+    half = 0.5**0.5
+    expected = {
+        0: 0,
+        1: 0.25,
+        3: 0.75,
+        4: 1,
+        6: (1 + half) / 2,
+        8: 0.5,
+        10: (1 - half) / 2,
+        12: 0,
+        20: 0,
+    }
     actual = [factor(jnp.int32(step)) for step in expected]
     np.testing.assert_allclose(actual, list(expected.values()), atol=1e-6)
 
 
 def test_no_warmup_starts_at_the_full_rate():
     factor = optim.warmup_cosine(warmup_steps=0, total_steps=10)
-    np.testing.assert_allclose([factor(jnp.int32(step)) for step in (0, 5, 10)], [1, 0.5, 0], atol=1e-7)
+    np.testing.assert_allclose(
+        [factor(jnp.int32(step)) for step in (0, 5, 10)], [1, 0.5, 0], atol=1e-7
+    )
 
 
 def test_schedule_against_byols_reference():
     # Its float32 values, batch 4096 and base 0.2: warm-up over 10 of 100 steps to 0.2 * 4096 / 256.
     case = next(case for case in goldens.cases('methods_losses') if case.id == 'byol_target_ema')
     factor = optim.warmup_cosine(warmup_steps=10, total_steps=100)
-    np.testing.assert_allclose(3.2 * factor(jnp.arange(101)), case.outputs['lr'], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        3.2 * factor(jnp.arange(101)), case.outputs['lr'], rtol=1e-5, atol=1e-6
+    )
 
 
-PARAMS = {'backbone': {'kernel': jnp.full((2, 2), 2.0), 'bias': jnp.full(2, 3.0)},
-          'predictor': {'kernel': jnp.full((2, 2), 4.0)}}
+PARAMS = {
+    'backbone': {'kernel': jnp.full((2, 2), 2.0), 'bias': jnp.full(2, 3.0)},
+    'predictor': {'kernel': jnp.full((2, 2), 4.0)},
+}
 GRADIENT = jax.tree.map(lambda p: 0.5 * jnp.ones_like(p), PARAMS)
 
 
@@ -92,7 +115,9 @@ def test_learning_rate_and_weight_decay_may_be_traced():
         both = jax.jit(jax.vmap(functools.partial(one_step, name)))(rates, decays)
         for seed in range(2):
             alone = one_step(name, float(rates[seed]), float(decays[seed]))
-            jax.tree.map(lambda a, b: np.testing.assert_allclose(a[seed], b, rtol=1e-5), both, alone)
+            jax.tree.map(
+                lambda a, b: np.testing.assert_allclose(a[seed], b, rtol=1e-5), both, alone
+            )
 
 
 def test_weight_decay_of_each_optimiser():
@@ -101,7 +126,8 @@ def test_weight_decay_of_each_optimiser():
     np.testing.assert_allclose(sgd['backbone']['bias'], -0.1 * (0.5 + 0.2 * 3), rtol=1e-6)
     np.testing.assert_allclose(adamw['backbone']['bias'], -0.1 * (1 + 0.2 * 3), rtol=1e-5)
     np.testing.assert_allclose(lars['backbone']['bias'], -0.1 * 0.5, rtol=1e-6)
-    # Trust ratio of a (2, 2) kernel of 2s whose decayed gradient is 0.9 everywhere: 0.001 * 2 / 0.9.
+    # Trust ratio of a (2, 2) kernel of 2s whose decayed gradient is 0.9 everywhere: 0.001 * 2 /
+    # 0.9.
     np.testing.assert_allclose(lars['backbone']['kernel'], -0.1 * 0.001 * 2, rtol=1e-5)
 
 
@@ -131,7 +157,9 @@ def several_steps(count, name='sgd', lr=0.1, weight_decay=0.0, **options):
 def test_each_parameters_gradient_is_clipped_by_its_own_norm():
     # Norms of GRADIENT: 0.5 * 2 for a kernel, 0.5 * sqrt(2) for the bias, which stays as it is.
     update = one_step('sgd', 0.1, 0.0, rules=api.Rules(clip=0.8))
-    np.testing.assert_allclose(update['backbone']['kernel'], -0.1 * 0.5 * 0.8 / (1 + 1e-6), rtol=1e-6)
+    np.testing.assert_allclose(
+        update['backbone']['kernel'], -0.1 * 0.5 * 0.8 / (1 + 1e-6), rtol=1e-6
+    )
     np.testing.assert_allclose(update['backbone']['bias'], -0.1 * 0.5, rtol=1e-6)
 
 
@@ -142,27 +170,35 @@ def test_a_frozen_module_starts_afresh_after_its_epochs():
         return 0.25 * (count + 1)
 
     rows = several_steps(4, groups=groups, schedule=ramp)
-    # Heavy ball of gradients 0.5: 0.5, 0.95, 1.355, ...; the frozen module's begins at step 2, the schedule
-    # does not.
-    velocity = [0.5 * sum(0.9 ** i for i in range(n)) for n in range(5)]
+    # Heavy ball of gradients 0.5: 0.5, 0.95, 1.355, ...; the frozen module's begins at step 2, the
+    # schedule does not.
+    velocity = [0.5 * sum(0.9**i for i in range(n)) for n in range(5)]
     for count, row in enumerate(rows):
-        expected = -0.1 * ramp(count) * np.float64([velocity[count + 1], velocity[max(count - 1, 0)]])
-        np.testing.assert_allclose(row['backbone']['kernel'], np.full((2, 2), expected[0]), rtol=1e-5)
-        np.testing.assert_allclose(row['predictor']['kernel'], np.full((2, 2), expected[1]), rtol=1e-5)
+        expected = (
+            -0.1 * ramp(count) * np.float64([velocity[count + 1], velocity[max(count - 1, 0)]])
+        )
+        np.testing.assert_allclose(
+            row['backbone']['kernel'], np.full((2, 2), expected[0]), rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            row['predictor']['kernel'], np.full((2, 2), expected[1]), rtol=1e-5
+        )
 
 
 def test_weight_decay_follows_a_cosine_to_its_final_value_on_matrices_alone():
     rules = api.Rules(final_weight_decay=0.4, decay_vectors=False)
     rows = several_steps(9, weight_decay=0.04, momentum=0.0, rules=rules)
     for count, decay in ((0, 0.04), (4, 0.22), (8, 0.4)):
-        np.testing.assert_allclose(rows[count]['backbone']['kernel'], -0.1 * (0.5 + decay * 2), rtol=1e-5)
+        np.testing.assert_allclose(
+            rows[count]['backbone']['kernel'], -0.1 * (0.5 + decay * 2), rtol=1e-5
+        )
         np.testing.assert_allclose(rows[count]['backbone']['bias'], -0.1 * 0.5, rtol=1e-6)
 
 
 def test_rows_of_unit_length():
     update = one_step('sgd', 0.1, 0.2, groups=(api.Group('predictor', unit_rows=True),))
     moved = PARAMS['predictor']['kernel'] + update['predictor']['kernel']
-    np.testing.assert_allclose(moved, 0.5 ** 0.5, rtol=1e-6)
+    np.testing.assert_allclose(moved, 0.5**0.5, rtol=1e-6)
     np.testing.assert_allclose(update['backbone']['kernel'], -0.1 * (0.5 + 0.2 * 2), rtol=1e-6)
 
 
@@ -177,7 +213,9 @@ def test_simsiams_predictor_learns_at_a_constant_rate():
         update, _ = optimiser.update(params, optimiser.init(params), params)
         for module, tree in update.items():
             for leaf in jax.tree.leaves(tree):
-                np.testing.assert_allclose(leaf, -0.1 if module == 'predictor' else -0.1 * factor, rtol=1e-6)
+                np.testing.assert_allclose(
+                    leaf, -0.1 if module == 'predictor' else -0.1 * factor, rtol=1e-6
+                )
     assert set(params) == {'backbone', 'projector', 'predictor'}
 
 

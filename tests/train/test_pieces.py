@@ -1,4 +1,5 @@
-"""A batch encoded in pieces, batch norm of each device's own examples, and keys that are shuffled for both."""
+"""A batch encoded in pieces, batch norm of each device's own examples, and keys that are shuffled
+for both."""
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +18,21 @@ def quick_compilation():
         yield
 
 
-# A loss over pairs, one with prototypes and a queue, one with a queue and shuffled keys; the rest are slow.
+# A loss over pairs, one with prototypes and a queue, one with a queue and shuffled keys; the rest
+# are slow.
 QUICK = ('jmi', 'swav', 'mocov2')
 
 
-@pytest.mark.parametrize('name', [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-                                  for name in methods.structures()])
+@pytest.mark.parametrize(
+    'name',
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in methods.structures()
+    ],
+)
 def test_pieces_on_two_devices_equal_the_whole_batch_on_one(name, monkeypatch):
-    """For every loss, N x N and second-order ones too, where no batch norm tells the pieces apart."""
+    """For every loss, N x N and second-order ones too, where no batch norm tells the pieces
+    apart."""
     devices.without_batch_norm(monkeypatch)
     whole = devices.one_device(name)
     for actual, expected in zip(devices.logical_devices(name, 2, accumulate=4), whole, strict=True):
@@ -44,7 +52,9 @@ def encoder_gradient(count):
     parts = api.Parts(nets.load('conv4', width=4), projector=(4,), predictor=(), embedding=4)
     method = methods.load('jmi', parts, temperature=0.5)
     views = step.branch_views(method, (jnp.zeros((32, 16, 16, 3)),) * 2)
-    variables = method.branches['theta'].net.init(jax.random.PRNGKey(0), views['theta'][0], train=False)
+    variables = method.branches['theta'].net.init(
+        jax.random.PRNGKey(0), views['theta'][0], train=False
+    )
 
     def gradient(params, views):
         def encode(params, views):
@@ -63,13 +73,15 @@ def encoder_gradient(count):
 @pytest.mark.slow
 @pytest.mark.parametrize('backend', ['cpu', 'gpu'])
 def test_pieces_need_less_memory(backend, monkeypatch):
-    """By the compiler's own account of a network with convolutions, for either form of the loop over pieces."""
+    """By the compiler's own account of a network with convolutions, for either form of the loop
+    over pieces."""
     whole = encoder_gradient(1).memory_analysis().temp_size_in_bytes
     monkeypatch.setattr(jax, 'default_backend', lambda: backend)
     assert encoder_gradient(4).memory_analysis().temp_size_in_bytes < 0.4 * whole
 
 
-# Batch norm of each device's own examples ------------------------------------------------------------
+# Batch norm of each device's own examples
+# --------------------------------------------------------------------------------------------------
 
 
 def norms(states):
@@ -81,18 +93,24 @@ def norms(states):
 def one_step(experiment, phase):
     """A step at learning rate 0: only the running statistics move."""
     whole = step.make(experiment, phase)
-    return lambda trained, frozen, *rest: whole(trained, frozen._replace(hyper={**frozen.hyper, 'lr': 0.0}), *rest)
+    return lambda trained, frozen, *rest: whole(
+        trained, frozen._replace(hyper={**frozen.hyper, 'lr': 0.0}), *rest
+    )
 
 
 def test_statistics_of_each_device_and_their_mean_is_kept():
-    """Devices of equal size: the mean over devices is the whole batch's mean; the spread within is smaller."""
-    together, apart = (norms(devices.logical_devices('jmi', 4, make=one_step, local_statistics=own))
-                       for own in (False, True))
+    """Devices of equal size: the mean over devices is the whole batch's mean; the spread within is
+    smaller."""
+    together, apart = (
+        norms(devices.logical_devices('jmi', 4, make=one_step, local_statistics=own))
+        for own in (False, True)
+    )
     np.testing.assert_allclose(apart[0], together[0], rtol=1e-9, atol=1e-12)
     assert np.all(apart[1] < together[1])
 
 
-# Shuffled keys ----------------------------------------------------------------------------------------
+# Shuffled keys
+# --------------------------------------------------------------------------------------------------
 
 
 def test_rows_change_devices_and_come_back():
@@ -113,7 +131,8 @@ def test_rows_change_devices_and_come_back():
 
 
 def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
-    """The keys' embeddings come back in the queries' order; only the batch statistics are of other examples."""
+    """The keys' embeddings come back in the queries' order; only the batch statistics are of other
+    examples."""
     first, second = (devices.logical_devices('mocov2', 2, local_statistics=True) for _ in range(2))
     assert devices.disagreement(first, second) == 0
     with monkeypatch.context() as patch:
@@ -122,12 +141,19 @@ def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
     assert devices.disagreement(first, in_order) > 1e-3
     assert devices.disagreement(first, devices.one_device('mocov2')) > 1e-3
     devices.without_batch_norm(monkeypatch)
-    assert devices.disagreement(devices.logical_devices('mocov2', 2, local_statistics=True),
-                                devices.one_device('mocov2')) <= 1e-5
+    assert (
+        devices.disagreement(
+            devices.logical_devices('mocov2', 2, local_statistics=True),
+            devices.one_device('mocov2'),
+        )
+        <= 1e-5
+    )
 
 
-@pytest.mark.parametrize('changes, shuffled', [
-    ({}, []), ({'accumulate': 2}, ['target']), ({'local_statistics': True}, [])])
+@pytest.mark.parametrize(
+    'changes, shuffled',
+    [({}, []), ({'accumulate': 2}, ['target']), ({'local_statistics': True}, [])],
+)
 def test_keys_are_shuffled_where_statistics_are_of_parts_of_the_batch(changes, shuffled):
     experiment = tiny.experiment('mocov2', tiny.one_device())._replace(**changes)
     assert step.shuffled_branches(experiment) == shuffled

@@ -35,7 +35,9 @@ def test_branches_start_as_their_method_says(states):
     assert not np.array_equal(kernel(one, 'theta'), kernel(one, 'xi'))  # two independent encoders
     assert not np.array_equal(kernel(one, 'theta'), kernel(other, 'theta'))  # and two seeds
     byol = states['byol'][1][0]
-    assert not np.array_equal(kernel(byol, 'target'), kernel(byol, 'online'))  # as its reference code
+    assert not np.array_equal(
+        kernel(byol, 'target'), kernel(byol, 'online')
+    )  # as its reference code
     moco = {name: tree['params'] for name, tree in states['mocov3'][1][0].variables.items()}
     expected = state.own_part(moco['target'], moco['online'])
     jax.tree.map(np.testing.assert_array_equal, moco['target'], expected)

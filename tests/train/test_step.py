@@ -31,16 +31,24 @@ class Encoder(nn.Module):
         return heads.Output(x.mean(axis=1), z, 2 * z if self.predictor else None)
 
 
-VIEWS = tuple(jnp.asarray(view, jnp.float32) for view in (
-    np.random.default_rng(0).standard_normal((4, 1, 2)), np.random.default_rng(1).standard_normal((4, 5, 2)),
-    np.random.default_rng(2).standard_normal((4, 1, 2))))
+VIEWS = tuple(
+    jnp.asarray(view, jnp.float32)
+    for view in (
+        np.random.default_rng(0).standard_normal((4, 1, 2)),
+        np.random.default_rng(1).standard_normal((4, 5, 2)),
+        np.random.default_rng(2).standard_normal((4, 1, 2)),
+    )
+)
 
 
 def assert_close(actual, expected):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), actual, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), actual, expected
+    )
 
 
-# Batches and views ---------------------------------------------------------------------------------
+# Batches and views
+# --------------------------------------------------------------------------------------------------
 
 
 def test_resident_batches_follow_the_order_and_start_again_with_each_pass():
@@ -67,17 +75,24 @@ def test_views_depend_on_the_key_and_the_place_in_the_batch():
     assert not np.any(step.make_views(experiment, jax.random.PRNGKey(1), same)[0] == first)
 
 
-# Branches ------------------------------------------------------------------------------------------
+# Branches
+# --------------------------------------------------------------------------------------------------
 
 
 def test_views_of_several_shapes_come_out_in_order_with_statistics_of_their_own():
     branch = api.Branch(Encoder(predictor=True))
     variables = branch.net.init(jax.random.PRNGKey(0), VIEWS[0], train=False)
-    seen, statistics, features = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(variables)
-    apart = [branch.net.apply(variables, view, train=True, mutable=['batch_stats']) for view in VIEWS]
+    seen, statistics, features = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(
+        variables
+    )
+    apart = [
+        branch.net.apply(variables, view, train=True, mutable=['batch_stats']) for view in VIEWS
+    ]
     assert_close(seen.z, tuple(output.z for output, _ in apart))
     assert_close(seen.p, tuple(output.p for output, _ in apart))
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / 3, *(moved['batch_stats'] for _, moved in apart))
+    mean = jax.tree.map(
+        lambda *leaves: sum(leaves) / 3, *(moved['batch_stats'] for _, moved in apart)
+    )
     assert_close(statistics, mean)
     assert_close(features, VIEWS[0].mean(axis=1))
     for z in seen.z:  # each view is normalised by its own statistics
@@ -87,15 +102,24 @@ def test_views_of_several_shapes_come_out_in_order_with_statistics_of_their_own(
 def two_branches(**target):
     """Online sees all views, and its predictor; the target sees the first and the third."""
     return api.Method(
-        'sdmi', 'em', 'surrogate', tracked=api.Tracked('online', 'target'), stop_gradient=True,
-        branches={'online': api.Branch(Encoder(predictor=True)),
-                  'target': api.Branch(Encoder(), views=(0, 2), follows='online', **target)},
-        phases=(api.Phase('e', 'online', lambda views, aux, info: None),))
+        'sdmi',
+        'em',
+        'surrogate',
+        tracked=api.Tracked('online', 'target'),
+        stop_gradient=True,
+        branches={
+            'online': api.Branch(Encoder(predictor=True)),
+            'target': api.Branch(Encoder(), views=(0, 2), follows='online', **target),
+        },
+        phases=(api.Phase('e', 'online', lambda views, aux, info: None),),
+    )
 
 
 def variables_of(method):
-    return {name: branch.net.init(jax.random.PRNGKey(number), VIEWS[0], train=False)
-            for number, (name, branch) in enumerate(method.branches.items())}
+    return {
+        name: branch.net.init(jax.random.PRNGKey(number), VIEWS[0], train=False)
+        for number, (name, branch) in enumerate(method.branches.items())
+    }
 
 
 def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
@@ -103,14 +127,21 @@ def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
     variables = variables_of(method)
 
     def total(variables):
-        outputs, _, _ = step.encode_all(method, method.phases[0], variables, step.branch_views(method, VIEWS))
+        outputs, _, _ = step.encode_all(
+            method, method.phases[0], variables, step.branch_views(method, VIEWS)
+        )
         assert [len(outputs[name].z) for name in ('online', 'target')] == [3, 2]
-        assert outputs['online'].out is outputs['online'].p and outputs['target'].out is outputs['target'].z
+        assert (
+            outputs['online'].out is outputs['online'].p
+            and outputs['target'].out is outputs['target'].z
+        )
         weights = jnp.arange(12.0).reshape(4, 3)
         return sum(jnp.sum(weights * z) for name in outputs for z in outputs[name].out)
 
     gradient = jax.jit(jax.grad(total))(variables)
-    outputs, _, features = step.encode_all(method, method.phases[0], variables, step.branch_views(method, VIEWS))
+    outputs, _, features = step.encode_all(
+        method, method.phases[0], variables, step.branch_views(method, VIEWS)
+    )
     alone, _, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
     assert_close(outputs['target'].z, alone.z)
     assert_close(features, VIEWS[0].mean(axis=1))
@@ -119,7 +150,8 @@ def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
 
 
 def followed(**target):
-    """A follower, 1.0 before, of a leader that is 3.0 now; and the progress its coefficient was asked for."""
+    """A follower, 1.0 before, of a leader that is 3.0 now; and the progress its coefficient was
+    asked for."""
     asked = []
 
     def momentum(progress):
@@ -127,7 +159,10 @@ def followed(**target):
         return 0.75
 
     method = two_branches(**({'momentum': momentum} if target.pop('ema') else {}), **target)
-    old = {name: {'params': {'Dense_0': jnp.float32(1.0)}, 'batch_stats': 'old'} for name in method.branches}
+    old = {
+        name: {'params': {'Dense_0': jnp.float32(1.0)}, 'batch_stats': 'old'}
+        for name in method.branches
+    }
     statistics = {'online': 'of the leader', 'target': 'of the follower'}
     new = {'Dense_0': jnp.float32(3.0), 'predictor': jnp.float32(5.0)}
     moved = step.follow(method, method.phases[0], old, new, statistics, 0.5)
@@ -141,52 +176,82 @@ def test_followers_copy_or_average_their_own_modules():
     assert followed(ema=True) == ({'Dense_0': 0.75 * 1.0 + 0.25 * 3.0}, [0.5])
 
 
-# The whole step ------------------------------------------------------------------------------------
+# The whole step
+# --------------------------------------------------------------------------------------------------
 
 
 def reporting(hyper):
     """A method whose loss says what it was told, and whose state counts the steps."""
+
     def loss(views, aux, info):
         joint = jnp.mean(views['theta'].z[0] * views['theta'].z[1])
-        terms = {'joint': joint, 'marginal': None, 'seen': aux['count'], 'step': info.step,
-                 'epoch': info.epoch, 'progress': info.progress, 'draw': jax.random.uniform(info.key)}
+        terms = {
+            'joint': joint,
+            'marginal': None,
+            'seen': aux['count'],
+            'step': info.step,
+            'epoch': info.epoch,
+            'progress': info.progress,
+            'draw': jax.random.uniform(info.key),
+        }
         return api.Loss(-joint, terms, {'count': aux['count'] + 1})
 
     return api.Method(
-        'jmi', 'joint', 'surrogate', {'theta': api.Branch(tiny.parts().encoder(projector=barlow.PROJECTOR))},
-        (api.Phase('joint', 'theta', loss),), api.Tracked('theta', 'theta'), stop_gradient=False,
-        init_aux=lambda key: {'count': jnp.int32(10)})
+        'jmi',
+        'joint',
+        'surrogate',
+        {'theta': api.Branch(tiny.parts().encoder(projector=barlow.PROJECTOR))},
+        (api.Phase('joint', 'theta', loss),),
+        api.Tracked('theta', 'theta'),
+        stop_gradient=False,
+        init_aux=lambda key: {'count': jnp.int32(10)},
+    )
 
 
 def test_what_a_loss_is_told_and_what_becomes_of_its_state():
     layout = tiny.one_device(seeds=2)
     experiment = tiny.experiment('jmi', layout)._replace(build=reporting)
-    calls = tiny.train(experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1)
+    calls = tiny.train(
+        experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1
+    )
     told = {name: [call.metrics[name] for call in calls] for name in calls[0].metrics}
     assert 'marginal' not in told  # None: the method has none
     for seed in range(2):
         np.testing.assert_array_equal([row[seed] for row in told['step']], np.arange(6))
         np.testing.assert_array_equal([row[seed] for row in told['seen']], 10 + np.arange(6))
-        np.testing.assert_allclose([row[seed] for row in told['epoch']], np.arange(6) / tiny.STEPS, rtol=1e-6)
-        np.testing.assert_allclose([row[seed] for row in told['progress']], np.arange(6) / 6, rtol=1e-6)
+        np.testing.assert_allclose(
+            [row[seed] for row in told['epoch']], np.arange(6) / tiny.STEPS, rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            [row[seed] for row in told['progress']], np.arange(6) / 6, rtol=1e-6
+        )
     assert len(np.unique(told['draw'])) == 12  # a fresh key for each step and seed
     assert [int(s.aux['count']) for s in calls[-1].after] == [16, 16]
 
 
 def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
-    hyper = tuple({**row, 'temperature': temperature} for row, temperature in zip(tiny.HYPER, (0.5, 0.1)))
+    hyper = tuple(
+        {**row, 'temperature': temperature} for row, temperature in zip(tiny.HYPER, (0.5, 0.1))
+    )
     experiment = tiny.experiment('jmi', tiny.one_device(seeds=2), hyper=hyper)
     runs, population = tiny.compile_passes(experiment), tiny.initial(experiment)
     first = population[0]
-    same_seed = parallel.population([first, first._replace(hyper=population[1].hyper)], experiment.layout)
+    same_seed = parallel.population(
+        [first, first._replace(hyper=population[1].hyper)], experiment.layout
+    )
     warm, cold = tiny.train(experiment, runs, same_seed, length=1)[0].metrics['joint']
     # The joint term of the first step is the mean cosine over the temperature.
     np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
 
 
 def one_step(member, experiment, phase, batch):
-    """A seed after one step of `phase`, and the metrics; `batch(layout)` gives the step's data and order."""
-    layout, method, phase = experiment.layout, experiment.method, state.phase_of(experiment.method, phase)
+    """A seed after one step of `phase`, and the metrics; `batch(layout)` gives the step's data and
+    order."""
+    layout, method, phase = (
+        experiment.layout,
+        experiment.method,
+        state.phase_of(experiment.method, phase),
+    )
     population = parallel.population([member], layout)
     halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
     run = tiny.compile_passes(experiment)[phase.name]
@@ -217,8 +282,11 @@ def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
 def test_phases_draw_views_of_their_own():
     experiment = tiny.experiment('sdmi', tiny.one_device())
     member = tiny.initial(experiment)[0]
-    exchanged = member._replace(variables={'theta': member.variables['xi'], 'xi': member.variables['theta']})
-    # With the branches exchanged the two losses are the same function: only the views can make a difference.
+    exchanged = member._replace(
+        variables={'theta': member.variables['xi'], 'xi': member.variables['theta']}
+    )
+    # With the branches exchanged the two losses are the same function: only the views can make a
+    # difference.
     _, e = one_step(member, experiment, 'e', resident)
     _, m = one_step(exchanged, experiment, 'm', resident)
     assert abs(e['loss'] - m['loss']) > 1e-4

@@ -1,4 +1,5 @@
-"""Samples of known mutual information by name, for judging estimators: `load('gaussian_sparse_5x5')`."""
+"""Samples of known mutual information by name, for judging estimators:
+`load('gaussian_sparse_5x5')`."""
 
 import functools
 from collections.abc import Callable
@@ -16,26 +17,50 @@ _SPIRAL = functools.partial(families.spiral, speed=1 / 3)
 
 def _table() -> dict[str, Callable[[], Task]]:
     f = families
-    tasks = {f'gaussian_3x3_{mi:g}nats': lambda mi=mi: f.gaussian(f.of_information(3, mi)) for mi in TARGETS}
+    tasks = {
+        f'gaussian_3x3_{mi:g}nats': lambda mi=mi: f.gaussian(f.of_information(3, mi))
+        for mi in TARGETS
+    }
     tasks |= {f'independent_{d}x{d}': lambda d=d: f.gaussian(np.eye(2 * d)) for d in (1, 5)}
-    tasks |= {f'gaussian_sparse_{d}x{d}': lambda d=d: f.gaussian(f.sparse(d, 0.8, pairs=2))
-              for d in (1, 2, 5, 25)}
-    tasks |= {f'gaussian_dense_{d}x{d}': lambda d=d: f.gaussian(f.dense(d, 0.5)) for d in (2, 5, 25)}
-    tasks |= {f'generalised_{d}x{d}_beta{beta:g}': lambda d=d, beta=beta: f.generalised(
-        f.sparse(d, 0.8, pairs=2), beta=beta) for d in (1, 5) for beta in BETAS}
-    tasks |= {f'student_{d}x{d}_dof{dof}': lambda d=d, dof=dof: f.student(f.sparse(d, 0.8, pairs=2), dof=dof)
-              for d, dof in ((1, 1), (1, 3), (2, 2), (5, 5))}
-    tasks |= {f'uniform_noise_1x1_width{width:g}': lambda width=width: f.uniform_noise(width=width)
-              for width in (0.1, 0.75)}
-    tasks |= {'mixture_cross_1x1': lambda: f.mixture(f.cross(0.9)),
-              'mixture_clusters_2x2': lambda: f.mixture(f.clusters(count=5, sigma=0.05, noise=0.1))}
-    tasks |= {f'{name}_{kind}': lambda name=name, maps=maps: f.transformed(load(name), maps, maps)
-              for kind, maps, name in (('half_cube', f.half_cube, 'gaussian_sparse_1x1'),
-                                       ('half_cube', f.half_cube, 'gaussian_dense_25x25'),
-                                       ('asinh', jnp.arcsinh, 'student_1x1_dof1'),
-                                       ('asinh', jnp.arcsinh, 'student_2x2_dof2'),
-                                       ('spiral', _SPIRAL, 'gaussian_sparse_2x2'),
-                                       ('spiral', _SPIRAL, 'gaussian_sparse_5x5'))}
+    tasks |= {
+        f'gaussian_sparse_{d}x{d}': lambda d=d: f.gaussian(f.sparse(d, 0.8, pairs=2))
+        for d in (1, 2, 5, 25)
+    }
+    tasks |= {
+        f'gaussian_dense_{d}x{d}': lambda d=d: f.gaussian(f.dense(d, 0.5)) for d in (2, 5, 25)
+    }
+    tasks |= {
+        f'generalised_{d}x{d}_beta{beta:g}': lambda d=d, beta=beta: f.generalised(
+            f.sparse(d, 0.8, pairs=2), beta=beta
+        )
+        for d in (1, 5)
+        for beta in BETAS
+    }
+    tasks |= {
+        f'student_{d}x{d}_dof{dof}': lambda d=d, dof=dof: f.student(
+            f.sparse(d, 0.8, pairs=2), dof=dof
+        )
+        for d, dof in ((1, 1), (1, 3), (2, 2), (5, 5))
+    }
+    tasks |= {
+        f'uniform_noise_1x1_width{width:g}': lambda width=width: f.uniform_noise(width=width)
+        for width in (0.1, 0.75)
+    }
+    tasks |= {
+        'mixture_cross_1x1': lambda: f.mixture(f.cross(0.9)),
+        'mixture_clusters_2x2': lambda: f.mixture(f.clusters(count=5, sigma=0.05, noise=0.1)),
+    }
+    tasks |= {
+        f'{name}_{kind}': lambda name=name, maps=maps: f.transformed(load(name), maps, maps)
+        for kind, maps, name in (
+            ('half_cube', f.half_cube, 'gaussian_sparse_1x1'),
+            ('half_cube', f.half_cube, 'gaussian_dense_25x25'),
+            ('asinh', jnp.arcsinh, 'student_1x1_dof1'),
+            ('asinh', jnp.arcsinh, 'student_2x2_dof2'),
+            ('spiral', _SPIRAL, 'gaussian_sparse_2x2'),
+            ('spiral', _SPIRAL, 'gaussian_sparse_5x5'),
+        )
+    }
     return tasks
 
 

@@ -1,4 +1,5 @@
-"""Distributions of (x, y) with known mutual information, after Czyz et al. 2023 ("Beyond Normal")."""
+"""Distributions of (x, y) with known mutual information, after Czyz et al. 2023 ("Beyond
+Normal")."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -53,7 +54,9 @@ def gaussian(covariance: np.ndarray) -> Task:
 
 
 def student(covariance: np.ndarray, *, dof: float) -> Task:
-    """Multivariate Student-t with this scale matrix; without variance up to two degrees of freedom."""
+    """Multivariate Student-t with this scale matrix; without variance up to two degrees of
+    freedom."""
+
     def radial(key: chex.PRNGKey, z: jax.Array) -> jax.Array:
         return z * jnp.sqrt(0.5 * dof / jax.random.gamma(key, 0.5 * dof, (len(z), 1)))
 
@@ -64,11 +67,18 @@ def student(covariance: np.ndarray, *, dof: float) -> Task:
 def generalised(covariance: np.ndarray, *, beta: float) -> Task:
     """Generalised Gaussian ~ exp(-(c z^T C^-1 z)^beta / 2), c such that C is its covariance.
 
-    Normal for beta = 1, heavier tails below 1; towards the uniform law on an ellipsoid as beta grows.
+    Normal for beta = 1, heavier tails below 1; towards the uniform law on an ellipsoid as beta
+    grows.
     """
     size = len(covariance)
-    variance = np.exp(np.log(2) / beta + special.gammaln((size + 2) / (2 * beta))
-                      - special.gammaln(size / (2 * beta))) / size
+    variance = (
+        np.exp(
+            np.log(2) / beta
+            + special.gammaln((size + 2) / (2 * beta))
+            - special.gammaln(size / (2 * beta))
+        )
+        / size
+    )
 
     def radial(key: chex.PRNGKey, z: jax.Array) -> jax.Array:
         # r^(2 beta) / 2 is Gamma(D / (2 beta)); by its logarithm, as small shapes underflow.
@@ -91,6 +101,7 @@ def _elliptical(covariance: np.ndarray, added: truth.Value, radial: Callable) ->
 
 def uniform_noise(*, width: float) -> Task:
     """x uniform on [0, 1], y = x + noise uniform on [-width, width]."""
+
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         first, second = jax.random.split(key)
         x = jax.random.uniform(first, (n, 1))
@@ -100,10 +111,13 @@ def uniform_noise(*, width: float) -> Task:
 
 
 def mixture(parts: truth.Mixture) -> Task:
-    """Mixture of Gaussians, x the first half: by quadrature in two dimensions, else by Monte Carlo."""
+    """Mixture of Gaussians, x the first half: by quadrature in two dimensions, else by Monte
+    Carlo."""
     half = parts.means.shape[1] // 2
-    means, log_weights, factors = (jnp.asarray(leaf, jnp.float32) for leaf in (
-        parts.means, np.log(parts.weights), np.linalg.cholesky(parts.covariances)))
+    means, log_weights, factors = (
+        jnp.asarray(leaf, jnp.float32)
+        for leaf in (parts.means, np.log(parts.weights), np.linalg.cholesky(parts.covariances))
+    )
 
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         first, second = jax.random.split(key)
@@ -123,18 +137,20 @@ def cross(correlation: float) -> truth.Mixture:
 
 
 def clusters(*, count: int, sigma: float, noise: float) -> truth.Mixture:
-    """Two views of points around `count` centres on the unit circle, x and y with independent noise each.
+    """Two views of points around `count` centres on the unit circle, x and y with independent noise
+    each.
 
     With 5, 0.05 and 0.1 the views of arXiv 2510.01345, section 4.2.
     """
     angle = 2 * np.pi * np.arange(count) / count
     centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    shared = np.kron(np.ones((2, 2)), np.eye(2)) * sigma ** 2 + np.eye(4) * noise ** 2
+    shared = np.kron(np.ones((2, 2)), np.eye(2)) * sigma**2 + np.eye(4) * noise**2
     return truth.Mixture(np.full(count, 1 / count), np.tile(centres, 2), np.stack([shared] * count))
 
 
 def transformed(task: Task, x_map: Map, y_map: Map) -> Task:
     """The task after invertible maps of x and of y, which change no mutual information."""
+
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         x, y = task.sample(key, n)
         return x_map(x), y_map(y)
@@ -148,11 +164,17 @@ def half_cube(x: chex.Array) -> jax.Array:
 
 
 def spiral(x: chex.Array, *, speed: float) -> jax.Array:
-    """Rotates the first two coordinates of x (n, d) by speed |x|^2 radians; the inverse has -speed."""
+    """Rotates the first two coordinates of x (n, d) by speed |x|^2 radians; the inverse has
+    -speed."""
     angle = speed * jnp.sum(jnp.square(x), axis=1)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    return jnp.concatenate([jnp.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], axis=1),
-                            x[:, 2:]], axis=1)
+    return jnp.concatenate(
+        [
+            jnp.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], axis=1),
+            x[:, 2:],
+        ],
+        axis=1,
+    )
 
 
 def _halves(z: jax.Array, half: int) -> Samples:

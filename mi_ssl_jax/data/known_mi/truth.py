@@ -1,8 +1,10 @@
-"""True mutual information in nats, in float64: closed forms, and quadrature or Monte Carlo with its error.
+"""True mutual information in nats, in float64: closed forms, and quadrature or Monte Carlo with its
+error.
 
-An elliptical distribution in D = dx + dy dimensions has the mutual information of the Gaussian with its
-scale matrix plus a constant of its radial law, dx and dy alone: `student` in closed form, `elliptical` by
-quadrature.
+An elliptical distribution in D = dx + dy dimensions has the mutual information of the Gaussian with
+its
+scale matrix plus a constant of its radial law, dx and dy alone: `student` in closed form,
+`elliptical` by quadrature.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,8 @@ SAMPLES, SEED = 1_000_000, 0  # of a Monte Carlo estimate
 
 
 class Value(NamedTuple):
-    """mi: nats. error: 0 for a closed form, else the difference of two grids or a standard error."""
+    """mi: nats. error: 0 for a closed form, else the difference of two grids or a standard
+    error."""
 
     mi: float
     error: float
@@ -32,14 +35,19 @@ class Mixture(NamedTuple):
 
 
 def gaussian(covariance: np.ndarray, dx: int) -> Value:
-    """1/2 log det C_xx det C_yy / det C for the covariance or scale matrix C (D, D), x the first dx."""
-    x, y, both = (np.linalg.slogdet(block)[1]
-                  for block in (covariance[:dx, :dx], covariance[dx:, dx:], covariance))
+    """1/2 log det C_xx det C_yy / det C for the covariance or scale matrix C (D, D), x the first
+    dx."""
+    x, y, both = (
+        np.linalg.slogdet(block)[1]
+        for block in (covariance[:dx, :dx], covariance[dx:, dx:], covariance)
+    )
     return Value(float(0.5 * (x + y - both)), 0.0)
 
 
 def student(dof: float, dx: int, dy: int) -> Value:
-    """What a multivariate Student-t adds to `gaussian` of its scale matrix (Arellano-Valle et al. 2013)."""
+    """What a multivariate Student-t adds to `gaussian` of its scale matrix (Arellano-Valle et al.
+    2013)."""
+
     def part(total: float) -> float:
         return special.gammaln(total / 2) - total / 2 * special.digamma(total / 2)
 
@@ -52,18 +60,29 @@ def uniform_noise(width: float) -> Value:
 
 
 def generalised(beta: float, dx: int, dy: int) -> Value:
-    """What the density ~ exp(-(r^2)^beta / 2), r^2 = z^T C^-1 z, adds to `gaussian` of C; 0 for beta = 1."""
+    """What the density ~ exp(-(r^2)^beta / 2), r^2 = z^T C^-1 z, adds to `gaussian` of C; 0 for
+    beta = 1."""
     highest = np.log(1500.0) / (2 * beta)  # exp(-1500 / 2) is 0 in float64
-    return elliptical(lambda log_r: -0.5 * np.exp(2 * beta * log_r), dx, dy, highest=highest, step=0.02)
+    return elliptical(
+        lambda log_r: -0.5 * np.exp(2 * beta * log_r), dx, dy, highest=highest, step=0.02
+    )
 
 
-def elliptical(log_density: Callable[[np.ndarray], np.ndarray], dx: int, dy: int, *, highest: float,
-               step: float) -> Value:
-    """I(x; y) of a spherical density in dx + dy dimensions, from its logarithm at a log radius, unnormalised.
+def elliptical(
+    log_density: Callable[[np.ndarray], np.ndarray],
+    dx: int,
+    dy: int,
+    *,
+    highest: float,
+    step: float,
+) -> Value:
+    """I(x; y) of a spherical density in dx + dy dimensions, from its logarithm at a log radius,
+    unnormalised.
 
-    highest: log radius beyond which the density is negligible; step: of the trapezoidal rule. Entropies of
-    the marginals over radii, the marginal densities by a second integral over the radius of what is left out.
-    The integrands are analytic in the log radius, where the rule converges faster than any power of the step.
+    highest: log radius beyond which the density is negligible; step: of the trapezoidal rule.
+    Entropies of the marginals over radii, the marginal densities by a second integral over the
+    radius of what is left out. The integrands are analytic in the log radius, where the rule
+    converges faster than any power of the step.
     """
     values = []
     for grid in (np.arange(LOWEST, highest, step), np.arange(LOWEST, highest, 2 * step)):
@@ -83,7 +102,9 @@ def _entropy(log_density: Callable, kept: int, left_out: int, u: np.ndarray) -> 
         log_g = special.logsumexp(log_density(radii) + left_out * u, axis=1)
     else:
         log_g = log_density(u)
-    log_shell = np.log(2) + kept / 2 * np.log(np.pi) - special.gammaln(kept / 2) + kept * u + np.log(step)
+    log_shell = (
+        np.log(2) + kept / 2 * np.log(np.pi) - special.gammaln(kept / 2) + kept * u + np.log(step)
+    )
     log_mass = log_g + log_shell
     normaliser = special.logsumexp(log_mass)
     probability = np.exp(log_mass - normaliser)
@@ -92,7 +113,8 @@ def _entropy(log_density: Callable, kept: int, left_out: int, u: np.ndarray) -> 
 
 
 def mixture_quadrature(mixture: Mixture) -> Value:
-    """I(x; y) of a mixture in two dimensions, x and y scalars, by the trapezoidal rule on a square grid."""
+    """I(x; y) of a mixture in two dimensions, x and y scalars, by the trapezoidal rule on a square
+    grid."""
     values = [_mixture_on_grid(mixture, points) for points in (801, 401)]
     return Value(values[0], abs(values[0] - values[1]) + ROUNDING)
 
@@ -107,7 +129,8 @@ def _mixture_on_grid(mixture: Mixture, points: int) -> float:
 
 
 def mixture_monte_carlo(mixture: Mixture, dx: int) -> Value:
-    """I(x; y) of a mixture, x its first dx dimensions: the mean log density ratio of SAMPLES draws."""
+    """I(x; y) of a mixture, x its first dx dimensions: the mean log density ratio of SAMPLES
+    draws."""
     random = np.random.RandomState(SEED)
     label = random.choice(len(mixture.weights), size=SAMPLES, p=mixture.weights)
     noise = random.standard_normal((SAMPLES, mixture.means.shape[1]))
@@ -120,16 +143,23 @@ def mixture_monte_carlo(mixture: Mixture, dx: int) -> Value:
 def _log_ratio(mixture: Mixture, z: np.ndarray, dx: int) -> tuple[np.ndarray, np.ndarray]:
     """log p(x, y) / (p(x) p(y)) and log p(x, y) (n,) at z (n, D)."""
     first, rest = slice(0, dx), slice(dx, None)
-    joint, x, y = (_log_density(mixture.weights, mixture.means[:, part], mixture.covariances[:, part, part],
-                                z[:, part]) for part in (slice(None), first, rest))
+    joint, x, y = (
+        _log_density(
+            mixture.weights, mixture.means[:, part], mixture.covariances[:, part, part], z[:, part]
+        )
+        for part in (slice(None), first, rest)
+    )
     return joint - x - y, joint
 
 
-def _log_density(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray,
-                 z: np.ndarray) -> np.ndarray:
+def _log_density(
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, z: np.ndarray
+) -> np.ndarray:
     logs = []
     for weight, mean, covariance in zip(weights, means, covariances):
         factor = np.linalg.cholesky(2 * np.pi * covariance)
         white = np.linalg.solve(factor, (z - mean).T)  # |white|^2 = quadratic form / (2 pi)
-        logs.append(np.log(weight) - np.pi * np.sum(white ** 2, axis=0) - np.sum(np.log(np.diagonal(factor))))
+        logs.append(
+            np.log(weight) - np.pi * np.sum(white**2, axis=0) - np.sum(np.log(np.diagonal(factor)))
+        )
     return special.logsumexp(logs, axis=0)
