@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from configs import digits
 from mi_ssl_jax import embed, probe, run, trained
 from mi_ssl_jax import experiment as experiments
-from configs import digits
 
 
 def config():

@@ -12,7 +12,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import linalg, reductions
+from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core.bounds import reductions
 from mi_ssl_jax.core.pairs import Pairs
 
 

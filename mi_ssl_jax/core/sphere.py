@@ -6,7 +6,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import linalg, pairs, reductions
+from mi_ssl_jax.core import linalg, pairs
+from mi_ssl_jax.core.bounds import reductions
 
 
 class AngleGaps(NamedTuple):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from mi_ssl_jax.core import moments
+from mi_ssl_jax.core import gaussian_entropy
 from mi_ssl_jax.evals import fitting, variational
 
 GAUSSIAN = 'gaussian_mi'
@@ -145,7 +145,7 @@ def estimate_each(
     )
     if bound == GAUSSIAN:
         values = [
-            moments.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0)
+            gaussian_entropy.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0)
             for own_x, own_y in zip(x, y)
         ]
         return _summary(np.array(values), bound, None, 'neither', None, [SECOND_ORDER])
@@ -269,9 +269,9 @@ def _gaussian(x: np.ndarray, y: np.ndarray, key: chex.PRNGKey, fits: int) -> Est
             'give more samples or fewer columns'
         )
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
-    whole = float(moments.gaussian_mi(x, y, eps=0.0))
+    whole = float(gaussian_entropy.gaussian_mi(x, y, eps=0.0))
     rest = [
-        float(moments.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0))
+        float(gaussian_entropy.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0))
         for part in parts
     ]
     values = fits * whole - (fits - 1) * np.array(rest)

@@ -19,7 +19,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import bounds, lower_bounds, pairs
+from mi_ssl_jax.core import bounds, pairs
+from mi_ssl_jax.core.bounds import paper
 from mi_ssl_jax.nets import critics
 
 Tree = Any
@@ -151,7 +152,7 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
     def loss(params: Tree, x: jax.Array, y: jax.Array, state: Tree) -> tuple[jax.Array, Tree]:
         scores = critic.apply(params['critic'], x, y)
         terms, state = bound.train(pairs.in_batch(scores), log_baseline(params, y), state)
-        return -lower_bounds.value(terms), state
+        return -paper.value(terms), state
 
     def judge(params: Tree, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         def row(one: jax.Array) -> jax.Array:
@@ -159,7 +160,7 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
 
         scored = pairs.in_batch(jax.lax.map(row, x, batch_size=min(ROWS, len(x))))
         terms, _ = bound.train(scored, log_baseline(params, y), start)
-        return lower_bounds.value(terms), bound.value(scored, log_baseline(params, y))
+        return paper.value(terms), bound.value(scored, log_baseline(params, y))
 
     return Problem(init, start, loss, judge)
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mi_ssl_jax.figures import probes, records, statistics, style, table1
+from mi_ssl_jax.figures import probes, records, style, table1
 from mi_ssl_jax.figures.probes import Pool
 from mi_ssl_jax.figures.tables import Table
 

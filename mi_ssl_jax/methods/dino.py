@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mi_ssl_jax.core import assign, bounds, linalg
+from mi_ssl_jax.core import assignment, bounds, linalg
 from mi_ssl_jax.methods import api
 
 # The reference code truncates its normal weights at 100 standard deviations.
@@ -44,7 +44,7 @@ def dino_loss(
     chex.assert_rank([student_logits, teacher_logits, centre], [3, 3, 1])
     student_logits, teacher_logits = linalg.promote(student_logits), linalg.promote(teacher_logits)
     targets = jax.nn.softmax((teacher_logits - centre) / teacher_temperature)
-    return assign.swapped_cross_entropy(
+    return assignment.swapped_cross_entropy(
         jax.lax.stop_gradient(targets), student_logits / student_temperature
     )
 

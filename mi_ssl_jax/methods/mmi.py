@@ -27,7 +27,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import bounds, linalg, moments
+from mi_ssl_jax.core import bounds, gaussian_entropy, linalg, running
 from mi_ssl_jax.methods import api, mec
 
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
@@ -35,7 +35,7 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 STRUCTURES = ({'momentum_encoder': True},)
 FORMS = ('difference', 'joint')
 POWER_ITERATIONS = 4  # a step; each starts where the last step's ended
-gaussian_mi = moments.gaussian_mi  # the exact form, of which the loss is the trainable one
+gaussian_mi = gaussian_entropy.gaussian_mi  # the exact form, of which the loss is the trainable one
 
 
 class Eigenvalues(NamedTuple):
@@ -45,22 +45,22 @@ class Eigenvalues(NamedTuple):
     (Z + Z') / sqrt(2) and of (Z - Z') / sqrt(2).
     """
 
-    a: moments.TopEigenvalue
-    b: moments.TopEigenvalue
-    joint: moments.TopEigenvalue
+    a: running.TopEigenvalue
+    b: running.TopEigenvalue
+    joint: running.TopEigenvalue
 
 
 def eigenvalues_init(key: chex.PRNGKey, dimension: int, *, form: str) -> Eigenvalues:
     """For embeddings of this dimension; the joint covariance has twice as many."""
     sizes = (dimension, dimension, 2 * dimension if form == 'joint' else dimension)
     return Eigenvalues(
-        *(moments.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes))
+        *(running.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes))
     )
 
 
 def track(
-    state: moments.TopEigenvalue, z: chex.Array, matrix: chex.Array, *, momentum: chex.Numeric
-) -> moments.TopEigenvalue:
+    state: running.TopEigenvalue, z: chex.Array, matrix: chex.Array, *, momentum: chex.Numeric
+) -> running.TopEigenvalue:
     """The state after `matrix`, the second moment of z (N, D): (D, D), or the Gram matrix (N, N) if
     N < D."""
     z = jax.lax.stop_gradient(linalg.promote(z))
@@ -69,7 +69,7 @@ def track(
     # The vector stays in feature space, whatever the batch: both matrices have the same
     # eigenvalues.
     start = state._replace(vector=linalg.unit(linalg.matmul(rows, state.vector))) if gram else state
-    moved = moments.top_eigenvalue_update(
+    moved = running.top_eigenvalue_update(
         start, matrix, momentum=momentum, iterations=POWER_ITERATIONS
     )
     return (
@@ -79,20 +79,20 @@ def track(
 
 def entropy(
     z: chex.Array,
-    state: moments.TopEigenvalue,
+    state: running.TopEigenvalue,
     *,
     order: int,
     rescale: bool,
     eigenvalue_momentum: float,
     eps: float,
-) -> tuple[jax.Array, moments.TopEigenvalue]:
+) -> tuple[jax.Array, running.TopEigenvalue]:
     """Gaussian entropy of z (N, D) in nats, its log determinant truncated, and the tracked
     eigenvalue."""
-    moment = moments.second_moment(z, eps=eps)
+    moment = gaussian_entropy.second_moment(z, eps=eps)
     state = track(state, z, moment.matrix, momentum=eigenvalue_momentum)
-    scale = moments.average(state.value) if rescale else 1.0
-    log_det = moments.taylor_log_det(moment.matrix, scale, order=order) + moment.rest
-    return moments.gaussian_entropy(z.shape[1], log_det), state
+    scale = running.average(state.value) if rescale else 1.0
+    log_det = gaussian_entropy.taylor_log_det(moment.matrix, scale, order=order) + moment.rest
+    return gaussian_entropy.gaussian_entropy(z.shape[1], log_det), state
 
 
 def mmi_entropies(
@@ -105,7 +105,7 @@ def mmi_entropies(
     rescale: bool,
     eigenvalue_momentum: float,
     eps: float,
-) -> tuple[moments.Entropies, Eigenvalues]:
+) -> tuple[gaussian_entropy.Entropies, Eigenvalues]:
     """H(Z), H(Z'), H(Z, Z') of za, zb (N, D) in the trainable form, and the eigenvalues after this
     batch.
 
@@ -129,10 +129,10 @@ def mmi_entropies(
     if form == 'difference':
         pooled, total, difference = found
         found = (pooled, pooled, total + difference)
-    return moments.Entropies(*found), Eigenvalues(*states)
+    return gaussian_entropy.Entropies(*found), Eigenvalues(*states)
 
 
-def mmi_loss(entropies: moments.Entropies, aux: api.Tree = ()) -> api.Loss:
+def mmi_loss(entropies: gaussian_entropy.Entropies, aux: api.Tree = ()) -> api.Loss:
     """H(Z, Z') - H(Z) - H(Z'): joint term -H(Z, Z'), marginal term -(H(Z) + H(Z')), each entropy
     apart."""
     terms = bounds.Terms(-entropies.joint, -(entropies.a + entropies.b))

@@ -6,7 +6,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import blocked, bounds, critics, linalg
+from mi_ssl_jax.core import bounds, critics, linalg
+from mi_ssl_jax.core.bounds import row_blocks
 from mi_ssl_jax.methods import api, jmi, objectives
 
 # Version 2 of the reference code: batch norm on every layer, no bias.
@@ -26,7 +27,7 @@ def nt_xent_terms(
             functools.partial(critics.cosine, temperature=temperature),
         )
         return bounds.Terms(
-            joint, blocked.off_diagonal_row_logsumexp(both, both, critic, block_size)
+            joint, row_blocks.off_diagonal_row_logsumexp(both, both, critic, block_size)
         )
     return bounds.Terms(
         joint, jnp.mean(jax.nn.logsumexp(_scores_of_others(za, zb, temperature), axis=1))

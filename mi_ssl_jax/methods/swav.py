@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import assign, bounds, linalg, queue
+from mi_ssl_jax.core import assignment, bounds, linalg, queue
 from mi_ssl_jax.methods import api
 
 # The reference code's hidden layer has a bias, which batch norm subtracts again.
@@ -25,7 +25,7 @@ def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeri
     Raises:
         ValueError: one view.
     """
-    return assign.swapped_cross_entropy(
+    return assignment.swapped_cross_entropy(
         jax.lax.stop_gradient(codes), linalg.promote(scores) / temperature
     )
 
@@ -43,13 +43,13 @@ def codes_of(
     options = dict(epsilon=epsilon, iterations=iterations)
     scores, prototypes = jax.lax.stop_gradient((scores, prototypes))
     if past is None:
-        return assign.sinkhorn(scores, **options)
+        return assignment.sinkhorn(scores, **options)
 
     def together():
         older = linalg.matmul(past.items, prototypes.T)
-        return assign.sinkhorn(jnp.concatenate([older, scores]), **options)[len(older) :]
+        return assignment.sinkhorn(jnp.concatenate([older, scores]), **options)[len(older) :]
 
-    return jax.lax.cond(queue.full(past), together, lambda: assign.sinkhorn(scores, **options))
+    return jax.lax.cond(queue.full(past), together, lambda: assignment.sinkhorn(scores, **options))
 
 
 def pushed(past: queue.Queue, z: chex.Array, started: chex.Array) -> queue.Queue:
@@ -74,7 +74,7 @@ def build(
     """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views,
     balanced with the batch (0: none; 3840 for small batches in the source), a multiple of the batch
     size. queue_epoch: in which the queue begins to fill (15 in the source); it is used when full.
-    epsilon, iterations: see core.assign.sinkhorn.
+    epsilon, iterations: see core.assignment.sinkhorn.
 
     The first two views have codes; all views, of any sizes, predict them. The prototypes stand
     still in the first `frozen_epochs` (313 steps in the source: an epoch at its batch size).

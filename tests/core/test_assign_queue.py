@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import assign, queue
+from mi_ssl_jax.core import assignment, queue
 from tests import goldens, oracles
 
 SCORES = np.random.default_rng(13).standard_normal((8, 5)).astype(np.float32)
@@ -21,20 +21,22 @@ class SinkhornTest(chex.TestCase):
     @parameterized.named_parameters(('start', 0), ('three', 3))
     def test_equals_oracle(self, iterations):
         codes = self.variant(
-            functools.partial(assign.sinkhorn, epsilon=0.5, iterations=iterations)
+            functools.partial(assignment.sinkhorn, epsilon=0.5, iterations=iterations)
         )(SCORES)
         np.testing.assert_allclose(codes, oracles.sinkhorn(SCORES, 0.5, iterations), rtol=2e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_converges_to_balanced_prototypes(self):
-        codes = self.variant(functools.partial(assign.sinkhorn, epsilon=0.5, iterations=50))(SCORES)
+        codes = self.variant(functools.partial(assignment.sinkhorn, epsilon=0.5, iterations=50))(
+            SCORES
+        )
         np.testing.assert_allclose(codes.sum(1), np.ones(8), rtol=1e-5)
         np.testing.assert_allclose(codes.sum(0), np.full(5, 8 / 5), rtol=1e-4)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_large_scores_stay_finite(self):
         # e^{1e4} overflows any float: only the log domain gets here.
-        sinkhorn = self.variant(functools.partial(assign.sinkhorn, epsilon=0.05, iterations=3))
+        sinkhorn = self.variant(functools.partial(assignment.sinkhorn, epsilon=0.05, iterations=3))
         np.testing.assert_allclose(sinkhorn(500 * SCORES).sum(1), np.ones(8), rtol=1e-2)
         chex.assert_tree_all_finite(sinkhorn(-1e6 * SCORES))
 
@@ -43,7 +45,7 @@ class SinkhornTest(chex.TestCase):
         gradient = self.variant(
             jax.grad(
                 lambda s: jnp.sum(
-                    assign.sinkhorn(s, epsilon=0.5, iterations=3)[:, 0] * SCORES[:, 1]
+                    assignment.sinkhorn(s, epsilon=0.5, iterations=3)[:, 0] * SCORES[:, 1]
                 )
             )
         )
@@ -59,16 +61,16 @@ class SinkhornTest(chex.TestCase):
 def test_golden(case_id):
     case = CASES[case_id]
     with goldens.x64():
-        codes = assign.sinkhorn(case.inputs['scores_BxK'], **case.args)
+        codes = assignment.sinkhorn(case.inputs['scores_BxK'], **case.args)
     goldens.assert_value(codes, case.outputs['Q'])
 
 
 def test_where_float32_exponentials_overflow():
     # The peer returns NaN here; the codes of the same scores in float64 are the truth.
     case = CASES['sinkhorn_overflow_float32']
-    codes = assign.sinkhorn(np.float32(case.inputs['scores_BxK']), **case.args)
+    codes = assignment.sinkhorn(np.float32(case.inputs['scores_BxK']), **case.args)
     with goldens.x64():
-        expected = assign.sinkhorn(case.inputs['scores_BxK'], **case.args)
+        expected = assignment.sinkhorn(case.inputs['scores_BxK'], **case.args)
     np.testing.assert_allclose(
         codes, expected, atol=1e-3
     )  # scores of 15 / 0.05 = 300, rounded to 3e-5

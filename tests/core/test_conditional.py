@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import conditional
+from mi_ssl_jax.core.bounds import conditional
 from tests import oracles
 
 RNG = np.random.default_rng(11)

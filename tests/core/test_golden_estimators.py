@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax.core import bounds, critics, lower_bounds, pairs
+from mi_ssl_jax.core import bounds, critics, pairs
+from mi_ssl_jax.core.bounds import paper
 from tests import goldens
 
 CASES = {case.id: case for case in goldens.cases('core_estimators')}
@@ -27,13 +28,11 @@ JSD_OFFSET = 2 * math.log(2)
 
 def smile_jsd(p, args):
     clip = np.inf if args['clip'] is None else args['clip']
-    return lower_bounds.value(bounds.smile_jsd_terms(p, clip=clip))
+    return paper.value(bounds.smile_jsd_terms(p, clip=clip))
 
 
 def mine(p, args):
-    return lower_bounds.value(
-        bounds.mine_terms(p, math.log(args['buffer']), decay=args['momentum'])[0]
-    )
+    return paper.value(bounds.mine_terms(p, math.log(args['buffer']), decay=args['momentum'])[0])
 
 
 def i_alpha(p, args):
@@ -46,7 +45,7 @@ OF_SCORES = {
     'nwj_smile': lambda p, _: bounds.nwj(p),
     'dv_smile': lambda p, _: bounds.dv(p),
     'jsfgan_smile': lambda p, _: bounds.jsd(p),
-    'js_smile': lambda p, _: lower_bounds.value(bounds.js_nwj_terms(p)),
+    'js_smile': lambda p, _: paper.value(bounds.js_nwj_terms(p)),
     'smile_c': smile_jsd,
     'mine_smile': mine,
     'dim_JSD': lambda p, _: bounds.jsd(p) + JSD_OFFSET,
@@ -169,7 +168,7 @@ def test_mine(step):
 
         p = pairs.with_negatives(scores(joint_y), scores(marginal_y)[:, None])
         terms, after = bounds.mine_terms(p, before, decay=decay)
-        return -lower_bounds.value(terms), after
+        return -paper.value(terms), after
 
     with goldens.x64():
         (value, after), gradient = jax.value_and_grad(loss, has_aux=True)(case.inputs['W'])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import bounds, linalg, moments, pairs
+from mi_ssl_jax.core import bounds, gaussian_entropy, linalg, pairs, running
 from tests import goldens, oracles
 
 RNG = np.random.default_rng(14)
@@ -27,12 +27,12 @@ class MutualInformationTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(('exact', 0.0), ('regularised', 0.1))
     def test_equals_oracle(self, eps):
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=eps))(ZA, ZB)
+        actual = self.variant(functools.partial(gaussian_entropy.gaussian_mi, eps=eps))(ZA, ZB)
         np.testing.assert_allclose(actual, oracles.gaussian_plugin_mi(ZA, ZB, eps), rtol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_entropies(self):
-        h = self.variant(functools.partial(moments.gaussian_entropies, eps=0.0))(ZA, ZB)
+        h = self.variant(functools.partial(gaussian_entropy.gaussian_entropies, eps=0.0))(ZA, ZB)
         expected = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * np.cov(ZA.T, bias=True))[1]
         np.testing.assert_allclose(h.a, expected, rtol=1e-5)
         np.testing.assert_allclose(
@@ -42,7 +42,7 @@ class MutualInformationTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_invertible_maps_change_nothing(self):
         maps = [np.float32(RNG.standard_normal((d, d)) + 2 * np.eye(d)) for d in (4, 3)]
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(
+        actual = self.variant(functools.partial(gaussian_entropy.gaussian_mi, eps=0.0))(
             ZA @ maps[0] + 5, ZB @ maps[1]
         )
         np.testing.assert_allclose(actual, oracles.gaussian_plugin_mi(ZA, ZB), rtol=1e-4)
@@ -51,22 +51,22 @@ class MutualInformationTest(chex.TestCase):
     def test_more_dimensions_than_samples(self):
         # The Gram form against the determinant of the full covariance, which eps keeps regular.
         za, zb = ZA[:3], ZB[:3]
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.1))(za, zb)
+        actual = self.variant(functools.partial(gaussian_entropy.gaussian_mi, eps=0.1))(za, zb)
         np.testing.assert_allclose(actual, oracles.gaussian_plugin_mi(za, zb, 0.1), rtol=1e-4)
 
     @chex.variants(with_jit=True)
     def test_gradient_equals_differences(self):
         with goldens.x64():
-            actual = self.variant(jax.grad(functools.partial(moments.gaussian_mi, eps=0.01)))(
-                np.float64(ZA), np.float64(ZB)
-            )
+            actual = self.variant(
+                jax.grad(functools.partial(gaussian_entropy.gaussian_mi, eps=0.01))
+            )(np.float64(ZA), np.float64(ZB))
         expected = oracles.numerical_gradient(lambda z: oracles.gaussian_plugin_mi(z, ZB, 0.01), ZA)
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-8)
 
     @chex.variants(with_jit=True)
     def test_twenty_thousand_gaussian_samples(self):
         x, y = oracles.gaussian_pairs(np.random.default_rng(15), 20000, 0.7, dimension=3)
-        actual = self.variant(functools.partial(moments.gaussian_mi, eps=0.0))(
+        actual = self.variant(functools.partial(gaussian_entropy.gaussian_mi, eps=0.0))(
             np.float32(x), np.float32(y)
         )
         np.testing.assert_allclose(actual, oracles.gaussian_mi(0.7, 3), atol=0.02)
@@ -76,19 +76,21 @@ class TrainableFormTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_log_det(self):
         np.testing.assert_allclose(
-            self.variant(moments.log_det)(MATRIX), sum(np.log(EIGENVALUES)), rtol=1e-5
+            self.variant(gaussian_entropy.log_det)(MATRIX), sum(np.log(EIGENVALUES)), rtol=1e-5
         )
 
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.named_parameters(*((str(order), order) for order in (1, 2, 3, 4, 6, 7)))
     def test_taylor_log_det_is_its_series_of_the_eigenvalues(self, order):
-        actual = self.variant(functools.partial(moments.taylor_log_det, order=order))(MATRIX, 1.5)
+        actual = self.variant(functools.partial(gaussian_entropy.taylor_log_det, order=order))(
+            MATRIX, 1.5
+        )
         series = sum(np.sum((1 - EIGENVALUES / 1.5) ** k) / k for k in range(1, order + 1))
         np.testing.assert_allclose(actual, 5 * math.log(1.5) - series, rtol=1e-5)
 
     def test_taylor_log_det_approaches_the_exact_one_from_above(self):
         errors = [
-            moments.taylor_log_det(MATRIX, 1.0, order=order) - np.sum(np.log(EIGENVALUES))
+            gaussian_entropy.taylor_log_det(MATRIX, 1.0, order=order) - np.sum(np.log(EIGENVALUES))
             for order in (1, 2, 4, 8, 64)
         ]
         assert (
@@ -98,16 +100,16 @@ class TrainableFormTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_taylor_gradient_is_bounded_where_the_exact_one_is_not(self):
         singular = np.float32(np.diag([1.0, 1e-6]))
-        taylor = self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4)))(
-            singular, 1.0
-        )
+        taylor = self.variant(
+            jax.grad(functools.partial(gaussian_entropy.taylor_log_det, order=4))
+        )(singular, 1.0)
         np.testing.assert_allclose(
             np.diag(taylor), [1.0, 4.0], rtol=1e-4
         )  # sum_{k < 4} (1 - lambda)^k
-        assert jax.grad(moments.log_det)(singular)[1, 1] > 1e5
+        assert jax.grad(gaussian_entropy.log_det)(singular)[1, 1] > 1e5
         # The scale is a constant for the gradient.
         assert (
-            self.variant(jax.grad(functools.partial(moments.taylor_log_det, order=4), 1))(
+            self.variant(jax.grad(functools.partial(gaussian_entropy.taylor_log_det, order=4), 1))(
                 MATRIX, 1.5
             )
             == 0
@@ -115,25 +117,25 @@ class TrainableFormTest(chex.TestCase):
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_average_is_unbiased_from_the_start(self):
-        update = self.variant(functools.partial(moments.average_update, momentum=0.9))
-        state = moments.average_init((2,))
-        np.testing.assert_array_equal(moments.average(state), [0, 0])
+        update = self.variant(functools.partial(running.average_update, momentum=0.9))
+        state = running.average_init((2,))
+        np.testing.assert_array_equal(running.average(state), [0, 0])
         values = RNG.standard_normal((4, 2)).astype(np.float32)
         for step, x in enumerate(values):
             state = update(state, x)
             weights = 0.9 ** np.arange(step, -1, -1)
             expected = np.average(values[: step + 1], axis=0, weights=weights)
-            np.testing.assert_allclose(moments.average(state), expected, rtol=1e-5)
+            np.testing.assert_allclose(running.average(state), expected, rtol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_top_eigenvalue(self):
         update = self.variant(
-            functools.partial(moments.top_eigenvalue_update, momentum=0.5, iterations=3)
+            functools.partial(running.top_eigenvalue_update, momentum=0.5, iterations=3)
         )
-        state = moments.top_eigenvalue_init(jax.random.key(0), 5)
+        state = running.top_eigenvalue_init(jax.random.key(0), 5)
         for _ in range(20):
             state = update(state, MATRIX)
-        np.testing.assert_allclose(moments.average(state.value), 1.0, rtol=1e-3)
+        np.testing.assert_allclose(running.average(state.value), 1.0, rtol=1e-3)
         np.testing.assert_allclose(np.abs(state.vector @ BASIS[:, -1]), 1.0, rtol=1e-3)
 
 
@@ -165,7 +167,7 @@ def test_golden_covariances(case_id):
     case = CASES[case_id]
     cov, d = case.inputs['cov'], int(case_id.split('_')[1])
     with goldens.x64():
-        a, b, both = (moments.log_det(block) for block in (cov[:d, :d], cov[d:, d:], cov))
+        a, b, both = (gaussian_entropy.log_det(block) for block in (cov[:d, :d], cov[d:, d:], cov))
         goldens.assert_value(0.5 * (a + b - both), case.outputs['mi'])
 
 
@@ -174,7 +176,7 @@ def test_golden_samples(case_id):
     case = CASES[case_id]
     with goldens.x64():
         goldens.assert_value(
-            moments.gaussian_mi(case.inputs['x'], case.inputs['y'], eps=0.0),
+            gaussian_entropy.gaussian_mi(case.inputs['x'], case.inputs['y'], eps=0.0),
             case.outputs['gaussian_plugin_mi'],
         )
 
@@ -212,9 +214,12 @@ def test_golden_closed_form():
 @pytest.mark.parametrize(
     'function, message',
     [
-        (lambda: moments.gaussian_mi(ZA[:4], ZB[:4], eps=0.0), 'set eps > 0 or use a larger batch'),
-        (lambda: moments.gaussian_mi(ZA[:1], ZB[:1], eps=0.1), 'at least 2 samples'),
-        (lambda: moments.taylor_log_det(MATRIX, 1.0, order=0), 'order must be at least 1'),
+        (
+            lambda: gaussian_entropy.gaussian_mi(ZA[:4], ZB[:4], eps=0.0),
+            'set eps > 0 or use a larger batch',
+        ),
+        (lambda: gaussian_entropy.gaussian_mi(ZA[:1], ZB[:1], eps=0.1), 'at least 2 samples'),
+        (lambda: gaussian_entropy.taylor_log_det(MATRIX, 1.0, order=0), 'order must be at least 1'),
         (
             lambda: linalg.whiten(ZA[:4], eps=0.0),
             '4 samples in 4 dimensions have a singular covariance',

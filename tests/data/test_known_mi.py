@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mi_ssl_jax.core import moments
+from mi_ssl_jax.core import gaussian_entropy
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.data.known_mi import families, truth
 from mi_ssl_jax.figures import records
@@ -269,7 +269,7 @@ def test_spiral_is_a_rotation_by_the_squared_radius():
     ],
 )
 def test_gaussian_mi_within_two_hundredths_of_the_truth(name):
-    actual = moments.gaussian_mi(*draw(name, 20_000), eps=0.0)
+    actual = gaussian_entropy.gaussian_mi(*draw(name, 20_000), eps=0.0)
     np.testing.assert_allclose(actual, known_mi.load(name).mi, atol=0.02)
 
 

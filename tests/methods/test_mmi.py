@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.core import moments
+from mi_ssl_jax.core import gaussian_entropy, running
 from mi_ssl_jax.methods import api, mmi
 from tests import goldens, oracles, tiny
 
@@ -64,18 +64,18 @@ class EntropiesTest(chex.TestCase):
         entropies, _ = settled(ZA, ZB, order=300)
         expected = oracles.gaussian_plugin_mi(ZA, ZB, 1e-3)
         np.testing.assert_allclose(entropies.a + entropies.b - entropies.joint, expected, rtol=1e-3)
-        exact = moments.gaussian_entropies(ZA, ZB, eps=1e-3)
+        exact = gaussian_entropy.gaussian_entropies(ZA, ZB, eps=1e-3)
         np.testing.assert_allclose(entropies, exact, rtol=1e-3)
 
     def test_a_batch_smaller_than_its_dimensions(self):
         """The Gram form: N = 5 samples of 8 dimensions and of 16 side by side."""
         za, zb = (RNG.standard_normal((5, 8)).astype(np.float32) for _ in range(2))
         entropies, eigenvalues = settled(za, zb, order=100, eps=0.5)
-        exact = moments.gaussian_entropies(za, zb, eps=0.5)
+        exact = gaussian_entropy.gaussian_entropies(za, zb, eps=0.5)
         np.testing.assert_allclose(entropies, exact, rtol=1e-3)
         assert [len(state.vector) for state in eigenvalues] == [8, 8, 16]
         top = np.linalg.eigvalsh(np.cov(za.T, bias=True))[-1] + 0.5
-        np.testing.assert_allclose(moments.average(eigenvalues.a.value), top, rtol=1e-3)
+        np.testing.assert_allclose(running.average(eigenvalues.a.value), top, rtol=1e-3)
 
     @chex.variants(with_jit=True)
     def test_identical_views_have_a_finite_gradient(self):
@@ -96,7 +96,7 @@ class EntropiesTest(chex.TestCase):
         difference, _ = settled(za, zb, order=150, form='difference')
         np.testing.assert_allclose(difference, joint, rtol=1e-4)
         np.testing.assert_allclose(
-            difference, moments.gaussian_entropies(za, zb, eps=1e-3), rtol=1e-4
+            difference, gaussian_entropy.gaussian_entropies(za, zb, eps=1e-3), rtol=1e-4
         )
 
     @parameterized.named_parameters(*((str(order), order) for order in (2, 4, 6)))
@@ -129,7 +129,7 @@ def joint(za, zb):
 )
 def test_gradient_equals_differences(form, blocks, signs):
     eigenvalues = jax.tree.map(np.asarray, settled(ZA, ZB, form=form)[1])
-    scales = [float(moments.average(state.value)) for state in eigenvalues]
+    scales = [float(running.average(state.value)) for state in eigenvalues]
 
     def by_hand(za):
         return sum(
@@ -154,7 +154,9 @@ def test_the_exact_form_stands_beside_it():
 
 
 def test_terms_name_each_entropy():
-    loss = mmi.mmi_loss(moments.Entropies(np.float32(1.0), np.float32(2.0), np.float32(2.5)))
+    loss = mmi.mmi_loss(
+        gaussian_entropy.Entropies(np.float32(1.0), np.float32(2.0), np.float32(2.5))
+    )
     assert loss.terms == {'joint': -2.5, 'marginal': -3.0, 'h_a': 1.0, 'h_b': 2.0, 'h_joint': 2.5}
     assert loss.value == -0.5
 

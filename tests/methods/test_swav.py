@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax.core import assign, queue
+from mi_ssl_jax.core import assignment, queue
 from mi_ssl_jax.methods import api, swav
 from tests import goldens, oracles, tiny
 
@@ -26,7 +26,7 @@ def test_golden(case_id):
     case = CASES[case_id]
 
     def loss(scores):
-        codes = jnp.stack([assign.sinkhorn(own, epsilon=0.05, iterations=3) for own in scores])
+        codes = jnp.stack([assignment.sinkhorn(own, epsilon=0.05, iterations=3) for own in scores])
         return swav.swav_loss(scores, codes, temperature=0.1)
 
     with goldens.x64():

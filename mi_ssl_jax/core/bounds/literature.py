@@ -8,8 +8,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import linalg, lower_bounds, reductions
-from mi_ssl_jax.core.lower_bounds import Terms
+from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core.bounds import paper, reductions
+from mi_ssl_jax.core.bounds.paper import Terms
 from mi_ssl_jax.core.pairs import Pairs
 
 
@@ -26,7 +27,7 @@ def tuba_terms(pairs: Pairs, log_baseline: chex.Array) -> Terms:
 
 def tuba(pairs: Pairs, log_baseline: chex.Array) -> jax.Array:
     """The value of `tuba_terms`."""
-    return lower_bounds.value(tuba_terms(pairs, log_baseline))
+    return paper.value(tuba_terms(pairs, log_baseline))
 
 
 def i_alpha_terms(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric) -> Terms:
@@ -50,7 +51,7 @@ def i_alpha_terms(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric
 
 def i_alpha(pairs: Pairs, log_baseline: chex.Array, *, alpha: chex.Numeric) -> jax.Array:
     """The value of `i_alpha_terms`."""
-    return lower_bounds.value(i_alpha_terms(pairs, log_baseline, alpha=alpha))
+    return paper.value(i_alpha_terms(pairs, log_baseline, alpha=alpha))
 
 
 def smile_terms(pairs: Pairs, *, clip: chex.Numeric) -> Terms:
@@ -61,19 +62,19 @@ def smile_terms(pairs: Pairs, *, clip: chex.Numeric) -> Terms:
     source trains
     the critic by JSD and reports this value: `smile_jsd_terms`.
     """
-    lower_bounds.assert_pairs(pairs)
+    paper.assert_pairs(pairs)
     clipped = jnp.clip(pairs.marginal, -clip, clip)
     return Terms(jnp.mean(pairs.joint), reductions.log_mean_exp(clipped, pairs.mask))
 
 
 def smile(pairs: Pairs, *, clip: chex.Numeric) -> jax.Array:
     """The value of `smile_terms`, with its own gradient."""
-    return lower_bounds.value(smile_terms(pairs, clip=clip))
+    return paper.value(smile_terms(pairs, clip=clip))
 
 
 def smile_jsd_terms(pairs: Pairs, *, clip: chex.Numeric) -> Terms:
     """The values of `smile_terms` with the gradient of `jsd_terms`, as the source trains it."""
-    return trained_by(smile_terms(pairs, clip=clip), lower_bounds.jsd_terms(pairs))
+    return trained_by(smile_terms(pairs, clip=clip), paper.jsd_terms(pairs))
 
 
 def js_nwj_terms(pairs: Pairs) -> Terms:
@@ -82,7 +83,7 @@ def js_nwj_terms(pairs: Pairs) -> Terms:
     JSD trains towards log p/q, NWJ is tight at 1 + log p/q: pass 1 + S to `nwj` for a tight value
     after training.
     """
-    return trained_by(lower_bounds.nwj_terms(pairs), lower_bounds.jsd_terms(pairs))
+    return trained_by(paper.nwj_terms(pairs), paper.jsd_terms(pairs))
 
 
 def mine_terms(
@@ -100,7 +101,7 @@ def mine_terms(
         (Averaging from
             D = 0 instead multiplies the first marginal gradient by 1 / (1 - decay).)
     """
-    joint, log_mean = lower_bounds.dv_terms(pairs)
+    joint, log_mean = paper.dv_terms(pairs)
     batch = jax.lax.stop_gradient(log_mean)
     running = jnp.logaddexp(jnp.log(decay) + log_denominator, jnp.log1p(-decay) + batch)
     running = jnp.where(jnp.isneginf(log_denominator), batch, running)
@@ -115,7 +116,7 @@ def trained_by(value: Terms, training: Terms) -> Terms:
 
 
 def _of_columns(pairs: Pairs, log_baseline: chex.Array) -> jax.Array:
-    lower_bounds.assert_pairs(pairs)
+    paper.assert_pairs(pairs)
     chex.assert_rank(log_baseline, 1)
     if pairs.marginal.shape != (len(log_baseline), len(log_baseline)):
         raise ValueError(

@@ -14,8 +14,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import estimators, linalg, lower_bounds, reductions
-from mi_ssl_jax.core.lower_bounds import Terms
+from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core.bounds import literature, paper, reductions
+from mi_ssl_jax.core.bounds.paper import Terms
 
 Critic = Callable[[chex.Array, chex.Array], jax.Array]
 
@@ -49,7 +50,7 @@ def blocked(
 ) -> jax.Array:
     """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see
     `blocked_terms`."""
-    return lower_bounds.value(blocked_terms(name, za, zb, critic, block_size, **options))
+    return paper.value(blocked_terms(name, za, zb, critic, block_size, **options))
 
 
 def blocked_terms(
@@ -115,7 +116,7 @@ def _infonce(scores: Scores) -> Terms:
 
 
 def _jsd(scores: Scores) -> Terms:
-    return Terms(lower_bounds.jsd_joint(_joint(scores)), _mean_of(jax.nn.softplus, scores))
+    return Terms(paper.jsd_joint(_joint(scores)), _mean_of(jax.nn.softplus, scores))
 
 
 def _nwj(scores: Scores) -> Terms:
@@ -133,11 +134,11 @@ def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric = 0.5) -> Terms:
 def _smile(scores: Scores, *, clip: chex.Numeric = 5.0) -> Terms:
     marginal = _log_mean_exp(_constant(scores), lambda s: jnp.clip(s, -clip, clip))
     value = Terms(jnp.mean(_joint(scores)), marginal)
-    return estimators.trained_by(value, _jsd(scores))
+    return literature.trained_by(value, _jsd(scores))
 
 
 def _js_nwj(scores: Scores) -> Terms:
-    return estimators.trained_by(_nwj(_constant(scores)), _jsd(scores))
+    return literature.trained_by(_nwj(_constant(scores)), _jsd(scores))
 
 
 _FORMS = {

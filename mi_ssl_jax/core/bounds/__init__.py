@@ -5,9 +5,9 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 
 | name | what it is | kind |
 |---|---|---|
-| dv, infonce, jsd, nwj, taylor_dv | the paper's, `lower_bounds` | lower (jsd not in nats, taylor_dv
-nearly) | | tuba, i_alpha | with a learned baseline a(y) | lower |
-| smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: not a bound; js_nwj: lower |
+| dv, infonce, jsd, nwj, taylor_dv | the paper's (`paper`) | lower; jsd not in nats, taylor_dv nearly |
+| tuba, i_alpha | with a learned baseline a(y) (`literature`) | lower |
+| smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: no bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |
 | barber_agakov, club | with a fitted conditional q(y given x) (`conditional`) | lower; upper |
 """
@@ -15,9 +15,8 @@ nearly) | | tuba, i_alpha | with a learned baseline a(y) | lower |
 import functools
 from typing import Any, Callable
 
-from mi_ssl_jax.core.blocked import blocked, blocked_terms
-from mi_ssl_jax.core.conditional import barber_agakov, club, log_likelihood
-from mi_ssl_jax.core.estimators import (
+from mi_ssl_jax.core.bounds.conditional import barber_agakov, club, log_likelihood
+from mi_ssl_jax.core.bounds.literature import (
     i_alpha,
     i_alpha_terms,
     js_nwj_terms,
@@ -28,7 +27,7 @@ from mi_ssl_jax.core.estimators import (
     tuba,
     tuba_terms,
 )
-from mi_ssl_jax.core.lower_bounds import (
+from mi_ssl_jax.core.bounds.paper import (
     Terms,
     dv,
     dv_terms,
@@ -42,6 +41,7 @@ from mi_ssl_jax.core.lower_bounds import (
     taylor_dv,
     taylor_dv_terms,
 )
+from mi_ssl_jax.core.bounds.row_blocks import blocked, blocked_terms
 from mi_ssl_jax.core.pairs import Pairs
 
 __all__ = [
