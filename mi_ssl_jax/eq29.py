@@ -13,9 +13,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from mi_ssl_jax import augment, parallel, run, rundir
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, run, rundir
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 
@@ -61,7 +60,7 @@ def samples(workdir: Path) -> Samples:
         )
     population, _ = run.restore(ready, workdir)
     variables = parallel.members(population, ready.layout)[0].variables
-    plain = views.evaluation(config.views.name, **config.views.options)
+    plain = augment.evaluation(config.views.name, **config.views.options)
     held_out, tracked = ready.source.test.x, ready.method.tracked
     keys = jax.random.split(jax.random.PRNGKey(VIEWS_KEY), len(held_out))
 

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import distributed, methods, nets, parallel, sources
-from mi_ssl_jax.augment import views
+from mi_ssl_jax import augment, distributed, methods, nets, parallel, sources
 from mi_ssl_jax.evals import watch
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, step
@@ -50,7 +49,7 @@ def setup(config: ConfigDict) -> Setup:
 def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device, ...]) -> Setup:
     """The experiment on these data and devices. Errors: see setup."""
     _check_numbers(config, source)
-    pipeline = views.load(config.views.name, **config.views.options)
+    pipeline = augment.load(config.views.name, **config.views.options)
     layout = parallel.Layout(devices, config.seeds, 'scan')
     _check_shares(config, source, len(layout.devices))
     with _fitting('views', config.views.name, source):
@@ -186,7 +185,7 @@ def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
 def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
-    plain = views.evaluation(config.views.name, **config.views.options)
+    plain = augment.evaluation(config.views.name, **config.views.options)
     held_out = sources.watched(source, config)
     inputs = watch.HeldOut(
         held_out.x,

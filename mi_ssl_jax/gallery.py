@@ -8,8 +8,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from mi_ssl_jax import augment
 from mi_ssl_jax import data
-from mi_ssl_jax.augment import pipelines, small, views
+from mi_ssl_jax.augment import digits, rgb
 from mi_ssl_jax.data import streamed
 
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
@@ -30,7 +31,7 @@ class Gallery(NamedTuple):
 
 def make(config: ConfigDict, count: int) -> Gallery:
     """`count` images of the configuration's training set. Errors as `examples`."""
-    pipeline = views.load(config.views.name, **config.views.options)
+    pipeline = augment.load(config.views.name, **config.views.options)
     x = examples(config, count)
     keys = jax.random.split(jax.random.PRNGKey(config.seed), count)
     made = jax.device_get(jax.jit(jax.vmap(pipeline))(keys, x))
@@ -66,21 +67,21 @@ def examples(config: ConfigDict, count: int) -> np.ndarray:
     return held.train.x[_evenly(len(held.train.x), count)]
 
 
-def undone(pipeline: views.Pipeline) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+def undone(pipeline: augment.Pipeline) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     """The inverse of a pipeline's normalisation, and what was done in words."""
-    if pipeline.func is pipelines.make:
+    if pipeline.func is rgb.make:
         mean, std = (np.array(values) for values in pipeline.keywords['norm'])
-    elif pipeline.func is small.digits:
-        mean, std = small.DIGITS_MEAN, small.DIGITS_STD
+    elif pipeline.func is digits.digits:
+        mean, std = digits.DIGITS_MEAN, digits.DIGITS_STD
     else:  # the user's own: unknown
         stretched = 'each stretched to black and white'
         return lambda view: (view - view.min()) / max(np.ptp(view), 1e-12), stretched
     return lambda view: view * std + mean, 'their normalisation undone'
 
 
-def described(pipeline: views.Pipeline) -> str:
+def described(pipeline: augment.Pipeline) -> str:
     """What a pipeline does, view by view; for others than image pipelines their arguments."""
-    if pipeline.func is not pipelines.make:
+    if pipeline.func is not rgb.make:
         known = inspect.signature(pipeline.func).parameters.values()
         given = {p.name: p.default for p in known if p.kind is inspect.Parameter.KEYWORD_ONLY}
         return ', '.join(f'{name} = {value}' for name, value in (given | pipeline.keywords).items())
@@ -94,7 +95,7 @@ def described(pipeline: views.Pipeline) -> str:
     return '. '.join(found)
 
 
-def _words(view: pipelines.View) -> str:
+def _words(view: rgb.View) -> str:
     low, high = (100 * share for share in view.scale)
     jitter = [f'{name} {strength:g}' for name, strength in zip(JITTER, view.jitter, strict=True)]
     words = [

@@ -6,9 +6,8 @@ from typing import Any
 
 import jax
 
+from mi_ssl_jax import augment, parallel, run, rundir
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, run, rundir
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.nets.heads import Output
 
 Tree = Any
@@ -54,5 +53,5 @@ def restored(
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Tree, jax.Array], Output]:
     """The branch on un-augmented examples, with its running batch statistics; compiled."""
     net = ready.method.branches[branch].net
-    plain = jax.vmap(views.evaluation(ready.config.views.name, **ready.config.views.options))
+    plain = jax.vmap(augment.evaluation(ready.config.views.name, **ready.config.views.options))
     return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 from configs import common
-from mi_ssl_jax import bench, sources
-from mi_ssl_jax.augment import pipelines, views
+from mi_ssl_jax import augment, bench, sources
+from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.benchmarks import augmentation, costs, made_up, peer, steps, table, timing
 from tests import tiny
 from tests.test_main import command
 
-NORM = pipelines.Norm((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
-PLAIN = pipelines.View(16, (1.0, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.1), jitter_p=0.0, grey_p=0.0)
+NORM = rgb.Norm((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
+PLAIN = rgb.View(16, (1.0, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.1), jitter_p=0.0, grey_p=0.0)
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -207,7 +207,7 @@ def test_a_peer_view_without_changes_is_the_image_or_its_mirror():
     ids=str,
 )
 def test_every_operation_of_a_peer_view_does_what_its_name_says(changes):
-    norm = pipelines.Norm((0, 0, 0), (1, 1, 1))
+    norm = rgb.Norm((0, 0, 0), (1, 1, 1))
     made = [
         peer.one(
             random.Random(i), Image.fromarray(picture()), view=PLAIN._replace(**changes), norm=norm
@@ -233,7 +233,7 @@ def test_peer_views_have_the_moments_of_the_compiled_ones():
 
     (A view's mean varies by about 0.8 spreads here: 0.8 / sqrt(400) = 0.04 each, 2 of those apart.)
     """
-    pipeline = views.load('simclr', data='cifar10')
+    pipeline = augment.load('simclr', data='cifar10')
     image = np.asarray(Image.fromarray(picture(8)).resize((32, 32)))
     keys = jax.random.split(jax.random.PRNGKey(0), 400)
     ours = np.asarray(jax.jit(jax.vmap(lambda key: pipeline(key, jnp.asarray(image))[0]))(keys))
@@ -248,7 +248,7 @@ def test_crops_by_gathers_equal_crops_by_matrix_products(method):
     keys, image = jax.random.split(jax.random.PRNGKey(1), 16), jnp.asarray(picture())
     made = [
         jax.jit(jax.vmap(lambda key, one=one: one(key, image, view=view, norm=NORM)))(keys)
-        for one in (augmentation.gathered, pipelines.one)
+        for one in (augmentation.gathered, rgb.one)
     ]
     np.testing.assert_allclose(*made, atol=1e-5)
 

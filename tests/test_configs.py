@@ -15,9 +15,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common, images
-from mi_ssl_jax import data, fields, methods, run, rundir
+from mi_ssl_jax import augment, data, fields, methods, run, rundir
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.train.checkpoint import Store
 from tests import tiny
 
@@ -310,7 +309,7 @@ def test_builds(name):
     assert ready.experiment.steps_per_pass == 2 and ready.experiment.passes == config.epochs
     example = ready.source.example
     made = jax.eval_shape(ready.experiment.views, jax.random.PRNGKey(0), example)
-    plain = jax.eval_shape(views.evaluation(config.views.name, **config.views.options), example)
+    plain = jax.eval_shape(augment.evaluation(config.views.name, **config.views.options), example)
     assert len(made) >= 2 and made[0] == made[1]  # shapes and types; further views may be smaller
     assert made[0] == plain
 

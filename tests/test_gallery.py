@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import data, gallery
-from mi_ssl_jax.augment import views
+from mi_ssl_jax import augment, data, gallery
 from mi_ssl_jax.data.source import Resident, Split
 from mi_ssl_jax.figures import views as pictures
 
@@ -56,8 +55,8 @@ def held(monkeypatch):
     ],
 )
 def test_normalisation_is_undone(name, options, example):
-    seen = np.asarray(views.evaluation(name, **options)(example))
-    undo, _ = gallery.undone(views.load(name, **options))
+    seen = np.asarray(augment.evaluation(name, **options)(example))
+    undo, _ = gallery.undone(augment.load(name, **options))
     np.testing.assert_allclose(undo(seen), example / 255, atol=1e-6)  # float32
 
 
@@ -77,21 +76,21 @@ def test_views_of_one_image_are_its_own(held):
 
 def test_pipelines_in_words():
     assert (
-        gallery.described(views.load('simclr', data='cifar10'))
+        gallery.described(augment.load('simclr', data='cifar10'))
         == 'Views 1 to 2: crop of 8 to 100 % of the area to 32 px (bicubic), flip p 0.5, jitter'
         ' (brightness 0.4, contrast 0.4, saturation 0.4, hue 0.1) p 0.8, grey p 0.2'
     )
-    two = gallery.described(views.load('byol', data='imagenet100', size=96))
+    two = gallery.described(augment.load('byol', data='imagenet100', size=96))
     assert (
         two.startswith('View 1: ')
         and 'blur 0.1 to 2 px p 1. View 2: ' in two
         and two.endswith('solarize p 0.2')
     )
     assert 'Views 3 to 6: crop of 5 to 14 %' in gallery.described(
-        views.load('swav', data='tin', local_views=4)
+        augment.load('swav', data='tin', local_views=4)
     )
-    assert gallery.described(views.load('noise', sigma=0.2)) == 'sigma = 0.2'
-    assert 'rotation = 5.0, shift = 1.0' in gallery.described(views.load('digits', rotation=5.0))
+    assert gallery.described(augment.load('noise', sigma=0.2)) == 'sigma = 0.2'
+    assert 'rotation = 5.0, shift = 1.0' in gallery.described(augment.load('digits', rotation=5.0))
 
 
 def my_views(key, image, *, strength: float):
@@ -99,7 +98,7 @@ def my_views(key, image, *, strength: float):
 
 
 def test_the_users_own_views_are_stretched():
-    pipeline = views.load(f'{__name__}:my_views', strength=3.0)
+    pipeline = augment.load(f'{__name__}:my_views', strength=3.0)
     undo, words = gallery.undone(pipeline)
     np.testing.assert_allclose(undo(np.array([-1.0, 1.0, 3.0])), [0, 0.5, 1])
     assert undo(np.zeros(3)).tolist() == [0, 0, 0] and 'stretched' in words

@@ -7,9 +7,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import bgrl_sbm, digits
+from mi_ssl_jax import augment, parallel, probe, run
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, probe, run
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.data import sbm
 from mi_ssl_jax.evals import mi
 from mi_ssl_jax.train import online
@@ -91,7 +90,7 @@ def test_mutual_information_is_that_of_the_held_out_nodes(finished):
     ready, variables, _ = finished
     measured = experiments.measure(ready)(parallel.population([variables], ready.layout), {})
     key = jax.random.split(jax.random.PRNGKey(0), 1)[0]
-    made = views.load('graph', **ready.config.views.options)(key, ready.source.example)
+    made = augment.load('graph', **ready.config.views.options)(key, ready.source.example)
     held_out = ~sbm.draw(**ready.config.data.options).train
     za, zb = (
         encoded(ready, variables, branch, view)[1][held_out]

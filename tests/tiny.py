@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mi_ssl_jax import methods, nets, parallel
-from mi_ssl_jax.augment import views
+from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, optim, sdmi, state
 
@@ -96,7 +95,7 @@ def experiment(
     return state.Experiment(
         build,
         optimiser,
-        views.load('noise'),
+        augment.load('noise'),
         layout,
         hyper[: layout.seeds],
         batch_size=BATCH,

@@ -1,2 +1,146 @@
-"""Views, made on the device: `ops` are single operations on one image, `views` are the named
-pipelines."""
+"""Named pipelines: `load(name)` makes training views, `evaluation(name)` the one un-augmented
+network input.
+
+A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE example; the caller
+vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
+
+    views.load('noise', sigma=0.1)                  points; two views
+    views.load('digits', rotation=20.0)             8x8 grey images; two views
+    views.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
+    views.load('simclr', data='cifar10')            RGB images; the method's views for that data set
+    views.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
+    views.load('my_package.my_module:my_views')     the user's own
+"""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from mi_ssl_jax.augment import digits, graph, points, recipes, rgb
+
+Pipeline = Callable[[Array, Array], tuple[Array, ...]]
+Evaluation = Callable[[Array], Array]
+
+
+class _Entry(NamedTuple):
+    views: Callable[..., tuple[Array, ...]]
+    evaluation: Callable[..., Array]
+
+
+_SMALL = {
+    'noise': _Entry(points.noise, points.point),
+    'digits': _Entry(digits.digits, digits.digit),
+    'graph': _Entry(graph.graph, graph.whole),
+}
+
+
+def names() -> list[str]:
+    """The pipelines that `load` knows."""
+    return sorted([*_SMALL, *recipes.RECIPES])
+
+
+def load(name: str, **options: Any) -> Pipeline:
+    """The pipeline `(key, example) -> tuple of views`.
+
+    Args:
+      name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of
+      views`
+        as 'my_package.my_module:my_views'.
+      **options: for 'noise', 'digits' and 'graph' their keyword arguments (see `small`, `graph`).
+      For the methods' image
+        pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views;
+        local_views, the number of small views of dino and swav; and any field of `rgb.View`
+        but size, for all views.
+
+    Raises:
+      ValueError: unknown name, or options that the pipeline does not have.
+    """
+    if ':' in name:
+        return _bind(name, _own(name), options)
+    if name in _SMALL:
+        return _bind(name, _SMALL[name].views, options)
+    images, made = _recipe(name, **options)
+    return functools.partial(rgb.make, views=made, norm=images.norm)
+
+
+def evaluation(name: str, **options: Any) -> Evaluation:
+    """The function `example -> network input` without augmentation, for probes and figures.
+
+    It takes the options of `load`, so that one configuration serves both; strengths have no part in
+    it. For the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example,
+    **options)`.
+
+    Raises:
+      ValueError: as `load`.
+    """
+    if ':' in name:
+        own = f'{name.partition(":")[0]}:evaluation'
+        return _bind(own, _own(own), options)
+    load(name, **options)
+    if name in _SMALL:
+        return _SMALL[name].evaluation
+    images, made = _recipe(name, **options)
+    return functools.partial(
+        rgb.centre, size=made[0].size, fraction=images.fraction, norm=images.norm
+    )
+
+
+def _recipe(
+    name: str,
+    *,
+    data: str | None = None,
+    size: int | None = None,
+    local_views: int | None = None,
+    **strengths: Any,
+) -> tuple[recipes.Images, tuple[rgb.View, ...]]:
+    if name not in recipes.RECIPES:
+        raise ValueError(
+            f"unknown views '{name}'; use one of {', '.join(names())}, "
+            "or your own as 'my_package.my_module:my_views'"
+        )
+    if data not in recipes.IMAGES:
+        raise ValueError(
+            f"views '{name}' need data=NAME, one of {', '.join(recipes.IMAGES)}; not {data!r}"
+        )
+    images = recipes.IMAGES[data]
+    made = recipes.RECIPES[name](images.kind, size or images.size)
+    if local_views is not None:
+        if len(made) == 2:
+            raise ValueError(f"views '{name}' on {data} have no local views: leave local_views out")
+        made = made[:2] + made[2:3] * local_views
+    return images, tuple(view._replace(**_strengths(name, strengths)) for view in made)
+
+
+def _strengths(name: str, strengths: dict[str, Any]) -> dict[str, Any]:
+    known = [field for field in rgb.View._fields if field != 'size']
+    unknown = sorted(set(strengths) - set(known))
+    if unknown:
+        options = ', '.join(['data', 'size', 'local_views', *known])
+        raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
+    # Configurations hold lists; a view is compared with its neighbours and must be hashable.
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in strengths.items()
+    }
+
+
+def _bind(name: str, function: Callable, options: dict[str, Any]) -> Callable:
+    parameters = inspect.signature(function).parameters.values()
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown and not takes_any:
+        options = ', '.join(known) or 'none'
+        raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
+    return functools.partial(function, **options)
+
+
+def _own(name: str) -> Callable:
+    module, _, attribute = name.partition(':')
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"cannot load the views '{name}': {error}") from error

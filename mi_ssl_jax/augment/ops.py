@@ -3,7 +3,7 @@ tensors.
 
 Factors, shifts, sigmas and boxes may be traced; sizes are static. Batches go through vmap. Only
 what
-torchvision clips is clipped: a bicubic crop overshoots [0, 1] and `pipelines` clips it.
+torchvision clips is clipped: a bicubic crop overshoots [0, 1] and `rgb` clips it.
 """
 
 import chex

@@ -10,7 +10,7 @@ instead.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mi_ssl_jax.augment.pipelines import Norm, View
+from mi_ssl_jax.augment.rgb import Norm, View
 
 STRONG, MEDIUM, MUTED = (0.8, 0.8, 0.8, 0.2), (0.4, 0.4, 0.4, 0.1), (0.4, 0.4, 0.2, 0.1)
 Views = tuple[View, ...]

@@ -13,8 +13,8 @@ import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import sources
-from mi_ssl_jax.augment import pipelines, resample, views
+from mi_ssl_jax import augment, sources
+from mi_ssl_jax.augment import resample, rgb
 from mi_ssl_jax.benchmarks import peer, programs, timing
 from mi_ssl_jax.benchmarks.table import Row, rate, ratios
 
@@ -34,7 +34,7 @@ def measure(
     as many as the process has cores. ValueError for views of anything but images.
     """
     ((name, config),) = configs.items()
-    pipeline = views.load(config.views.name, **config.views.options)
+    pipeline = augment.load(config.views.name, **config.views.options)
     own = getattr(pipeline, 'keywords', {})
     if not {'views', 'norm'} <= set(own):
         raise ValueError(
@@ -69,14 +69,12 @@ def measure(
     return rows, {name: settings}
 
 
-def _crops(
-    view: pipelines.View, norm: pipelines.Norm, batch: np.ndarray
-) -> dict[str, timing.Program]:
+def _crops(view: rgb.View, norm: rgb.Norm, batch: np.ndarray) -> dict[str, timing.Program]:
     """Both kinds of crop; none where images are larger than the view, which takes more taps."""
     if max(batch.shape[1:3]) > view.size:
         return {}
     functions = {
-        CROPS: functools.partial(pipelines.one, view=crop_alone(view), norm=norm),
+        CROPS: functools.partial(rgb.one, view=crop_alone(view), norm=norm),
         GATHERS: functools.partial(gathered, view=view, norm=norm),
     }
     return {
@@ -85,13 +83,13 @@ def _crops(
     }
 
 
-def crop_alone(view: pipelines.View) -> pipelines.View:
+def crop_alone(view: rgb.View) -> rgb.View:
     """The view without its colours."""
     return view._replace(jitter_p=0.0, grey_p=0.0, blur_p=0.0, solarize_p=0.0, crop_last=False)
 
 
-def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.Norm) -> Array:
-    """`pipelines.one` of a crop that enlarges, by gathers of rows, then of columns, not by
+def gathered(key: Array, image: Array, *, view: rgb.View, norm: rgb.Norm) -> Array:
+    """`rgb.one` of a crop that enlarges, by gathers of rows, then of columns, not by
     products."""
     key_box, _, key_chances = jax.random.split(key, 3)
     flip = jax.random.uniform(key_chances, (5,), jnp.float32)[0] < 0.5
@@ -104,9 +102,7 @@ def gathered(key: Array, image: Array, *, view: pipelines.View, norm: pipelines.
     return (jnp.clip(x, 0, 1) - jnp.asarray(norm.mean)) / jnp.asarray(norm.std)
 
 
-def _taps(
-    start: Array, length: Array, view: pipelines.View, flip: Array | bool
-) -> tuple[Array, Array]:
+def _taps(start: Array, length: Array, view: rgb.View, flip: Array | bool) -> tuple[Array, Array]:
     """Pixels that make each output along one axis, and their weights: (size, 2), bicubic (size,
     4)."""
     position = jnp.arange(view.size, dtype=jnp.float32)

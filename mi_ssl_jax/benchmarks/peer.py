@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from mi_ssl_jax.augment.pipelines import Norm, View
+from mi_ssl_jax.augment.rgb import Norm, View
 
 _METHODS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
 

@@ -21,13 +21,13 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, pairs
 from mi_ssl_jax.core.bounds import paper
-from mi_ssl_jax.nets import critics
+from mi_ssl_jax.nets import learned_critics
 
 Tree = Any
 CRITICS: dict[str, Callable[[], nn.Module]] = {
-    'separable': critics.Separable,
-    'concatenated': critics.Concatenated,
-    'bilinear': critics.Bilinear,
+    'separable': learned_critics.Separable,
+    'concatenated': learned_critics.Concatenated,
+    'bilinear': learned_critics.Bilinear,
 }
 CONDITIONAL = 'conditional'  # what CLUB learns instead of a critic
 ROWS = 256  # rows of scores that are held at a time when a whole part is scored
@@ -138,7 +138,7 @@ def problem(bound: str, critic: str) -> Problem:
 
 
 def _scored(bound: Bound, critic: nn.Module) -> Problem:
-    baseline = critics.Baseline() if bound.baseline else None
+    baseline = learned_critics.Baseline() if bound.baseline else None
     start = jnp.float32(-jnp.inf)  # MINE's log denominator
 
     def init(key: chex.PRNGKey, x: jax.Array, y: jax.Array) -> Mapping[str, Tree]:
@@ -167,13 +167,15 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
 
 def _club() -> Problem:
     def init(key: chex.PRNGKey, x: jax.Array, y: jax.Array) -> Tree:
-        return critics.Conditional(y.shape[1]).init(key, x)
+        return learned_critics.Conditional(y.shape[1]).init(key, x)
 
     def loss(params: Tree, x: jax.Array, y: jax.Array, state: Tree) -> tuple[jax.Array, Tree]:
-        return -bounds.log_likelihood(y, *critics.Conditional(y.shape[1]).apply(params, x)), state
+        return -bounds.log_likelihood(
+            y, *learned_critics.Conditional(y.shape[1]).apply(params, x)
+        ), state
 
     def judge(params: Tree, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        conditional = critics.Conditional(y.shape[1]).apply(params, x)
+        conditional = learned_critics.Conditional(y.shape[1]).apply(params, x)
         return bounds.log_likelihood(y, *conditional), bounds.club(y, *conditional)
 
     return Problem(init, (), loss, judge)

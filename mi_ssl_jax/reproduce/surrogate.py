@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mi_ssl_jax import augment, parallel, rundir, sources
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, rundir, sources
-from mi_ssl_jax.augment import views
 from mi_ssl_jax.core import bounds, critics, expansion, linalg, pairs, surrogates
 from mi_ssl_jax.figures import surrogate as figures
 from mi_ssl_jax.methods import barlow
@@ -72,7 +71,7 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
     """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each
     (seeds,)}."""
     x = jnp.asarray(sources.watched(ready.source, ready.config).x)
-    pipelines = {sigma: views.load('noise', sigma=sigma) for sigma in NOISES}
+    pipelines = {sigma: augment.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
     net = ready.method.branches[branch].net
 

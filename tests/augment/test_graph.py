@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax.augment import views
+from mi_ssl_jax import augment
 
 NODES, FEATURES, DRAWS = 12, 6, 400
 PAIRS = np.argwhere(np.triu(np.ones((NODES, NODES)), 1)).astype(np.int32)[::2]
@@ -20,7 +20,7 @@ DROP, MASK = (0.4, 0.1), (0.25, 0.5)
 
 @pytest.fixture(scope='module')
 def drawn():
-    pipeline = views.load('graph', edge_drop=DROP, feature_mask=MASK)
+    pipeline = augment.load('graph', edge_drop=DROP, feature_mask=MASK)
     keys = jax.random.split(jax.random.PRNGKey(0), DRAWS)
     return jax.device_get(jax.jit(jax.vmap(lambda key: pipeline(key, GRAPH)))(keys))
 
@@ -68,10 +68,10 @@ def test_views_and_draws_differ(drawn):
 
 
 def test_without_strength_and_in_evaluation_the_graph_itself():
-    same = views.load('graph', edge_drop=(0.0, 0.0), feature_mask=(0.0, 0.0))(
+    same = augment.load('graph', edge_drop=(0.0, 0.0), feature_mask=(0.0, 0.0))(
         jax.random.PRNGKey(0), GRAPH
     )
-    for view in (*same, views.evaluation('graph')(GRAPH)):
+    for view in (*same, augment.evaluation('graph')(GRAPH)):
         jax.tree.map(np.testing.assert_array_equal, view, GRAPH)
         assert view['features'].dtype == jnp.float32
 
@@ -81,4 +81,4 @@ def test_without_strength_and_in_evaluation_the_graph_itself():
 )
 def test_bad_probabilities(options):
     with pytest.raises(ValueError, match='two probabilities in'):
-        views.load('graph', **options)(jax.random.PRNGKey(0), GRAPH)
+        augment.load('graph', **options)(jax.random.PRNGKey(0), GRAPH)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from mi_ssl_jax import methods, nets
-from mi_ssl_jax.augment import views
+from mi_ssl_jax import augment, methods, nets
 from mi_ssl_jax.methods import api, dino
 from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import optim, state, step
@@ -208,7 +207,7 @@ def test_two_global_and_four_local_views_in_one_step(name):
     networks = tiny.parts()._replace(backbone=nets.load('conv4', width=2))
     experiment = experiment._replace(
         build=lambda hyper: methods.load(name, networks, **tiny.arguments(name)),
-        views=views.load(name, data='tiny_imagenet', size=16, local_views=4),
+        views=augment.load(name, data='tiny_imagenet', size=16, local_views=4),
     )
     phase, images = experiment.method.phases[0], np.zeros((16, 20, 20, 3), np.uint8)
 

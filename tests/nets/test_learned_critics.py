@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax.nets import critics
+from mi_ssl_jax.nets import learned_critics
 
 RNG = np.random.default_rng(3)
 X, Y = (
@@ -44,9 +44,9 @@ def bilinear(params, x, y):
 @pytest.mark.parametrize(
     'net, oracle',
     [
-        (critics.Separable((7, 5, 4)), separable),
-        (critics.Concatenated((7, 5)), concatenated),
-        (critics.Bilinear(), bilinear),
+        (learned_critics.Separable((7, 5, 4)), separable),
+        (learned_critics.Concatenated((7, 5)), concatenated),
+        (learned_critics.Bilinear(), bilinear),
     ],
     ids=['separable', 'concatenated', 'bilinear'],
 )
@@ -63,9 +63,9 @@ def test_scores_of_all_pairs_are_those_of_each_pair(net, oracle):
 
 
 def test_baseline_and_conditional():
-    baseline = critics.Baseline((5,))
+    baseline = learned_critics.Baseline((5,))
     chex.assert_shape(baseline.apply(baseline.init(jax.random.PRNGKey(0), Y), Y), (len(Y),))
-    conditional = critics.Conditional(2, (5,), largest_log_variance=3.0)
+    conditional = learned_critics.Conditional(2, (5,), largest_log_variance=3.0)
     params = conditional.init(jax.random.PRNGKey(0), X)
     mean, log_variance = conditional.apply(jax.tree.map(lambda leaf: 100 * leaf, params), X)
     chex.assert_shape([mean, log_variance], (len(X), 2))

@@ -1,4 +1,4 @@
-"""Views of small data: points with noise, and 8x8 grey images."""
+"""Views of 8x8 grey images: random affine maps, contrast, brightness, noise."""
 
 import jax
 import jax.numpy as jnp
@@ -6,18 +6,6 @@ from jax import Array
 
 # Mean and standard deviation of all pixels of scikit-learn's digits, scaled to [0, 1].
 DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760
-
-
-def noise(key: Array, point: Array, *, sigma: float = 0.1) -> tuple[Array, Array]:
-    """Two views x + sigma * eps of one point (D,), eps ~ N(0, I) (arXiv 2510.01345, section
-    4.2)."""
-    eps = jax.random.normal(key, (2, *point.shape), jnp.promote_types(point.dtype, jnp.float32))
-    return point + sigma * eps[0], point + sigma * eps[1]
-
-
-def point(example: Array) -> Array:
-    """The un-augmented point itself, as float32 or wider."""
-    return example.astype(jnp.promote_types(example.dtype, jnp.float32))
 
 
 def digits(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from mi_ssl_jax.augment import jitter, ops, pipelines, recipes, resample, views
+from mi_ssl_jax import augment
+from mi_ssl_jax.augment import jitter, ops, recipes, resample, rgb
 from tests import goldens
 
 NORM = recipes.IMAGES['cifar10'].norm
@@ -49,7 +50,7 @@ class PipelineTest(parameterized.TestCase):
         ('crop_last', 'bilinear', True),
     )
     def test_equals_its_operations(self, method, crop_last):
-        view = pipelines.View(
+        view = rgb.View(
             16,
             (0.2, 1.0),
             method,
@@ -59,7 +60,7 @@ class PipelineTest(parameterized.TestCase):
             solarize_p=0.5,
             crop_last=crop_last,
         )
-        make = jax.jit(jax.vmap(lambda key, image: pipelines.one(key, image, view=view, norm=NORM)))
+        make = jax.jit(jax.vmap(lambda key, image: rgb.one(key, image, view=view, norm=NORM)))
         made = make(KEYS, IMAGES)
         chex.assert_shape(made, (len(IMAGES), 16, 16, 3))
         chex.assert_type(made, jnp.float32)
@@ -76,7 +77,7 @@ class PipelineTest(parameterized.TestCase):
             )
 
     def test_views_do_not_depend_on_the_batch(self):
-        pipeline = jax.jit(jax.vmap(views.load('byol', data='cifar10', size=16)))
+        pipeline = jax.jit(jax.vmap(augment.load('byol', data='cifar10', size=16)))
         whole = pipeline(KEYS, IMAGES)
         part = pipeline(KEYS[5:8], IMAGES[5:8])
         # Another batch size may be compiled into another order of sums.
@@ -86,11 +87,11 @@ class PipelineTest(parameterized.TestCase):
     def test_multi_crop_keeps_the_order_of_the_views(self):
         """White stays white in each view but the solarized one, which is black; local views are
         smaller."""
-        bright = pipelines.View(8, (1.0, 1.0), 'bilinear', (0.0, 0.0, 0.0, 0.0), grey_p=1.0)
+        bright = rgb.View(8, (1.0, 1.0), 'bilinear', (0.0, 0.0, 0.0, 0.0), grey_p=1.0)
         dark, small = bright._replace(solarize_p=1.0), bright._replace(size=4)
         image = jnp.full((8, 8, 3), 255, jnp.uint8)
-        norm = pipelines.Norm((0.0,) * 3, (1.0,) * 3)
-        made = pipelines.make(KEYS[0], image, views=(bright, dark, small, small, bright), norm=norm)
+        norm = rgb.Norm((0.0,) * 3, (1.0,) * 3)
+        made = rgb.make(KEYS[0], image, views=(bright, dark, small, small, bright), norm=norm)
         assert [view.shape for view in made] == [
             (8, 8, 3),
             (8, 8, 3),
@@ -208,7 +209,7 @@ def test_crops_are_resized_as_each_methods_code_does():
 @pytest.mark.parametrize('name', sorted(recipes.RECIPES))
 @pytest.mark.parametrize('data', ['cifar10', 'tiny_imagenet', 'imagenet100'])
 def test_every_pipeline_has_static_shapes(name, data):
-    pipeline = views.load(name, data=data)
+    pipeline = augment.load(name, data=data)
     made = jax.eval_shape(jax.vmap(pipeline), KEYS, IMAGES)
     side = recipes.IMAGES[data].size
     local = {'dino': 8, 'swav': 6}.get(name, 0) if side > 32 else 0
@@ -216,7 +217,7 @@ def test_every_pipeline_has_static_shapes(name, data):
     assert [view.shape for view in made] == [(12, side, side, 3)] * 2 + [
         (12, small, small, 3)
     ] * local
-    assert jax.eval_shape(views.evaluation(name, data=data), IMAGES[0]).shape == (side, side, 3)
+    assert jax.eval_shape(augment.evaluation(name, data=data), IMAGES[0]).shape == (side, side, 3)
 
 
 @pytest.mark.parametrize(
@@ -231,14 +232,14 @@ def test_views_stay_float32_where_jax_computes_in_float64(name, options, shape, 
     with goldens.x64():
         example = jnp.ones(shape, dtype)
         made = [
-            *jax.eval_shape(views.load(name, **options), jax.random.key(0), example),
-            jax.eval_shape(views.evaluation(name, **options), example),
+            *jax.eval_shape(augment.load(name, **options), jax.random.key(0), example),
+            jax.eval_shape(augment.evaluation(name, **options), example),
         ]
         assert [view.dtype for view in made] == [jnp.float32] * 3
 
 
 def test_blur_kernels_are_simclrs():
-    assert [pipelines.blur_taps(size) for size in (224, 96, 64, 32, 16)] == [23, 9, 7, 3, 3]
+    assert [rgb.blur_taps(size) for size in (224, 96, 64, 32, 16)] == [23, 9, 7, 3, 3]
 
 
 def test_evaluation_is_the_image_itself_at_its_own_size():
@@ -246,7 +247,7 @@ def test_evaluation_is_the_image_itself_at_its_own_size():
     norm = recipes.IMAGES['cifar100'].norm
     expected = (image / 255 - np.asarray(norm.mean)) / np.asarray(norm.std)
     np.testing.assert_allclose(
-        views.evaluation('simclr', data='cifar100')(image), expected, atol=1e-6
+        augment.evaluation('simclr', data='cifar100')(image), expected, atol=1e-6
     )
 
 
@@ -255,7 +256,7 @@ def test_evaluation_on_imagenet_is_the_centre_seven_eighths():
     size."""
     image = np.zeros((100, 160, 3), np.uint8)
     image[:, 80:] = 255
-    plain = views.evaluation('byol', data='imagenet', size=44)(
+    plain = augment.evaluation('byol', data='imagenet', size=44)(
         image
     )  # 88 px of the short side, halved
     norm = recipes.IMAGES['imagenet'].norm
@@ -267,10 +268,10 @@ def test_evaluation_on_imagenet_is_the_centre_seven_eighths():
 
 
 def test_options_and_errors():
-    assert len(views.load('dino', data='tin', local_views=2).keywords['views']) == 4
-    changed = views.load('simclr', data='cifar10', size=16, blur_p=0.5, scale=[0.3, 1.0]).keywords[
-        'views'
-    ]
+    assert len(augment.load('dino', data='tin', local_views=2).keywords['views']) == 4
+    changed = augment.load(
+        'simclr', data='cifar10', size=16, blur_p=0.5, scale=[0.3, 1.0]
+    ).keywords['views']
     assert {(view.size, view.blur_p, view.scale) for view in changed} == {(16, 0.5, (0.3, 1.0))}
     for options, message in (
         ({}, "views 'simclr' need data=NAME, one of cifar10, .*; not None"),
@@ -281,12 +282,12 @@ def test_options_and_errors():
         ),
         ({'data': 'cifar10', 'local_views': 2}, 'have no local views: leave local_views out'),
     ):
-        for build in (views.load, views.evaluation):
+        for build in (augment.load, augment.evaluation):
             with pytest.raises(ValueError, match=message):
                 build('simclr', **options)
     with pytest.raises(
         ValueError, match=r'views of images need uint8 \(H, W, 3\), not float32 \(8, 8, 3\)'
     ):
-        views.load('simclr', data='cifar10')(KEYS[0], jnp.zeros((8, 8, 3)))
+        augment.load('simclr', data='cifar10')(KEYS[0], jnp.zeros((8, 8, 3)))
     with pytest.raises(ValueError, match=r'need uint8 \(H, W, 3\), not uint8 \(8, 8, 1\)'):
-        views.evaluation('simclr', data='cifar10')(jnp.zeros((8, 8, 1), jnp.uint8))
+        augment.evaluation('simclr', data='cifar10')(jnp.zeros((8, 8, 1), jnp.uint8))
