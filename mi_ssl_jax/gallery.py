@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import augment
-from mi_ssl_jax import data
+from mi_ssl_jax import augment, data
 from mi_ssl_jax.augment import digits, rgb
 from mi_ssl_jax.data import streamed
 

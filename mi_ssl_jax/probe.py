@@ -16,7 +16,7 @@ import numpy as np
 
 from mi_ssl_jax import cli, data, parallel, run, rundir, sources, trained
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.data.source import LABEL_DRAWS
+from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 
 Tree = Any

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, data, gallery
-from mi_ssl_jax.data.source import Resident, Split
+from mi_ssl_jax.data.splits import Resident, Split
 from mi_ssl_jax.figures import views as pictures
 
 ROOT = Path(__file__).parents[1]

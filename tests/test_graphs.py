@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from configs import bgrl_sbm, digits
 from mi_ssl_jax import augment, parallel, probe, run
 from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.data import sbm
+from mi_ssl_jax.data.generated import sbm
 from mi_ssl_jax.evals import mi
 from mi_ssl_jax.train import online
 from tests import tiny

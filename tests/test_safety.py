@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mi_ssl_jax.data import archive
+from mi_ssl_jax.data.building import archive
 from mi_ssl_jax.train import checkpoint
 
 ROOT = Path(__file__).parents[1]

@@ -4,8 +4,8 @@ is used."""
 import importlib
 import inspect
 
-from mi_ssl_jax.data import prepared, resident, streamed
-from mi_ssl_jax.data.source import Resident, Split, few_labels, subset
+from mi_ssl_jax.data import in_memory, on_disk, streamed
+from mi_ssl_jax.data.splits import Resident, Split, few_labels, subset
 
 GENERATED = (
     'gaussian',
@@ -40,7 +40,11 @@ def load(name: str, data_dir: str | None, *, short_side: int | None = None, **op
     Raises ValueError for an unknown name or option, for data that are not prepared, damaged, or
     larger than the memory.
     """
-    own = importlib.import_module(f'mi_ssl_jax.data.{name}').load if name in _MODULES else None
+    own = (
+        importlib.import_module(f'mi_ssl_jax.data.generated.{name}').load
+        if name in _MODULES
+        else None
+    )
     known = inspect.getfullargspec(own).kwonlyargs if own else []
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -50,7 +54,7 @@ def load(name: str, data_dir: str | None, *, short_side: int | None = None, **op
         )
     if own:
         return own(data_dir, **options)
-    return resident.load(find(name, data_dir), short_side=short_side)
+    return in_memory.load(find(name, data_dir), short_side=short_side)
 
 
 def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
@@ -70,17 +74,17 @@ def prepare_command(name: str, data_dir: str | None) -> str:
     )
 
 
-def find(name: str, data_dir: str | None) -> prepared.Prepared:
+def find(name: str, data_dir: str | None) -> on_disk.Prepared:
     """Where the image data set `name` lies and what it holds, without reading it. Errors as
     `load`."""
     if name in _IMAGES:
         command = prepare_command(name, data_dir)
-        return prepared.find(name, data_dir, version=_IMAGES[name][0], command=command)
+        return on_disk.find(name, data_dir, version=_IMAGES[name][0], command=command)
     try:  # a set of TFDS's own
         command = f'tfds build {name} --file_format=array_record'
-        return prepared.find(name, data_dir, version='', command=command)
+        return on_disk.find(name, data_dir, version='', command=command)
     except ValueError as error:
-        if (prepared.records.root(data_dir) / name).is_dir():
+        if (on_disk.records.root(data_dir) / name).is_dir():
             raise
         raise ValueError(
             f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image '

@@ -8,7 +8,9 @@ import sys
 import numpy as np
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import cifar, folders, graph_npz, plan, records
+from mi_ssl_jax.data import records
+from mi_ssl_jax.data.building import cifar, folders, plan
+from mi_ssl_jax.data.generated import graph_npz
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from mi_ssl_jax.data import prepared as prepared_lib
+from mi_ssl_jax.data import on_disk as prepared_lib
 from mi_ssl_jax.data import threads
-from mi_ssl_jax.data.prepared import Prepared
-from mi_ssl_jax.data.source import Split
+from mi_ssl_jax.data.on_disk import Prepared
+from mi_ssl_jax.data.splits import Split
 
 
 class Stream(NamedTuple):

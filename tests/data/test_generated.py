@@ -13,8 +13,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import digits, gaussian, records
-from mi_ssl_jax.data.source import LABEL_DRAWS, few_labels
+from mi_ssl_jax.data import records
+from mi_ssl_jax.data.generated import digits, gaussian
+from mi_ssl_jax.data.splits import LABEL_DRAWS, few_labels
 
 
 @pytest.fixture(scope='module')

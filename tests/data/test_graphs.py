@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import graph_npz, graphs, karate, prepare, sbm
+from mi_ssl_jax.data import prepare
+from mi_ssl_jax.data.generated import graph_npz, graphs, karate, sbm
 
 SMALL = dict(
     nodes=60, communities=3, within=0.5, between=0.05, features=4, separation=3.0, train=0.2, seed=1

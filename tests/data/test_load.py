@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import images, records, resident, streamed
-from mi_ssl_jax.data.source import subset
+from mi_ssl_jax.data import images, in_memory, records, streamed
+from mi_ssl_jax.data.splits import subset
 from tests.data import samples
 
 REAL = os.environ.get('MI_SSL_TEST_DATA')
@@ -82,7 +82,7 @@ def test_decoded_copy_is_used_until_the_records_change(tmp_path, monkeypatch):
     copies = list((tmp_path / 'some_set').glob('decoded.16.*'))
     assert len(copies) == 1
     with monkeypatch.context() as patched:
-        patched.setattr(resident, '_decode', None)  # not called
+        patched.setattr(in_memory, '_decode', None)  # not called
         second = data.load('some_set', str(tmp_path), short_side=16)
     for a, b in zip((*first.train, *first.test), (*second.train, *second.test)):
         np.testing.assert_array_equal(a, b)
@@ -96,7 +96,7 @@ def test_decoded_copy_is_used_until_the_records_change(tmp_path, monkeypatch):
 
 def test_loading_needs_no_writable_folder(tmp_path, monkeypatch):
     write_set(tmp_path, 'some_set')
-    monkeypatch.setattr(resident.os, 'access', lambda path, mode: False)
+    monkeypatch.setattr(in_memory.os, 'access', lambda path, mode: False)
     data.load('some_set', str(tmp_path), short_side=16)
     assert not list((tmp_path / 'some_set').glob('decoded*'))
 
@@ -105,7 +105,7 @@ def test_memory_is_announced_and_refused(tmp_path, monkeypatch, capsys):
     write_set(tmp_path, 'some_set')
     data.load('some_set', str(tmp_path), short_side=1000)
     assert capsys.readouterr().err == 'some_set at 1000x1000 pixels takes 90 MB of memory\n'
-    monkeypatch.setattr(resident, 'available_memory', lambda: 50_000_000)
+    monkeypatch.setattr(in_memory, 'available_memory', lambda: 50_000_000)
     with pytest.raises(
         ValueError, match=r'takes 90 MB of memory, and 50 MB are free: take a smaller side'
     ):
@@ -114,7 +114,7 @@ def test_memory_is_announced_and_refused(tmp_path, monkeypatch, capsys):
 
 def test_available_memory_is_plausible():
     total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    assert 0 < resident.available_memory() <= total
+    assert 0 < in_memory.available_memory() <= total
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_has_its_own_line(tmp_path):
     with pytest.raises(
         ValueError, match='is no set of labelled images: it has point, label|label, point'
     ):
-        data.prepared.find('gaussian', str(tmp_path), version='', command='')
+        data.on_disk.find('gaussian', str(tmp_path), version='', command='')
 
 
 def test_damaged_record_is_named(tmp_path):

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data import archive, folders, images, plan
+from mi_ssl_jax.data import images
 from mi_ssl_jax.data import prepare as command
+from mi_ssl_jax.data.building import archive, folders, plan
 from tests.data import samples
 
 TINY = ('n01443537', 'n02002724', 'n02231487')

@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import parameterized
 from sklearn import datasets
 
-from mi_ssl_jax.data import source
+from mi_ssl_jax.data import splits
 from mi_ssl_jax.evals import linear
 
 FAST = linear.Settings(epochs=12, batch_size=64, lrs=(1.0, 10.0), weight_decays=(0.0, 1e-3))
@@ -33,7 +33,7 @@ def blobs(n=200, classes=4, width=6, seed=0):
 
 
 def few(y, draws):
-    return np.stack([source.few_labels(y, per_class=10, draw=draw) for draw in range(draws)])
+    return np.stack([splits.few_labels(y, per_class=10, draw=draw) for draw in range(draws)])
 
 
 def sgd(x, y, own, lr, decay, classes, settings):

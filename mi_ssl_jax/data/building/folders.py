@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import archive, images, records
-from mi_ssl_jax.data.plan import Plan
+from mi_ssl_jax.data import images, records
+from mi_ssl_jax.data.building import archive
+from mi_ssl_jax.data.building.plan import Plan
 
 NAMES = ('tiny_imagenet', 'imagenet2012', 'imagenet100', 'image_folder')
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')

@@ -4,7 +4,7 @@
 import numpy as np
 
 from mi_ssl_jax.data import records
-from mi_ssl_jax.data.source import Resident, Split
+from mi_ssl_jax.data.splits import Resident, Split
 
 CLUSTERS = 5
 PER_CLUSTER = 500  # in the training set, and again in the independent validation set

@@ -5,8 +5,9 @@ import hashlib
 
 import numpy as np
 
-from mi_ssl_jax.data import graphs, records
-from mi_ssl_jax.data.source import Resident
+from mi_ssl_jax.data import records
+from mi_ssl_jax.data.generated import graphs
+from mi_ssl_jax.data.splits import Resident
 
 
 def draw(

@@ -3,8 +3,9 @@ from networkx."""
 
 import numpy as np
 
-from mi_ssl_jax.data import graphs, records
-from mi_ssl_jax.data.source import Resident
+from mi_ssl_jax.data import records
+from mi_ssl_jax.data.generated import graphs
+from mi_ssl_jax.data.splits import Resident
 
 CLUBS = ('Mr. Hi', 'Officer')
 TRAIN = 0.5  # share of the members whose club probes may learn

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.data import prepared as prepared_lib
+from mi_ssl_jax.data import on_disk as prepared_lib
 from mi_ssl_jax.data import threads
-from mi_ssl_jax.data.prepared import Prepared
-from mi_ssl_jax.data.source import Resident, Split
+from mi_ssl_jax.data.on_disk import Prepared
+from mi_ssl_jax.data.splits import Resident, Split
 
 _CHUNK = 512  # images a thread decodes at a time
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import archive, images, records
-from mi_ssl_jax.data.plan import Plan, check_space
+from mi_ssl_jax.data import images, records
+from mi_ssl_jax.data.building import archive
+from mi_ssl_jax.data.building.plan import Plan, check_space
 
 _PIXELS = 3 * 32 * 32  # planes of red, green and blue, each row by row
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mi_ssl_jax.data import records
-from mi_ssl_jax.data.source import Resident, Split
+from mi_ssl_jax.data.splits import Resident, Split
 
 VERSION = '1.0.0'
 LIMIT = 2e9  # bytes of features: a record cannot be larger

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.data import graphs, records
-from mi_ssl_jax.data.source import Resident
+from mi_ssl_jax.data import records
+from mi_ssl_jax.data.generated import graphs
+from mi_ssl_jax.data.splits import Resident
 
 TRAIN = 0.1  # share of each class's nodes, as in BGRL's random splits (section 4.1)
 _PLAIN = ('features', 'edges', 'labels')

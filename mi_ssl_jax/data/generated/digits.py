@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from mi_ssl_jax.data import records
-from mi_ssl_jax.data.source import Resident, Split
+from mi_ssl_jax.data.splits import Resident, Split
 
 TRAIN = 1437  # the other 360 are held out
 

@@ -1,0 +1,1 @@
+"""Building prepared data sets out of archives and folders of images."""

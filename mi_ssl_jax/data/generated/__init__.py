@@ -1,0 +1,1 @@
+"""Data sets that are generated or come with a package, and graphs."""
