@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
-from mi_ssl_jax import fields
+from mi_ssl_jax.experiment import schema
 
 
 def words(argv: Sequence[str]) -> list[str]:
@@ -63,7 +63,7 @@ def parse(
         raise ValueError(f"unexpected argument '{rest[0]}'; options start with --")
     for flag in files:
         if values[flag].value is not None:
-            fields.check(values[flag].value, path(argv, flag))
+            schema.check(values[flag].value, path(argv, flag))
 
 
 def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:

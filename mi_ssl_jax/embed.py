@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax import cli, rundir, sources, trained
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import cli, rundir, trained
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 
 
 def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Path]:
@@ -22,7 +23,7 @@ def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Pa
     written = []
     for split in ('train', 'test'):
         parts = {'features': [], 'z': [], 'labels': []}
-        for batch in sources.batches(ready.source, split, ready.config.mi.batch_size):
+        for batch in inputs.batches(ready.source, split, ready.config.mi.batch_size):
             output = apply(variables, batch.x)
             for name, rows in (
                 ('features', output.features),

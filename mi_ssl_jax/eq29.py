@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from mi_ssl_jax import augment, parallel, run, rundir
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
+from mi_ssl_jax.experiment import build as experiments
 
 VIEWS_KEY = 29  # a stream that neither training nor its evaluations draw from
 RAW_FEATURES = 1024  # inputs of more numbers than this reach the critic by their embeddings alone
@@ -66,7 +66,7 @@ def samples(workdir: Path) -> Samples:
 
     def encode(branch: str, view: int | None) -> np.ndarray:
         def one(key: jax.Array, example: jax.Array) -> jax.Array:
-            return plain(example) if view is None else ready.experiment.views(key, example)[view]
+            return plain(example) if view is None else ready.spec.views(key, example)[view]
 
         def apply(rows: np.ndarray) -> jax.Array:
             return encoder(variables[branch], keys[rows], held_out[rows])

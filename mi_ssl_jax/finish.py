@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import health, probe, run
+from mi_ssl_jax.experiment import build as experiments
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:

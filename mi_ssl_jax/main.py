@@ -38,7 +38,7 @@ def main() -> int:
     argv = sys.argv
     config_flags.parse(flags.FLAGS, argv, usage=__doc__)
     if _LIST.value:
-        from mi_ssl_jax import table7
+        from mi_ssl_jax.methods import table7
 
         print(table7.text())
         return 0

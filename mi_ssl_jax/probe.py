@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax import cli, data, parallel, run, rundir, sources, trained
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import cli, data, parallel, run, rundir, trained
 from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 
 Tree = Any
 # raw inputs of more numbers than this are not probed: their linear probe costs more than a training
@@ -65,7 +66,7 @@ def _encoders(name: str, ready: experiments.Setup, population: Tree) -> list[dic
     return rows
 
 
-def raw_inputs(source: sources.Source) -> Frozen | None:
+def raw_inputs(source: inputs.Source) -> Frozen | None:
     """The inputs themselves, of nodes their own features; None of streamed and of large ones."""
     if source.stream is not None:
         return None
@@ -96,7 +97,7 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
                 features.encode(lambda x: encode(variables, x).features, batch.x, batch_size=size),
                 batch.y,
             )
-            for batch in sources.batches(ready.source, split, size)
+            for batch in inputs.batches(ready.source, split, size)
         ]
         found += _known(*(np.concatenate(column) for column in zip(*batches, strict=True)))
     return Frozen(*found)

@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from mi_ssl_jax import cli, distributed, health, signals, tracking
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
+from mi_ssl_jax.runs.log import Silent, Writer, plain
 from mi_ssl_jax.train import loop
-from mi_ssl_jax.train.checkpoint import Checkpoint, Store, on_host
-from mi_ssl_jax.train.metrics import Silent, Writer, plain
 from mi_ssl_jax.train.state import State
 
 # Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see
@@ -56,7 +56,7 @@ class Recorder:
             None  # the best, until the next checkpoint takes it to the disk
         )
         self._fixed = {
-            'pace': loop.pace(ready.experiment, ready.config.log_every),
+            'pace': loop.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),
         }
         first = distributed.first()

@@ -11,10 +11,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, distributed, parallel, record, rundir, signals, sources
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import cli, distributed, parallel, record, rundir, signals
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
 from mi_ssl_jax.train import loop
-from mi_ssl_jax.train.checkpoint import Elsewhere, Store
 
 Tree = Any
 Say = Callable[[str], None]
@@ -119,7 +120,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
         [number, saved, _rollbacks(workdir) if distributed.first() else []]
     )
     progress = {**record.START, **saved}
-    if progress['pace'] not in (None, loop.pace(ready.experiment, ready.config.log_every)):
+    if progress['pace'] not in (None, loop.pace(ready.spec, ready.config.log_every)):
         raise ValueError(
             f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'
             ' must stay as they were, with --force too; train in another workdir'
@@ -130,9 +131,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     if len(rollbacks) < len(done) and distributed.first():
         rundir.write_json(workdir / 'rollbacks.json', rollbacks)
     hyper = {
-        name: np.float32(
-            [own[name] * (factor if name == 'lr' else 1) for own in ready.experiment.hyper]
-        )
+        name: np.float32([own[name] * (factor if name == 'lr' else 1) for own in ready.spec.hyper])
         for name in state.hyper
     }
     return Start(experiments.from_stacked(state._replace(hyper=hyper), layout), progress, factor)
@@ -145,15 +144,15 @@ def _go_on(
     steps = parallel.members(
         parallel.per_seed(lambda state: state.steps, start.population, layout), layout
     )[0]
-    position = sources.taken(ready.experiment, steps)
+    position = inputs.taken(ready.spec, steps)
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = record.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
     with (
         contextlib.closing(recorder),
-        sources.feeding(ready.source, ready.experiment, config, position) as feed,
+        inputs.feeding(ready.source, ready.spec, config, position) as feed,
     ):
         chunks = loop.train(
-            ready.experiment,
+            ready.spec,
             start.population,
             feed,
             log_every=config.log_every,

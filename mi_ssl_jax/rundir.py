@@ -17,8 +17,9 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import fields, parallel
-from mi_ssl_jax.train.metrics import plain
+from mi_ssl_jax import parallel
+from mi_ssl_jax.experiment import schema
+from mi_ssl_jax.runs.log import plain
 
 # Fields that may differ between a run and its resumption: they do not change what a step computes.
 FREE = (
@@ -163,7 +164,7 @@ def read_config(workdir: Path) -> ConfigDict:
     """The configuration of a run. ValueError when the folder holds none, or one of another version
     of the project."""
     config = _kept(workdir)
-    fields.check(config, str(workdir / 'config.json'))
+    schema.check(config, str(workdir / 'config.json'))
     return config
 
 

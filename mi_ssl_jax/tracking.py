@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax.train.metrics import plain, scalars
+from mi_ssl_jax.runs.log import plain, scalars
 
 
 class Tracker:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from mi_ssl_jax import augment, parallel, run, rundir
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.nets.heads import Output
 
 Tree = Any

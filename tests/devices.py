@@ -25,11 +25,9 @@ def one_device(name: str, **changes) -> list[state.State]:
     fields."""
     layout = tiny.one_device()
     with goldens.x64():
-        experiment = tiny.experiment(name, layout, dtype=jnp.float64)._replace(**changes)
+        spec = tiny.experiment(name, layout, dtype=jnp.float64)._replace(**changes)
         population = parallel.population([tiny.start(name)], layout)
-        calls = tiny.train(
-            experiment, tiny.compile_passes(experiment), population, length=tiny.STEPS
-        )
+        calls = tiny.train(spec, tiny.compile_passes(spec), population, length=tiny.STEPS)
     return [call.after[0] for call in calls]
 
 
@@ -45,13 +43,11 @@ def logical_devices(
     options = dict(axis_name=parallel.AXIS, in_axes=(None, None, None, 0), out_axes=None)
     rows = []
     with goldens.x64():
-        experiment = tiny.experiment(
-            name, layout, dtype=jnp.float64, local_statistics=local_statistics
-        )
-        experiment = experiment._replace(**changes)
-        method, member = experiment.method, jax.tree.map(jnp.asarray, tiny.start(name))
+        spec = tiny.experiment(name, layout, dtype=jnp.float64, local_statistics=local_statistics)
+        spec = spec._replace(**changes)
+        method, member = spec.method, jax.tree.map(jnp.asarray, tiny.start(name))
         steps = {
-            phase.name: jax.jit(jax.vmap(make(experiment, phase.name), **options))
+            phase.name: jax.jit(jax.vmap(make(spec, phase.name), **options))
             for phase in method.phases
         }
         for number in range(tiny.PASSES):
@@ -73,7 +69,7 @@ def without_batch_norm(monkeypatch) -> None:
     monkeypatch.setattr(layers, 'batch_norm', lambda *arguments, **options: lambda x: x)
 
 
-def without_metrics(experiment, phase):
+def without_metrics(spec, phase):
     """A step whose metrics do not give away what it computes."""
-    whole = step.make(experiment, phase)
+    whole = step.make(spec, phase)
     return lambda *arguments: (whole(*arguments)[0], {})

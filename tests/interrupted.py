@@ -15,8 +15,8 @@ from mi_ssl_jax import cli
 cli.use_compilation_cache()
 
 from mi_ssl_jax import main, parallel, probe, signals  # noqa: E402
-from mi_ssl_jax.evals import watch  # noqa: E402
-from mi_ssl_jax.train import checkpoint  # noqa: E402
+from mi_ssl_jax.evals import monitor  # noqa: E402
+from mi_ssl_jax.runs import checkpoint  # noqa: E402
 
 COUNT = {'passes': 0}
 
@@ -72,8 +72,8 @@ def reach(moment: str, marker: Path) -> None:
     elif moment in ('save', 'last save'):
         before(checkpoint, '_sums', slow(marker, 2))
     elif moment == 'evaluation':
-        make = watch.make
-        watch.make = lambda *args, **kwargs: late(make(*args, **kwargs), slow(marker, 2))
+        make = monitor.make
+        monitor.make = lambda *args, **kwargs: late(make(*args, **kwargs), slow(marker, 2))
     elif moment == 'probes':
         before(probe, 'probe', slow(marker, 600))
 

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from configs import common
-from mi_ssl_jax import augment, bench, sources
+from mi_ssl_jax import augment, bench
 from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.benchmarks import augmentation, costs, made_up, peer, steps, table, timing
+from mi_ssl_jax.experiment import inputs
 from tests import tiny
 from tests.test_main import command
 
@@ -129,7 +130,7 @@ def test_made_up_images_have_the_size_of_the_missing_ones(tmp_path):
     config = images()
     changed = made_up.replace_data(config, tmp_path)
     assert config.data.name == 'cifar10' and changed.views == config.views
-    made = sources.load(changed)
+    made = inputs.load(changed)
     assert made.train.x.shape == (1024, 32, 32, 3) and made.train.x.dtype == np.uint8
     assert made.train.x.std() > 20
 

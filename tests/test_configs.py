@@ -15,9 +15,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common, images
-from mi_ssl_jax import augment, data, fields, methods, run, rundir
-from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax.train.checkpoint import Store
+from mi_ssl_jax import augment, data, methods, run, rundir
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import schema
+from mi_ssl_jax.runs.checkpoint import Store
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -48,12 +49,12 @@ def load(name: str) -> ConfigDict:
 
 
 def test_the_fields_are_those_of_the_common_configuration():
-    assert set(fields.names(common.base())) == fields.FIELDS
+    assert set(schema.names(common.base())) == schema.FIELDS
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_has_every_field_and_no_other(name):
-    fields.check(load(name), name)
+    schema.check(load(name), name)
 
 
 def test_a_field_too_few_or_too_many_is_named():
@@ -62,15 +63,15 @@ def test_a_field_too_few_or_too_many_is_named():
     with pytest.raises(
         ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/common\.py'
     ):
-        fields.check(config, 'my.py')
+        schema.check(config, 'my.py')
     config = common.base()
     config.data.options.clusters = 5  # an open group
     config.mi.exampels = 3
     with pytest.raises(ValueError, match=r"^my\.py: nothing reads the field 'mi\.exampels'$"):
-        fields.check(config, 'my.py')
+        schema.check(config, 'my.py')
     del config.mi.examples
     with pytest.raises(ValueError, match=r"'mi\.exampels'; did you mean 'mi\.examples'\?$"):
-        fields.check(config, 'my.py')
+        schema.check(config, 'my.py')
 
 
 def test_the_folder_of_another_version_is_refused_in_one_line(tmp_path):
@@ -306,9 +307,9 @@ def test_builds(name):
         config.net.options[config.net.name].widths if config.net.name == 'gcn' else (3,)
     )  # the Gaussian encoder's 3
     assert ready.width == (config.net.projector or last)[-1]
-    assert ready.experiment.steps_per_pass == 2 and ready.experiment.passes == config.epochs
+    assert ready.spec.steps_per_pass == 2 and ready.spec.passes == config.epochs
     example = ready.source.example
-    made = jax.eval_shape(ready.experiment.views, jax.random.PRNGKey(0), example)
+    made = jax.eval_shape(ready.spec.views, jax.random.PRNGKey(0), example)
     plain = jax.eval_shape(augment.evaluation(config.views.name, **config.views.options), example)
     assert len(made) >= 2 and made[0] == made[1]  # shapes and types; further views may be smaller
     assert made[0] == plain

@@ -4,8 +4,8 @@ import jax
 import pytest
 
 from configs import common
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import parallel
+from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.train import feed, loop, state
 from tests import tiny
 
@@ -78,7 +78,7 @@ def test_fields_reach_the_step(monkeypatch):
         'check_replicas': True,
     }
     ready = experiments.setup(small(**changes))
-    own = ready.experiment
+    own = ready.spec
     assert (own.accumulate, own.local_statistics, own.check_replicas) == (4, True, True)
     assert own.hyper[0]['lr'] == pytest.approx(0.05 / 16) and own.layout.axis is not None
     assert own.method.branches['target'].net.backbone.axis_name is None

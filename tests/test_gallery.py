@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import augment, data, gallery
+from mi_ssl_jax import augment, data
 from mi_ssl_jax.data.splits import Resident, Split
+from mi_ssl_jax.experiment import view_samples
 from mi_ssl_jax.figures import views as pictures
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def held(monkeypatch):
 )
 def test_normalisation_is_undone(name, options, example):
     seen = np.asarray(augment.evaluation(name, **options)(example))
-    undo, _ = gallery.undone(augment.load(name, **options))
+    undo, _ = view_samples.undone(augment.load(name, **options))
     np.testing.assert_allclose(undo(seen), example / 255, atol=1e-6)  # float32
 
 
@@ -64,7 +65,9 @@ def test_views_of_one_image_are_its_own(held):
     """Without colours, a view of a grey level is that level, whatever the crop."""
     levels = np.broadcast_to(np.arange(10, dtype=np.uint8)[:, None, None, None] * 25, IMAGES.shape)
     IMAGES[:] = levels
-    found = gallery.make(config('simclr', 'cifar10', data='cifar10', jitter_p=0.0, grey_p=0.0), 3)
+    found = view_samples.make(
+        config('simclr', 'cifar10', data='cifar10', jitter_p=0.0, grey_p=0.0), 3
+    )
     assert len(found.images) == len(found.views) == 3
     for image, own, level in zip(
         found.images, found.views, (0, 75, 150)
@@ -76,21 +79,23 @@ def test_views_of_one_image_are_its_own(held):
 
 def test_pipelines_in_words():
     assert (
-        gallery.described(augment.load('simclr', data='cifar10'))
+        view_samples.described(augment.load('simclr', data='cifar10'))
         == 'Views 1 to 2: crop of 8 to 100 % of the area to 32 px (bicubic), flip p 0.5, jitter'
         ' (brightness 0.4, contrast 0.4, saturation 0.4, hue 0.1) p 0.8, grey p 0.2'
     )
-    two = gallery.described(augment.load('byol', data='imagenet100', size=96))
+    two = view_samples.described(augment.load('byol', data='imagenet100', size=96))
     assert (
         two.startswith('View 1: ')
         and 'blur 0.1 to 2 px p 1. View 2: ' in two
         and two.endswith('solarize p 0.2')
     )
-    assert 'Views 3 to 6: crop of 5 to 14 %' in gallery.described(
+    assert 'Views 3 to 6: crop of 5 to 14 %' in view_samples.described(
         augment.load('swav', data='tin', local_views=4)
     )
-    assert gallery.described(augment.load('noise', sigma=0.2)) == 'sigma = 0.2'
-    assert 'rotation = 5.0, shift = 1.0' in gallery.described(augment.load('digits', rotation=5.0))
+    assert view_samples.described(augment.load('noise', sigma=0.2)) == 'sigma = 0.2'
+    assert 'rotation = 5.0, shift = 1.0' in view_samples.described(
+        augment.load('digits', rotation=5.0)
+    )
 
 
 def my_views(key, image, *, strength: float):
@@ -99,15 +104,15 @@ def my_views(key, image, *, strength: float):
 
 def test_the_users_own_views_are_stretched():
     pipeline = augment.load(f'{__name__}:my_views', strength=3.0)
-    undo, words = gallery.undone(pipeline)
+    undo, words = view_samples.undone(pipeline)
     np.testing.assert_allclose(undo(np.array([-1.0, 1.0, 3.0])), [0, 0.5, 1])
     assert undo(np.zeros(3)).tolist() == [0, 0, 0] and 'stretched' in words
-    assert gallery.described(pipeline) == 'strength = 3.0'
+    assert view_samples.described(pipeline) == 'strength = 3.0'
 
 
 def test_more_images_than_there_are(held):
     with pytest.raises(ValueError, match='--images=11, but there are 10 training examples'):
-        gallery.make(config('simclr', 'cifar10', data='cifar10'), 11)
+        view_samples.make(config('simclr', 'cifar10', data='cifar10'), 11)
 
 
 @pytest.fixture

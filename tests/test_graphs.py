@@ -8,10 +8,10 @@ from ml_collections import ConfigDict
 
 from configs import bgrl_sbm, digits
 from mi_ssl_jax import augment, parallel, probe, run
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax.data.generated import sbm
-from mi_ssl_jax.evals import mi
-from mi_ssl_jax.train import online
+from mi_ssl_jax.evals import cosine_mi
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.train import online_probe
 from tests import tiny
 
 NODES = 60
@@ -66,7 +66,7 @@ def encoded(ready, variables, branch, graph):
 
 def test_one_epoch_is_one_step_on_the_whole_graph(finished):
     ready, _, line = finished
-    assert (ready.experiment.steps_per_pass, ready.source.size, ready.source.rows) == (1, 1, NODES)
+    assert (ready.spec.steps_per_pass, ready.source.size, ready.source.rows) == (1, 1, NODES)
     assert '"step": {"e": 2}' in line and '"online_top1"' in line
 
 
@@ -96,7 +96,7 @@ def test_mutual_information_is_that_of_the_held_out_nodes(finished):
         encoded(ready, variables, branch, view)[1][held_out]
         for branch, view in (('online', made[0]), ('target', made[1]))
     )
-    for name, value in mi.estimates(za, zb).items():
+    for name, value in cosine_mi.estimates(za, zb).items():
         np.testing.assert_allclose(measured['mi'][name], [value], rtol=1e-4)
     assert np.isfinite(measured['collapse']['online']['nn_gap']['mean']).all()
 
@@ -148,9 +148,9 @@ def test_the_online_probe_leaves_unknown_labels_out():
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(12, 4)).astype(np.float32), rng.integers(0, 3, 12)
     known = np.arange(12) % 3 > 0
-    start = online.Classifier(jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), jnp.zeros(3))
-    whole = online.step(start, features, jnp.asarray(np.where(known, labels, -1))[None], None)
-    part = online.step(start, features[known], jnp.asarray(labels[known]), None)
+    start = online_probe.Classifier(jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), jnp.zeros(3))
+    whole = online_probe.step(start, features, jnp.asarray(np.where(known, labels, -1))[None], None)
+    part = online_probe.step(start, features[known], jnp.asarray(labels[known]), None)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, part)
 
 

@@ -18,7 +18,8 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import experiment, run
+from mi_ssl_jax import run
+from mi_ssl_jax.experiment import build
 from tests import killed
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +89,7 @@ def end(workdir):
     population, progress = run.restore(ready, workdir)
     assert progress['epoch'] == killed.EPOCHS
     best, _ = run.restore(ready, workdir, best=True)
-    states = [experiment.stacked(own, ready.layout) for own in (population, best)]
+    states = [build.stacked(own, ready.layout) for own in (population, best)]
     return (workdir / 'metrics.jsonl').read_bytes(), jax.tree.leaves(states)
 
 

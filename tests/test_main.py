@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_ssl_jax import table7
+from mi_ssl_jax.methods import table7
 
 ROOT = Path(__file__).parent.parent
 

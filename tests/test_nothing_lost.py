@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mi_ssl_jax import cli, experiment, run, rundir, signals
+from mi_ssl_jax import cli, run, rundir, signals
 from mi_ssl_jax.evals import collapse
+from mi_ssl_jax.experiment import build
 from mi_ssl_jax.train import loop
 from tests import runs
 
@@ -48,7 +49,7 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
     population, progress = run.restore(ready, tmp_path)
     assert progress['epoch'] == 5
     np.testing.assert_array_equal(
-        experiment.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05])
+        build.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05])
     )
     assert rundir.read_config(tmp_path).lr == 0.05
     assert json.loads((tmp_path / 'config-0.json').read_text())['lr'] == 0.1
@@ -81,8 +82,8 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
     values = {line['epoch']: np.mean(line['mi']['cos_dv']) for line in lines if 'mi' in line}
     found = [run.restore(ready, tmp_path / name, best=True) for name in ('whole', 'parts')]
     assert all(progress['epoch'] == max(values, key=values.get) for _, progress in found)
-    states = [experiment.stacked(population, ready.layout) for population, _ in found]
-    for a, b in zip(*map(experiment.jax.tree.leaves, states), strict=True):
+    states = [build.stacked(population, ready.layout) for population, _ in found]
+    for a, b in zip(*map(build.jax.tree.leaves, states), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -134,7 +135,7 @@ def test_a_divergence_goes_back_with_a_lower_learning_rate_and_resumes_exactly(
     assert 'back to epoch 2 with 0.5 times the learning rate (roll-back 1 of 1)' in said[0]
     (text, whole), (other, parts) = runs.files(tmp_path / 'whole'), runs.files(tmp_path / 'parts')
     assert text == other
-    for a, b in zip(*map(experiment.jax.tree.leaves, (whole, parts)), strict=True):
+    for a, b in zip(*map(build.jax.tree.leaves, (whole, parts)), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(whole.hyper['lr'], np.float32([0.05, 0.05]))
     lines = [json.loads(line) for line in text.splitlines()]
@@ -156,9 +157,9 @@ def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
         loop.Diverged, match='(the (joint|marginal|loss) of phase|the parameters of) .* lower lr'
     ):
         run.run(config, tmp_path)
-    ready = experiment.setup(config)
+    ready = build.setup(config)
     population, progress = run.restore(ready, tmp_path)
-    leaves = experiment.jax.tree.leaves(experiment.stacked(population, ready.layout))
+    leaves = build.jax.tree.leaves(build.stacked(population, ready.layout))
     assert progress['chunk'] >= 1 and all(np.isfinite(leaf).all() for leaf in leaves)
 
 
@@ -232,7 +233,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
         whole, parts = runs.files(tmp_path / 'whole'), runs.files(disk / 'run')
         assert whole[0] == parts[0]
         for a, b in zip(
-            *(experiment.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True
+            *(build.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True
         ):
             np.testing.assert_array_equal(a, b)
     finally:
@@ -271,7 +272,7 @@ def test_a_run_on_two_devices_goes_on_on_one(tmp_path):
     )
     assert epochs == others
     for a, b in zip(
-        *(experiment.jax.tree.leaves(state.variables) for state in (parts, whole)), strict=True
+        *(build.jax.tree.leaves(state.variables) for state in (parts, whole)), strict=True
     ):
         np.testing.assert_allclose(
             a, b, atol=1e-4

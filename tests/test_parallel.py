@@ -268,9 +268,9 @@ def test_a_function_over_seeds(backend, seeds, monkeypatch):
 
 
 def end_of_training(**layout):
-    experiment = tiny.experiment('jmi', tiny.one_device(**layout))
-    runs, population = tiny.compile_passes(experiment), tiny.initial(experiment)
-    return tiny.train(experiment, runs, population, length=tiny.STEPS)[-1].after
+    spec = tiny.experiment('jmi', tiny.one_device(**layout))
+    runs, population = tiny.compile_passes(spec), tiny.initial(spec)
+    return tiny.train(spec, runs, population, length=tiny.STEPS)[-1].after
 
 
 def assert_close(actual, expected):

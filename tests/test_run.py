@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from mi_ssl_jax import experiment, run, rundir, signals
+from mi_ssl_jax import run, rundir, signals
+from mi_ssl_jax.experiment import build
 from tests import runs
 
 pytestmark = pytest.mark.usefixtures('own_data_dir')
@@ -31,9 +32,7 @@ def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch, name, st
     run.run(config, tmp_path / 'parts')
     whole, parts = runs.files(tmp_path / 'whole'), runs.files(tmp_path / 'parts')
     assert whole[0] == parts[0]
-    for a, b in zip(
-        *(experiment.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True
-    ):
+    for a, b in zip(*(build.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -91,7 +90,7 @@ def test_loop_and_scan_reach_the_same_state(tmp_path):
     _, scan = runs.files(tmp_path / 'scan')
     _, looped = runs.files(tmp_path / 'loop')
     for a, b in zip(
-        *(experiment.jax.tree.leaves(state.variables) for state in (scan, looped)), strict=True
+        *(build.jax.tree.leaves(state.variables) for state in (scan, looped)), strict=True
     ):
         np.testing.assert_allclose(
             a, b, atol=1e-4
@@ -128,7 +127,7 @@ def test_evaluations_by_steps_come_at_the_first_log_point_after_them_and_change_
         {key: line[key] for key in line if key not in measured} for line in steps
     ]
     assert epochs[-1] == steps[-1]
-    for a, b in zip(*(experiment.jax.tree.leaves(state) for state in (one, other)), strict=True):
+    for a, b in zip(*(build.jax.tree.leaves(state) for state in (one, other)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -141,12 +140,12 @@ def test_the_mode_is_chosen_for_several_devices_too():
     """On one device twice: nothing is placed, only the trial step is traced."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            experiment.parallel,
+            build.parallel,
             'choose_devices',
-            lambda count: tuple(experiment.jax.devices()[:1] * 2),
+            lambda count: tuple(build.jax.devices()[:1] * 2),
         )
-        assert experiment.setup(runs.small('jmi')).layout.mode == 'scan'
-        assert experiment.setup(runs.small('jmi', 'digits', warmup_epochs=0)).layout.mode == 'loop'
+        assert build.setup(runs.small('jmi')).layout.mode == 'scan'
+        assert build.setup(runs.small('jmi', 'digits', warmup_epochs=0)).layout.mode == 'loop'
 
 
 def test_another_configuration_is_refused_with_the_differing_fields(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.data.building import archive
-from mi_ssl_jax.train import checkpoint
+from mi_ssl_jax.runs import checkpoint
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = {'pickle', 'cloudpickle', 'dill', 'joblib', 'marshal', 'shelve'}
@@ -86,12 +86,10 @@ def listening():
 
 @pytest.mark.skipif(not Path('/proc/self/net/tcp').exists(), reason='needs /proc')
 def test_saving_and_logging_open_no_port(tmp_path):
-    from mi_ssl_jax.train import metrics
+    from mi_ssl_jax.runs import log
 
     before = listening()
-    writer = metrics.Writer(
-        tmp_path, size=0, timing_size=0, report=pytest.fail, make_room=lambda: None
-    )
+    writer = log.Writer(tmp_path, size=0, timing_size=0, report=pytest.fail, make_room=lambda: None)
     writer.write({'epoch': 1}, step=1)
     with contextlib.closing(checkpoint.Store(tmp_path / 'c', keep=1, report=pytest.fail)) as store:
         store.save(1, {'a': np.zeros(3)}, {'chunk': 1, 'epoch': 1, 'best': None})

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from configs import common
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import parallel
 from mi_ssl_jax.benchmarks import costs, scaling, table
+from mi_ssl_jax.experiment import build as experiments
 
 BATCH, WIDTH, HIDDEN = 16, 4, 6
 PEAK = costs.PEAKS[scaling.DEVICE]['float32']

@@ -8,7 +8,7 @@ import pytest
 
 from configs import digits
 from mi_ssl_jax import embed, probe, run, trained
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax.experiment import build as experiments
 
 
 def config():

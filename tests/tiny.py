@@ -14,6 +14,7 @@ import numpy as np
 from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, optim, sdmi, state
+from mi_ssl_jax.train.spec import Spec
 
 # What the methods require; a new method's own required argument is added here.
 ARGUMENTS = {
@@ -68,7 +69,7 @@ def experiment(
     dtype=jnp.float32,
     hyper: tuple[dict[str, float], ...] = HYPER,
     local_statistics: bool = False,
-) -> state.Experiment:
+) -> Spec:
     """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is
     handed the hyperparameters that it takes."""
     name, changes = methods.structures().get(name, (name, {}))
@@ -92,7 +93,7 @@ def experiment(
             rules=phase.rules,
         )
 
-    return state.Experiment(
+    return Spec(
         build,
         optimiser,
         augment.load('noise'),
@@ -111,19 +112,16 @@ def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
     return parallel.Layout((jax.local_devices()[0],), seeds, mode)
 
 
-def compile_passes(experiment: state.Experiment) -> dict:
+def compile_passes(spec: Spec) -> dict:
     """Phase -> compiled pass, by the method's trainer."""
-    trainer = jmi if experiment.method.phases[0].name == 'joint' else sdmi
-    return trainer.compile_passes(experiment)
+    trainer = jmi if spec.method.phases[0].name == 'joint' else sdmi
+    return trainer.compile_passes(spec)
 
 
-def initial(experiment: state.Experiment) -> Any:
+def initial(spec: Spec) -> Any:
     """The population before step one; seed i starts from key i."""
-    states = [
-        state.init(seed, hyper, experiment, POINTS[0])
-        for seed, hyper in enumerate(experiment.hyper)
-    ]
-    return parallel.population(states, experiment.layout)
+    states = [state.init(seed, hyper, spec, POINTS[0]) for seed, hyper in enumerate(spec.hyper)]
+    return parallel.population(states, spec.layout)
 
 
 def start(name: str) -> state.State:
@@ -162,9 +160,9 @@ class Call(NamedTuple):
     compilations: int
 
 
-def train(experiment: state.Experiment, runs: dict, population: Any, *, length: int) -> list[Call]:
+def train(spec: Spec, runs: dict, population: Any, *, length: int) -> list[Call]:
     """All passes, whole passes of each phase in turn, `length` steps a call."""
-    layout, method = experiment.layout, experiment.method
+    layout, method = spec.layout, spec.method
     data = parallel.place(DATA, layout)
     keys = jax.tree.map(jnp.copy, parallel.per_seed(lambda s: s.key, population, layout))
     calls = []
@@ -173,13 +171,13 @@ def train(experiment: state.Experiment, runs: dict, population: Any, *, length: 
             batches = compiled_order(layout)(keys, number)
             for _ in range(STEPS // length):
                 run = runs[phase.name]
-                population, call = _call(experiment, run, phase, population, data, batches, length)
+                population, call = _call(spec, run, phase, population, data, batches, length)
                 calls.append(call)
     return calls
 
 
-def _call(experiment, run, phase, population, data, batches, length):
-    layout, method = experiment.layout, experiment.method
+def _call(spec, run, phase, population, data, batches, length):
+    layout, method = spec.layout, spec.method
     before = snapshots(population, layout)
     halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
     trained, frozen = parallel.unzip(halves, layout)

@@ -61,13 +61,13 @@ def check_broken_replicas(population: Any, layout: parallel.Layout) -> None:
 def train(name: str, mode: str, path: pathlib.Path) -> None:
     """Saves the leaves of the method's last state."""
     layout = parallel.Layout(parallel.choose_devices(2), seeds=1, mode=mode)
-    experiment = tiny.experiment(name, layout, dtype=jnp.float64)
+    spec = tiny.experiment(name, layout, dtype=jnp.float64)
     population = parallel.population([tiny.start(name)], layout)
     # Every call is awaited: devices that share cores and run ahead of each other end in a deadlock.
     length = 1 if mode == 'loop' else tiny.STEPS
-    calls = tiny.train(experiment, tiny.compile_passes(experiment), population, length=length)
+    calls = tiny.train(spec, tiny.compile_passes(spec), population, length=length)
     compiled = [call.compilations > 0 for call in calls]
-    phases = len(experiment.method.phases)
+    phases = len(spec.method.phases)
     assert compiled.count(True) == phases, f'compiled anew: {compiled}'
     assert all(call.donated and call.kept for call in calls)
     assert all(call.shared for call in calls), 'the devices do not agree'

@@ -73,11 +73,11 @@ def train(name: str, mode: str) -> list[np.ndarray]:
     """The leaves of the state after all passes."""
     layout = parallel.Layout(parallel.choose_devices(None), seeds=1, mode=mode)
     check_layout(layout, distributed.index())
-    experiment = tiny.experiment(name, layout, dtype=jnp.float64)
+    spec = tiny.experiment(name, layout, dtype=jnp.float64)
     population = parallel.population([tiny.start(name)], layout)
     calls = tiny.train(
-        experiment,
-        tiny.compile_passes(experiment),
+        spec,
+        tiny.compile_passes(spec),
         population,
         length=1 if mode == 'loop' else tiny.STEPS,
     )

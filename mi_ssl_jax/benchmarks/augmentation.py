@@ -13,10 +13,11 @@ import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import augment, sources
+from mi_ssl_jax import augment
 from mi_ssl_jax.augment import resample, rgb
 from mi_ssl_jax.benchmarks import peer, programs, timing
 from mi_ssl_jax.benchmarks.table import Row, rate, ratios
+from mi_ssl_jax.experiment import inputs
 
 COMPILED, PEER = 'compiled', 'Pillow and numpy'
 CROPS, GATHERS = 'crop and flip, products', 'crop and flip, gathers'
@@ -41,7 +42,7 @@ def measure(
             f"views '{config.views.name}' are not made of images by this package's operations: "
             'Pillow has no counterpart'
         )
-    batch = next(sources.batches(sources.load(config), 'train', config.batch_size)).x
+    batch = next(inputs.batches(inputs.load(config), 'train', config.batch_size)).x
     random = Random(0)
     made = {
         COMPILED: _compiled(pipeline, batch),

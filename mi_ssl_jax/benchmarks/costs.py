@@ -146,7 +146,7 @@ def _jaxprs(parameters: dict[str, Any]) -> Iterator[Any]:
 def _pass(trainer: Trainer, phase: str, steps: int) -> tuple[Any, tuple]:
     """(function, arguments) of one call of a phase's pass; a host loop and a stream take one step a
     call."""
-    looped = trainer.experiment.layout.mode == 'loop'
+    looped = trainer.spec.layout.mode == 'loop'
     batches, length = next(iter(trainer.feed.pieces(phase, 1 if looped else steps)))
     run = trainer.passes[phase]
     return lambda *own: run(*own, length), (*trainer.halves(phase), trainer.feed.data, batches)

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import parallel, sources
+from mi_ssl_jax import parallel
 from mi_ssl_jax.benchmarks.timing import Program
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.train import feed as feeds
 from mi_ssl_jax.train import loop, step
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train.state import Experiment
+from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
 # steps: the second's arguments lie where the first put them, which can be a program of its own
@@ -23,22 +24,20 @@ WARM = 2
 class Trainer:
     """An experiment's compiled passes with the state they move."""
 
-    def __init__(
-        self, experiment: Experiment, population: Tree, feed: feeds.Resident | feeds.Streamed
-    ):
-        self.experiment, self.feed, self.population = experiment, feed, population
-        self.passes = loop.trainer(experiment).compile_passes(experiment)
+    def __init__(self, spec: Spec, population: Tree, feed: feeds.Resident | feeds.Streamed):
+        self.spec, self.feed, self.population = spec, feed, population
+        self.passes = loop.trainer(spec).compile_passes(spec)
         feed.begin(population, 0)
 
     def program(self, phase: str, steps: int) -> Program:
         """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in
         full."""
-        scans = self.experiment.layout.mode == 'scan'
+        scans = self.spec.layout.mode == 'scan'
         return Program(lambda count: self.run(phase, count), steps if scans else WARM)
 
     def run(self, phase: str, steps: int) -> None:
         """Take `steps` steps of a phase."""
-        layout, own = self.experiment.layout, states.phase_of(self.experiment.method, phase)
+        layout, own = self.spec.layout, states.phase_of(self.spec.method, phase)
         trained, frozen = self.halves(phase)
         for batches, length in self.feed.pieces(phase, steps):
             trained, metrics = self.passes[phase](trained, frozen, self.feed.data, batches, length)
@@ -49,14 +48,14 @@ class Trainer:
 
     def halves(self, phase: str) -> tuple[Tree, Tree]:
         """The state as a phase's pass takes it: (trained, frozen)."""
-        experiment = self.experiment
-        own = states.phase_of(experiment.method, phase)
+        spec = self.spec
+        own = states.phase_of(spec.method, phase)
         pairs = parallel.per_seed(
-            lambda state: states.split(state, experiment.method, own),
+            lambda state: states.split(state, spec.method, own),
             self.population,
-            experiment.layout,
+            spec.layout,
         )
-        return parallel.unzip(pairs, experiment.layout)
+        return parallel.unzip(pairs, spec.layout)
 
 
 def network(ready: experiments.Setup) -> Trainer:
@@ -65,37 +64,35 @@ def network(ready: experiments.Setup) -> Trainer:
     The views of two batches lie on the device, and steps take them in turn: with one batch a
     compiler may move the encoding of a frozen branch out of the loop over steps.
     """
-    experiment = ready.experiment
-    share, y = first_examples(ready, 2 * experiment.batch_size)
-    made = jax.jit(lambda x: step.make_views(_one_device(experiment), jax.random.PRNGKey(0), x))(
-        share
-    )
-    passes = experiment.passes * experiment.steps_per_pass  # progress stays where it is in training
-    alone = experiment._replace(views=lambda _, views: views, steps_per_pass=2, passes=passes)
-    examples = parallel.place({'x': made, 'y': jnp.asarray(y)}, experiment.layout)
+    spec = ready.spec
+    share, y = first_examples(ready, 2 * spec.batch_size)
+    made = jax.jit(lambda x: step.make_views(_one_device(spec), jax.random.PRNGKey(0), x))(share)
+    passes = spec.passes * spec.steps_per_pass  # progress stays where it is in training
+    alone = spec._replace(views=lambda _, views: views, steps_per_pass=2, passes=passes)
+    examples = parallel.place({'x': made, 'y': jnp.asarray(y)}, spec.layout)
     return Trainer(alone, experiments.initial(ready), feeds.Resident(alone, examples))
 
 
 def augmentation(ready: experiments.Setup) -> Program:
     """The views of one device's share of a batch; nothing else."""
-    experiment = _one_device(ready.experiment)
-    x = jax.device_put(first_examples(ready, device_share(ready))[0], experiment.layout.devices[0])
+    spec = _one_device(ready.spec)
+    x = jax.device_put(first_examples(ready, device_share(ready))[0], spec.layout.devices[0])
 
     @jax.jit
     def make(number: jax.Array, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         return number + 1, step.make_views(
-            experiment, jax.random.fold_in(jax.random.PRNGKey(0), number), x
+            spec, jax.random.fold_in(jax.random.PRNGKey(0), number), x
         )
 
     return Program(lambda steps: chain(lambda number: make(number, x), steps), WARM)
 
 
-def inputs(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
+def input_alone(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
     """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to
     it."""
     if isinstance(feed, feeds.Streamed):
         return Program(lambda steps: _read(feed, ready.method.phases[0].name, steps), WARM)
-    steps_per_pass, count = ready.experiment.steps_per_pass, device_share(ready)
+    steps_per_pass, count = ready.spec.steps_per_pass, device_share(ready)
     order = np.random.RandomState(0).permutation(ready.source.size)[: steps_per_pass * count]
     order = jnp.asarray(order.reshape(steps_per_pass, count))
 
@@ -115,7 +112,7 @@ def _read(feed: feeds.Streamed, phase: str, steps: int) -> None:
 
 def device_share(ready: experiments.Setup) -> int:
     """Examples of a batch that one device sees."""
-    return ready.experiment.batch_size // len(ready.layout.devices)
+    return ready.spec.batch_size // len(ready.layout.devices)
 
 
 def views_made(ready: experiments.Setup) -> int:
@@ -125,18 +122,18 @@ def views_made(ready: experiments.Setup) -> int:
 
 def first_examples(ready: experiments.Setup, count: int) -> tuple[Tree, np.ndarray]:
     """x and y of the first `count` training examples, repeated when there are fewer."""
-    first = next(sources.batches(ready.source, 'train', count))
+    first = next(inputs.batches(ready.source, 'train', count))
     places = np.arange(count) % len(first.y)
-    return sources.pick(first.x, places), first.y[places]
+    return inputs.pick(first.x, places), first.y[places]
 
 
 def _view_shapes(ready: experiments.Setup) -> tuple[Tree, ...]:
-    return jax.eval_shape(ready.experiment.views, jax.random.PRNGKey(0), ready.source.example)
+    return jax.eval_shape(ready.spec.views, jax.random.PRNGKey(0), ready.source.example)
 
 
-def _one_device(experiment: Experiment) -> Experiment:
-    layout = experiment.layout
-    return experiment._replace(layout=layout._replace(devices=layout.devices[:1]))
+def _one_device(spec: Spec) -> Spec:
+    layout = spec.layout
+    return spec._replace(layout=layout._replace(devices=layout.devices[:1]))
 
 
 def chain(function: Callable[[jax.Array], tuple[jax.Array, Tree]], steps: int) -> None:

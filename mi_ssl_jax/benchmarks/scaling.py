@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import parallel
 from mi_ssl_jax.benchmarks import costs
 from mi_ssl_jax.benchmarks.table import Row
+from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train import step
@@ -142,8 +142,7 @@ def cost(ready: experiments.Setup, phase_name: str) -> Cost:
     """What a step of this phase costs, traced for two devices with half of batch_size each."""
     device, batch = ready.layout.devices[0], ready.config.batch_size
     alone, two = (
-        experiments.build(ready.config, ready.source, (device,) * count).experiment
-        for count in (1, 2)
+        experiments.build(ready.config, ready.source, (device,) * count).spec for count in (1, 2)
     )
     state = jax.eval_shape(lambda: states.init(0, alone.hyper[0], alone, ready.source.example))
     views = jax.eval_shape(

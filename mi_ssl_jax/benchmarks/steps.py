@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import sources
 from mi_ssl_jax.benchmarks import costs, programs, timing
 from mi_ssl_jax.benchmarks.table import Row, rate, ratios, seconds
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.train import state as states
 
 WHOLE, VIEWS, NETWORK, INPUT = 'whole step', 'augmentation alone', 'network alone', 'input alone'
@@ -42,7 +42,7 @@ def measure(
     alternation.
 
     configs: name -> configuration; of two, the second is what the first is compared to. ValueError:
-    see experiment.setup; two batch sizes that differ.
+    see spec.setup; two batch sizes that differ.
     """
     if len({config.batch_size for config in configs.values()}) > 1:
         raise ValueError(
@@ -69,11 +69,11 @@ def measure(
 
 def _prepare(config: ConfigDict, steps: int, stack: contextlib.ExitStack) -> Bench:
     ready = experiments.setup(config)
-    feed = stack.enter_context(sources.feeding(ready.source, ready.experiment, config, 0))
+    feed = stack.enter_context(inputs.feeding(ready.source, ready.spec, config, 0))
     population = experiments.initial(ready)
 
     def trainer() -> programs.Trainer:
-        return programs.Trainer(ready.experiment, population, feed)
+        return programs.Trainer(ready.spec, population, feed)
 
     phases = [phase.name for phase in ready.method.phases]
     compiled = {phase: costs.compilation(trainer, phase, steps) for phase in phases}
@@ -88,17 +88,17 @@ def _programs(bench: Bench, steps: int) -> dict[tuple[str, str], timing.Program]
         **{(WHOLE, phase): bench.trainer.program(phase, steps) for phase in bench.phases},
         (VIEWS, ''): programs.augmentation(bench.ready),
         **{(NETWORK, phase): bench.alone.program(phase, steps) for phase in bench.phases},
-        (INPUT, ''): programs.inputs(bench.ready, bench.trainer.feed),
+        (INPUT, ''): programs.input_alone(bench.ready, bench.trainer.feed),
     }
 
 
 def _rates(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[Row]:
-    experiment = bench.ready.experiment
-    views = experiment.batch_size * trained_views(bench.ready, bench.phases[0])
+    spec = bench.ready.spec
+    views = spec.batch_size * trained_views(bench.ready, bench.phases[0])
     # What has no phase is timed for one seed; that on one device, the others doing the same at the
     # same time.
     return [
-        rate(what, phase, own, views * (experiment.layout.seeds if phase else 1))
+        rate(what, phase, own, views * (spec.layout.seeds if phase else 1))
         for (what, phase), own in times.items()
     ]
 

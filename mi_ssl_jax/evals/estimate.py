@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from mi_ssl_jax.core import gaussian_entropy
-from mi_ssl_jax.evals import fitting, variational
+from mi_ssl_jax.evals import estimators, fitting
 
 GAUSSIAN = 'gaussian_mi'
 SECOND_ORDER = 'second moments only: exact for Gaussian samples'
@@ -57,13 +57,13 @@ class Estimate(NamedTuple):
 
 def bounds() -> list[str]:
     """The estimators that `estimate_mi` knows."""
-    return [*variational.names(), GAUSSIAN]
+    return [*estimators.names(), GAUSSIAN]
 
 
 def critics_of(bound: str) -> list[str]:
     """The critics that an estimator can be used with, its default first; none for second
     moments."""
-    return [] if bound == GAUSSIAN else variational.critics_of(bound)
+    return [] if bound == GAUSSIAN else estimators.critics_of(bound)
 
 
 def estimate_mi(
@@ -251,7 +251,7 @@ def _learned(
 ) -> Estimate:
     """One fit an order (fits, N) of rows."""
     values = fitting.compile_fits(plan)(jax.random.split(key, plan.fits), orders, x, y)
-    kind, limit = variational.kind_and_limit(plan.bound)
+    kind, limit = estimators.kind_and_limit(plan.bound)
     ceiling = math.log(_group(plan)) if plan.bound == 'infonce' else None
     return _summary(np.asarray(values), plan.bound, plan.critic, kind, ceiling, [limit])
 

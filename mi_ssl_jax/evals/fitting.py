@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.evals import variational
+from mi_ssl_jax.evals import estimators
 
 Tree = Any
 FEWEST_CHECKS, MOST_CHECKS = (
@@ -65,7 +65,7 @@ def _fit(
     key: chex.PRNGKey, order: chex.Array, x: chex.Array, y: chex.Array, *, plan: Plan
 ) -> jax.Array:
     for_init, for_batches = jax.random.split(key)
-    problem = variational.problem(plan.bound, plan.critic)
+    problem = estimators.problem(plan.bound, plan.critic)
     parts = _standardised(x[order], plan.part), _standardised(y[order], plan.part)
     test, validation, train = zip(*parts, strict=True)
     batches = _batches(for_batches, len(train[0]), plan)
@@ -137,7 +137,7 @@ def _optimiser(plan: Plan) -> optax.GradientTransformation:
 
 
 def _judge(
-    problem: variational.Problem, plan: Plan, params: Tree, x: jax.Array, y: jax.Array
+    problem: estimators.Problem, plan: Plan, params: Tree, x: jax.Array, y: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """`problem.judge`, mean over groups of at most `together` examples of a part."""
     groups = -(-len(x) // plan.together)

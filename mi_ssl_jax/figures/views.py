@@ -100,9 +100,9 @@ def main() -> None:
     output = Path(values.output or f'runs/views/{Path(config_flags.path(sys.argv)).stem}.png')
     if output.suffix not in ('.png', '.pdf', '.svg', '.jpg'):
         raise ValueError(f'--output={output}: end it in .png, .pdf, .svg or .jpg')
-    from mi_ssl_jax import gallery
+    from mi_ssl_jax.experiment import view_samples
 
-    found = gallery.make(values.config, values.images)
+    found = view_samples.make(values.config, values.images)
     print(f'drew {draw(found.images, found.views, output, title=found.title, note=found.note)}')
 
 

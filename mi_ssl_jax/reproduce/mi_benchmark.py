@@ -24,7 +24,7 @@ from mi_ssl_jax import cli, rundir
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.figures import mi_benchmark as figures
-from mi_ssl_jax.train.metrics import plain
+from mi_ssl_jax.runs.log import plain
 
 TASKS = (
     *(f'gaussian_3x3_{mi:g}nats' for mi in known_mi.TARGETS),

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import experiment as experiments
-from mi_ssl_jax import rundir, sources
+from mi_ssl_jax import rundir
 from mi_ssl_jax.benchmarks import costs, machine, programs, timing
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 
 METHODS = ('mmi', 'barlow', 'vicreg', 'simclr')
 BATCHES = (128, 256, 512, 1024)
@@ -37,8 +38,8 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
             config = configuration(name)
             config.batch_size = batch
             ready = experiments.setup(config)
-            feed = stack.enter_context(sources.feeding(ready.source, ready.experiment, config, 0))
-            trainer = programs.Trainer(ready.experiment, experiments.initial(ready), feed)
+            feed = stack.enter_context(inputs.feeding(ready.source, ready.spec, config, 0))
+            trainer = programs.Trainer(ready.spec, experiments.initial(ready), feed)
             (phase,) = (phase.name for phase in ready.method.phases)
             made[name] = trainer.program(phase, STEPS)
             memory[name] = costs.memory(trainer, phase, STEPS)

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mi_ssl_jax import augment, parallel, rundir, sources
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import augment, parallel, rundir
 from mi_ssl_jax.core import bounds, critics, expansion, linalg, pairs, surrogates
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.figures import surrogate as figures
 from mi_ssl_jax.methods import barlow
 from mi_ssl_jax.reproduce import runs
@@ -54,9 +55,9 @@ def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
     config = runs.config(f'{name}_gaussian')
     config.seeds, config.epochs, config.mi.examples = seeds, epochs, POINTS
     ready = experiments.setup(config)
-    with sources.feeding(ready.source, ready.experiment, config, 0) as feed:
+    with inputs.feeding(ready.source, ready.spec, config, 0) as feed:
         chunks = loop.train(
-            ready.experiment,
+            ready.spec,
             experiments.initial(ready),
             feed,
             log_every=config.log_every,
@@ -70,7 +71,7 @@ def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
 def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
     """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each
     (seeds,)}."""
-    x = jnp.asarray(sources.watched(ready.source, ready.config).x)
+    x = jnp.asarray(inputs.watched(ready.source, ready.config).x)
     pipelines = {sigma: augment.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
     net = ready.method.branches[branch].net

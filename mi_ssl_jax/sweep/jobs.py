@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import finish, probe, record, run, rundir, signals
+from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.sweep import population, results
 from mi_ssl_jax.sweep.plan import Member, Search
 from mi_ssl_jax.train import loop

@@ -11,13 +11,14 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, parallel, record, rundir, signals, sources
-from mi_ssl_jax import experiment as experiments
+from mi_ssl_jax import cli, parallel, record, rundir, signals
+from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs.checkpoint import Store
+from mi_ssl_jax.runs.log import Writer
 from mi_ssl_jax.sweep import results
 from mi_ssl_jax.sweep.plan import Member
 from mi_ssl_jax.train import loop
-from mi_ssl_jax.train.checkpoint import Store
-from mi_ssl_jax.train.metrics import Writer
 from mi_ssl_jax.train.state import State
 
 Say = Callable[[str], None]
@@ -44,7 +45,7 @@ def train(
 
     Returns {member: why} of those that diverged: they write no more, and the others go on. No best
     checkpoint
-    is kept. ready: of the population, see experiment.together.
+    is kept. ready: of the population, see spec.together.
 
     ValueError: a member's folder of another configuration or in use. signals.Interrupted: SIGINT or
     SIGTERM.
@@ -138,7 +139,7 @@ def _go_on(
     steps = parallel.members(
         parallel.per_seed(lambda state: state.steps, population, layout), layout
     )[0]
-    position, saved = sources.taken(ready.experiment, steps), time.monotonic()
+    position, saved = inputs.taken(ready.spec, steps), time.monotonic()
     bar = tqdm(
         total=config.epochs,
         initial=progress['epoch'],
@@ -150,10 +151,10 @@ def _go_on(
     with (
         contextlib.closing(_Files(members, progress, config.seeds, store, say)) as files,
         bar,
-        sources.feeding(ready.source, ready.experiment, config, position) as feed,
+        inputs.feeding(ready.source, ready.spec, config, position) as feed,
     ):
         chunks = loop.train(
-            ready.experiment,
+            ready.spec,
             population,
             feed,
             log_every=config.log_every,
@@ -187,7 +188,7 @@ def _hand_out(
     """Save each unfinished member's state in its folder, as its run would. Returns those that
     diverged."""
     progress, diverged = standing.progress, dict(standing.progress['diverged'])
-    pace = loop.pace(ready.experiment, ready.config.log_every)
+    pace = loop.pace(ready.spec, ready.config.log_every)
     for number, member in enumerate(members):
         name, own = member.folder.name, _own(standing.state, number, member.config.seeds)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own.variables)):

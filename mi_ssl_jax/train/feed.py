@@ -8,28 +8,26 @@ from typing import Any
 import jax
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.train.state import Experiment
+from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
 IN_FLIGHT = 2  # streamed batches on the device at a time: one that is used, one that arrives
 
 
-def whole_passes(experiment: Experiment) -> bool:
+def whole_passes(spec: Spec) -> bool:
     """Whether the phases take turns pass by pass; else they share the batches of one pass."""
-    return experiment.period >= experiment.steps_per_pass
+    return spec.period >= spec.steps_per_pass
 
 
 class Resident:
     """The training set on the device; a pass is an order of indices, a new one for every seed and
     pass."""
 
-    def __init__(self, experiment: Experiment, examples: Tree):
+    def __init__(self, spec: Spec, examples: Tree):
         """examples: {'x': (n, ...), 'y': (n,)} on the device."""
         self.data = examples
-        self._experiment, self._orders = experiment, {}
-        self._order = parallel.compile_order(
-            len(examples['y']), experiment.batch_size, experiment.layout
-        )
+        self._experiment, self._orders = spec, {}
+        self._order = parallel.compile_order(len(examples['y']), spec.batch_size, spec.layout)
 
     def begin(self, population: Tree, epoch: int) -> None:
         """Shuffle for an epoch. Pass by pass, each phase shuffles anew."""
@@ -52,11 +50,11 @@ class Streamed:
 
     data = ()
 
-    def __init__(self, experiment: Experiment, batches: Iterator):
+    def __init__(self, spec: Spec, batches: Iterator):
         """batches: of records with x (batch, ...) and y (batch,), standing where training
         stands."""
-        self._experiment, self._batches, self._kept = experiment, batches, []
-        self._first = experiment.method.phases[0].name
+        self._experiment, self._batches, self._kept = spec, batches, []
+        self._first = spec.method.phases[0].name
 
     def begin(self, population: Tree, epoch: int) -> None:
         """The stream shuffles by itself."""

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.train import step
-from mi_ssl_jax.train.state import Experiment
+from mi_ssl_jax.train.spec import Spec
 
 
-def compile_passes(experiment: Experiment) -> dict:
+def compile_passes(spec: Spec) -> dict:
     """Phase name -> compiled pass; see parallel.compile_pass."""
-    return {'joint': parallel.compile_pass(step.make(experiment, 'joint'), experiment.layout)}
+    return {'joint': parallel.compile_pass(step.make(spec, 'joint'), spec.layout)}
 
 
-def plan(experiment: Experiment, log_every: int) -> Iterator[list[tuple[str, int]]]:
+def plan(spec: Spec, log_every: int) -> Iterator[list[tuple[str, int]]]:
     """One epoch as chunks; a chunk is what runs between two log points: a list of (phase,
     steps)."""
-    for length in chunks(experiment.steps_per_pass, log_every):
+    for length in chunks(spec.steps_per_pass, log_every):
         yield [('joint', length)]
 
 

@@ -12,7 +12,7 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.train import feed as feeds
 from mi_ssl_jax.train import jmi, sdmi
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train.state import Experiment
+from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
 Feed = feeds.Resident | feeds.Streamed
@@ -36,13 +36,13 @@ class Progress(NamedTuple):
     evaluated: bool
 
 
-def trainer(experiment: Experiment):
+def trainer(spec: Spec):
     """The trainer module, chosen by the method's phases and not by its label."""
-    return jmi if [phase.name for phase in experiment.method.phases] == ['joint'] else sdmi
+    return jmi if [phase.name for phase in spec.method.phases] == ['joint'] else sdmi
 
 
 def train(
-    experiment: Experiment,
+    spec: Spec,
     population: Tree,
     feed: Feed,
     *,
@@ -61,10 +61,10 @@ def train(
     training is always evaluated. evaluate: see evals.watch.make. check: called with each chunk's
     metrics and the method's remedy, by default check_finite.
     """
-    method, layout = experiment.method, experiment.layout
-    compiled = trainer(experiment)
-    runs = compiled.compile_passes(experiment)
-    epoch_plan = list(compiled.plan(experiment, log_every))
+    method, layout = spec.method, spec.layout
+    compiled = trainer(spec)
+    runs = compiled.compile_passes(spec)
+    epoch_plan = list(compiled.plan(spec, log_every))
     lengths = [sum(steps for _, steps in chunk) for chunk in epoch_plan]
 
     def measured(**when: bool) -> dict:
@@ -76,27 +76,27 @@ def train(
     if done == 0:
         yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
         done = 1
-    for epoch in range((done - 1) // len(epoch_plan), experiment.passes):
+    for epoch in range((done - 1) // len(epoch_plan), spec.passes):
         feed.begin(population, epoch)
         for index, chunk in enumerate(epoch_plan):
             number = 2 + epoch * len(epoch_plan) + index
             if number <= done:
                 continue
-            population, line = _run_chunk(experiment, runs, population, feed, chunk)
+            population, line = _run_chunk(spec, runs, population, feed, chunk)
             last = index == len(epoch_plan) - 1
             line = {
                 'epoch': epoch + 1 if last else round(epoch + (index + 1) / len(epoch_plan), 6),
                 **line,
             }
-            (check or check_finite)(line, experiment.method.remedy)
-            if experiment.check_replicas:
+            (check or check_finite)(line, spec.method.remedy)
+            if spec.check_replicas:
                 parallel.check_replicas(population, layout)
             due = (
                 _passes_a_multiple(evaluate_steps, epoch, lengths, index)
                 if evaluate_steps
                 else last and (epoch + 1) % evaluate_every == 0
             )
-            end = last and epoch + 1 == experiment.passes
+            end = last and epoch + 1 == spec.passes
             if due or end:
                 line.update(measured(end=end))
             if last:
@@ -106,11 +106,11 @@ def train(
             yield Progress(number, line['epoch'], line, population, due or end)
 
 
-def pace(experiment: Experiment, log_every: int) -> dict[str, int]:
+def pace(spec: Spec, log_every: int) -> dict[str, int]:
     """What a chunk's number means: steps of a phase in an epoch, steps before the phases change,
     chunks of an epoch."""
-    chunks = len(list(trainer(experiment).plan(experiment, log_every)))
-    return {'steps': experiment.steps_per_pass, 'period': experiment.period, 'chunks': chunks}
+    chunks = len(list(trainer(spec).plan(spec, log_every)))
+    return {'steps': spec.steps_per_pass, 'period': spec.period, 'chunks': chunks}
 
 
 def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
@@ -121,11 +121,11 @@ def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> b
 
 
 def _run_chunk(
-    experiment: Experiment, runs: dict, population: Tree, feed: Feed, chunk: list[tuple[str, int]]
+    spec: Spec, runs: dict, population: Tree, feed: Feed, chunk: list[tuple[str, int]]
 ) -> tuple[Tree, dict]:
     """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric:
     {phase: (seeds,)}}."""
-    method, layout = experiment.method, experiment.layout
+    method, layout = spec.method, spec.layout
     sums, taken = {}, {}
     for name, steps in chunk:
         phase = states.phase_of(method, name)

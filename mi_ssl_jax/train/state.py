@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import online
+from mi_ssl_jax.train import online_probe
+from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
 
@@ -60,40 +59,6 @@ class Frozen(NamedTuple):
     hyper: dict[str, jax.Array]
 
 
-class Experiment(NamedTuple):
-    """What a step is compiled from.
-
-    build: hyper -> Method (called inside the trace, so that hyperparameters may be traced).
-    optimiser: (hyper, phase) ->
-    optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts
-    from, one mapping
-    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one
-    takes over. classes: of
-    the online probe, 0 for none. accumulate: pieces in which a device encodes its share of the
-    batch. local_statistics: whether batch norm's statistics are of each device's examples alone.
-    check_replicas: whether training makes sure that all devices hold the same state.
-    """
-
-    build: Callable[[Mapping[str, Any]], api.Method]
-    optimiser: Callable[[Mapping[str, Any], api.Phase], optax.GradientTransformation]
-    views: Callable
-    layout: parallel.Layout
-    hyper: tuple[Mapping[str, float], ...]
-    batch_size: int
-    steps_per_pass: int
-    passes: int
-    period: int
-    classes: int = 0
-    accumulate: int = 1
-    local_statistics: bool = False
-    check_replicas: bool = False
-
-    @property
-    def method(self) -> api.Method:
-        """The method with concrete hyperparameters, for its structure."""
-        return self.build(self.hyper[0])
-
-
 def phase_of(method: api.Method, name: str) -> api.Phase:
     """The method's phase of this name."""
     return next(phase for phase in method.phases if phase.name == name)
@@ -134,16 +99,14 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
     )
 
 
-def init(seed: int, hyper: Mapping[str, float], experiment: Experiment, example: Tree) -> State:
+def init(seed: int, hyper: Mapping[str, float], spec: Spec, example: Tree) -> State:
     """A seed's state before its first step. example: one item of the data set, for the shapes of
     its views."""
     key = jax.random.PRNGKey(seed)
-    leaves, structure = jax.tree.flatten(jax.eval_shape(experiment.views, key, example))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(spec.views, key, example))
     views = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
     hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
-    return _compiled_init(experiment.build, experiment.optimiser, views, experiment.classes)(
-        key, hyper
-    )
+    return _compiled_init(spec.build, spec.optimiser, views, spec.classes)(key, hyper)
 
 
 @functools.lru_cache(maxsize=1)
@@ -196,7 +159,7 @@ def _probe(branch: api.Branch, variables: Tree, view: Tree, classes: int) -> Tre
     if not classes:
         return ()
     features = jax.eval_shape(lambda: branch.net.apply(variables, view, train=False).features)
-    return online.init(features.shape[-1], classes)
+    return online_probe.init(features.shape[-1], classes)
 
 
 def own_part(follower: Mapping[str, Tree], leader: Mapping[str, Tree]) -> dict[str, Tree]:

@@ -10,15 +10,16 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import online, pieces, shuffle
+from mi_ssl_jax.train import gradient_cache, online_probe, shuffle_bn
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train.state import Experiment, Frozen, Trained
+from mi_ssl_jax.train.spec import Spec
+from mi_ssl_jax.train.state import Frozen, Trained
 
 Tree = Any
 
 
 def make(
-    experiment: Experiment, phase_name: str
+    spec: Spec, phase_name: str
 ) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
     """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update,
     followers.
@@ -28,28 +29,28 @@ def make(
     this pass, or the streamed batch itself. Metrics: the loss and its terms, and the online probe's
     accuracy.
     """
-    axis = experiment.layout.axis
-    number = [phase.name for phase in experiment.method.phases].index(phase_name)
-    mixed = shuffled_branches(experiment)
+    axis = spec.layout.axis
+    number = [phase.name for phase in spec.method.phases].index(phase_name)
+    mixed = shuffled_branches(spec)
 
     def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
-        method = experiment.build(frozen.hyper)
+        method = spec.build(frozen.hyper)
         phase = states.phase_of(method, phase_name)
         key = jax.random.fold_in(
             jax.random.fold_in(frozen.key, states.STEPS + number), trained.step
         )
         views_key, loss_key, shuffle_key = jax.random.split(key, 3)
-        batch = fetch(data, order, trained.step, experiment.steps_per_pass)
-        views = branch_views(method, make_views(experiment, views_key, batch['x']))
-        views |= {name: shuffle.shuffled(views[name], shuffle_key, axis) for name in mixed}
+        batch = fetch(data, order, trained.step, spec.steps_per_pass)
+        views = branch_views(method, make_views(spec, views_key, batch['x']))
+        views |= {name: shuffle_bn.shuffled(views[name], shuffle_key, axis) for name in mixed}
         info = api.Info(
             trained.step,
-            trained.step / experiment.steps_per_pass,
-            trained.step / (experiment.steps_per_pass * experiment.passes),
+            trained.step / spec.steps_per_pass,
+            trained.step / (spec.steps_per_pass * spec.passes),
             loss_key,
         )
 
-        def encode(params: Tree, views: dict[str, tuple[Tree, ...]]) -> pieces.Encoded:
+        def encode(params: Tree, views: dict[str, tuple[Tree, ...]]) -> gradient_cache.Encoded:
             variables = {**frozen.variables, **trained.variables}
             variables[phase.trains] = {**variables[phase.trains], 'params': params}
             return encode_all(method, phase, variables, views)
@@ -59,14 +60,12 @@ def make(
             return loss.value, loss
 
         params = trained.variables[phase.trains]['params']
-        loss, encoded, gradient = pieces.gradient(
-            encode, objective, params, views, count=experiment.accumulate
+        loss, encoded, gradient = gradient_cache.gradient(
+            encode, objective, params, views, count=spec.accumulate
         )
         gradient = parallel.mean(gradient, axis)
-        statistics = parallel.mean(
-            encoded.statistics, axis if experiment.local_statistics else None
-        )
-        updates, optimiser = experiment.optimiser(frozen.hyper, phase).update(
+        statistics = parallel.mean(encoded.statistics, axis if spec.local_statistics else None)
+        updates, optimiser = spec.optimiser(frozen.hyper, phase).update(
             gradient, trained.optimiser, params
         )
         variables = follow(
@@ -75,15 +74,17 @@ def make(
             trained.variables,
             optax.apply_updates(params, updates),
             statistics,
-            (trained.step + 1) / (experiment.steps_per_pass * experiment.passes),
+            (trained.step + 1) / (spec.steps_per_pass * spec.passes),
         )
         metrics = {
             'loss': loss.value,
             **{name: term for name, term in loss.terms.items() if term is not None},
         }
         probe = trained.probe
-        if experiment.classes:
-            probe, metrics['online_top1'] = online.step(probe, encoded.features, batch['y'], axis)
+        if spec.classes:
+            probe, metrics['online_top1'] = online_probe.step(
+                probe, encoded.features, batch['y'], axis
+            )
         return Trained(variables, optimiser, loss.aux, trained.step + 1, probe), metrics
 
     return step
@@ -96,12 +97,12 @@ def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict
     )
 
 
-def make_views(experiment: Experiment, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
+def make_views(spec: Spec, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
     """Views of each example. One key a *global* batch position: the same views on any number of
     devices."""
-    places = parallel.positions(len(jax.tree.leaves(examples)[0]), experiment.layout.axis)
+    places = parallel.positions(len(jax.tree.leaves(examples)[0]), spec.layout.axis)
     keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
-    return jax.vmap(experiment.views)(keys, examples)
+    return jax.vmap(spec.views)(keys, examples)
 
 
 def branch_views(method: api.Method, views: tuple[Tree, ...]) -> dict[str, tuple[Tree, ...]]:
@@ -117,20 +118,14 @@ def branch_views(method: api.Method, views: tuple[Tree, ...]) -> dict[str, tuple
     return own
 
 
-def shuffled_branches(experiment: Experiment) -> list[str]:
+def shuffled_branches(spec: Spec) -> list[str]:
     """Branches whose examples change places before they are encoded: where batch statistics are of
     parts of the batch.
 
     With statistics of the whole batch their order makes no difference.
     """
-    parts = (
-        experiment.accumulate > 1
-        or experiment.local_statistics
-        and experiment.layout.axis is not None
-    )
-    return [
-        name for name, branch in experiment.method.branches.items() if parts and branch.shuffled
-    ]
+    parts = spec.accumulate > 1 or spec.local_statistics and spec.layout.axis is not None
+    return [name for name, branch in spec.method.branches.items() if parts and branch.shuffled]
 
 
 def encode_all(
@@ -138,7 +133,7 @@ def encode_all(
     phase: api.Phase,
     variables: dict[str, Tree],
     views: dict[str, tuple[Tree, ...]],
-) -> pieces.Encoded:
+) -> gradient_cache.Encoded:
     """Every branch on its views, of this device's examples.
 
     Branches that the phase does not train come under a stop-gradient. Features: of the trained
@@ -148,7 +143,7 @@ def encode_all(
     for name, branch in method.branches.items():
         seen, statistics[name], features[name] = encode(branch, variables[name], views[name])
         outputs[name] = seen if name == phase.trains else jax.lax.stop_gradient(seen)
-    return pieces.Encoded(outputs, statistics, features[phase.trains])
+    return gradient_cache.Encoded(outputs, statistics, features[phase.trains])
 
 
 def whole_batch(
@@ -158,7 +153,7 @@ def whole_batch(
     found = {}
     for name, seen in outputs.items():
         rows = parallel.gather((seen.z, seen.p), axis)
-        rows = shuffle.restored(rows, key) if name in shuffled else rows
+        rows = shuffle_bn.restored(rows, key) if name in shuffled else rows
         found[name] = api.Views(*rows, seen.shared)
     return found
 

@@ -203,19 +203,19 @@ def test_local_views_of_another_size():
 def test_two_global_and_four_local_views_in_one_step(name):
     """The method's own views of an image, 16 and 8 px, through encoders, loss, optimiser and
     followers."""
-    experiment = tiny.experiment(name, tiny.one_device())
+    spec = tiny.experiment(name, tiny.one_device())
     networks = tiny.parts()._replace(backbone=nets.load('conv4', width=2))
-    experiment = experiment._replace(
+    spec = spec._replace(
         build=lambda hyper: methods.load(name, networks, **tiny.arguments(name)),
         views=augment.load(name, data='tiny_imagenet', size=16, local_views=4),
     )
-    phase, images = experiment.method.phases[0], np.zeros((16, 20, 20, 3), np.uint8)
+    phase, images = spec.method.phases[0], np.zeros((16, 20, 20, 3), np.uint8)
 
     def one_step(images):
-        member = state.init(0, tiny.HYPER[0], experiment, images[0])
-        trained, frozen = state.split(member, experiment.method, phase)
+        member = state.init(0, tiny.HYPER[0], spec, images[0])
+        trained, frozen = state.split(member, spec.method, phase)
         batch = {'x': images, 'y': np.zeros(16, np.int32)}
-        return trained, step.make(experiment, phase.name)(trained, frozen, (), batch)
+        return trained, step.make(spec, phase.name)(trained, frozen, (), batch)
 
     before, (after, metrics) = jax.eval_shape(one_step, images)
     chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
@@ -228,8 +228,8 @@ def test_a_pipeline_of_one_view_is_refused_by_name():
 
 
 def test_the_last_layer_stands_still_in_the_first_epoch():
-    experiment = tiny.experiment('dino', tiny.one_device())
-    phase = experiment.method.phases[0]
+    spec = tiny.experiment('dino', tiny.one_device())
+    phase = spec.method.phases[0]
     params = {
         'projector': {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)},
         'prototypes': {'rows': jnp.ones((2, 2))},

@@ -138,10 +138,8 @@ def test_a_queue_that_the_batch_does_not_divide_is_refused():
 
 
 def test_prototypes_start_and_stay_at_unit_length_and_move_after_the_first_epoch():
-    experiment = tiny.experiment('swav', tiny.one_device())
-    calls = tiny.train(
-        experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1
-    )
+    spec = tiny.experiment('swav', tiny.one_device())
+    calls = tiny.train(spec, tiny.compile_passes(spec), tiny.initial(spec), length=1)
     rows = [call.before[0].variables['theta']['params']['prototypes']['rows'] for call in calls]
     rows.append(calls[-1].after[0].variables['theta']['params']['prototypes']['rows'])
     for matrix in rows:

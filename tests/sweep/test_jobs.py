@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import experiment as experiments
 from mi_ssl_jax import finish, probe, run, rundir, signals
+from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.figures import probes
 from mi_ssl_jax.sweep import jobs, plan, results
 from mi_ssl_jax.train import loop

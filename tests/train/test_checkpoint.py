@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax import methods
-from mi_ssl_jax.train import checkpoint, state
+from mi_ssl_jax.runs import checkpoint
+from mi_ssl_jax.train import state
 from tests import tiny
 
 
@@ -225,8 +226,8 @@ def test_stores_that_save_at_the_same_time_do_not_disturb_each_other(tmp_path):
 
 @pytest.mark.parametrize('name', methods.names())
 def test_every_part_of_a_methods_state_comes_back(name, tmp_path):
-    experiment = tiny.experiment(name, tiny.one_device())
-    shapes = jax.eval_shape(lambda: state.init(0, experiment.hyper[0], experiment, tiny.POINTS[0]))
+    spec = tiny.experiment(name, tiny.one_device())
+    shapes = jax.eval_shape(lambda: state.init(0, spec.hyper[0], spec, tiny.POINTS[0]))
     random = np.random.default_rng(0)
     full = jax.tree.map(lambda leaf: random.integers(0, 100, leaf.shape).astype(leaf.dtype), shapes)
     with store(tmp_path) as (own, said):

@@ -37,9 +37,9 @@ class Trained:
         self.passes = self.train('scan', tiny.STEPS)
 
     def train(self, mode, length):
-        experiment = self.experiments[mode]
-        population = parallel.population(self.start, experiment.layout)
-        return tiny.train(experiment, self.runs[mode], population, length=length)
+        spec = self.experiments[mode]
+        population = parallel.population(self.start, spec.layout)
+        return tiny.train(spec, self.runs[mode], population, length=length)
 
     @property
     def calls(self):
@@ -230,12 +230,12 @@ def test_the_other_branches_are_seen(trained):
 def test_each_phase_is_a_program_of_its_own(trained):
     """A step gives back its branch and followers alone: no compiled program updates two phases'
     branches."""
-    experiment = trained.experiments['loop']
+    spec = trained.experiments['loop']
     assert len(set(map(id, trained.runs['loop'].values()))) == len(trained.method.phases)
     for phase in trained.method.phases:
         halves = state.split(trained.steps[0].before[0], trained.method, phase)
         order = np.zeros((tiny.STEPS, tiny.BATCH), np.int32)
-        result, _ = jax.eval_shape(step.make(experiment, phase.name), *halves, tiny.DATA, order)
+        result, _ = jax.eval_shape(step.make(spec, phase.name), *halves, tiny.DATA, order)
         assert set(result.variables) == set(state.moving(trained.method, phase))
         others = {other.trains for other in trained.method.phases} - {phase.trains}
         assert not others & set(result.variables) and others <= set(halves[1].variables)

@@ -8,7 +8,7 @@ import resource
 import numpy as np
 import pytest
 
-from mi_ssl_jax.train import metrics
+from mi_ssl_jax.runs import log
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def limited():
 
 def writer(folder, **sizes):
     said = []
-    own = metrics.Writer(
+    own = log.Writer(
         folder, **{'size': 0, 'timing_size': 0, **sizes}, report=said.append, make_room=lambda: None
     )
     return own, said
@@ -32,7 +32,7 @@ def line(epoch, width=1):
 
 
 def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path, limited):
-    lines = metrics.Lines(tmp_path / 'a', size=0, make_room=lambda: None)
+    lines = log.Lines(tmp_path / 'a', size=0, make_room=lambda: None)
     lines.add('x' * 99)
     limited(150)
     with pytest.raises(OSError, match='File too large') as failed:
@@ -45,7 +45,7 @@ def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path, limited):
 
 
 def test_a_line_that_does_not_fit_is_tried_again_once_there_is_room(tmp_path, limited):
-    lines = metrics.Lines(tmp_path / 'a', size=0, make_room=lambda: limited(500))
+    lines = log.Lines(tmp_path / 'a', size=0, make_room=lambda: limited(500))
     lines.add('x' * 99)
     limited(150)
     lines.add('y' * 99)

@@ -204,9 +204,9 @@ def test_rows_of_unit_length():
 
 def test_simsiams_predictor_learns_at_a_constant_rate():
     """At the end of the schedule the predictor alone still moves."""
-    experiment = tiny.experiment('simsiam', tiny.one_device())
-    phase = experiment.method.phases[0]
-    params = jax.eval_shape(lambda: tiny.state.init(0, tiny.HYPER[0], experiment, tiny.POINTS[0]))
+    spec = tiny.experiment('simsiam', tiny.one_device())
+    phase = spec.method.phases[0]
+    params = jax.eval_shape(lambda: tiny.state.init(0, tiny.HYPER[0], spec, tiny.POINTS[0]))
     params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), params.variables['online']['params'])
     for schedule, factor in ((jnp.zeros_like, 0.0), (jnp.ones_like, 1.0)):
         optimiser = make('sgd', lr=0.1, weight_decay=0.0, schedule=schedule, groups=phase.groups)

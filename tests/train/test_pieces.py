@@ -8,7 +8,7 @@ import pytest
 
 from mi_ssl_jax import methods, nets, parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import pieces, shuffle, step
+from mi_ssl_jax.train import gradient_cache, shuffle_bn, step
 from tests import devices, tiny
 
 
@@ -65,7 +65,7 @@ def encoder_gradient(count):
             result = method.phases[0].loss(outputs, (), None)
             return result.value, result
 
-        return pieces.gradient(encode, loss, params, views, count=count)[2]
+        return gradient_cache.gradient(encode, loss, params, views, count=count)[2]
 
     return jax.jit(gradient).lower(variables['params'], views).compile()
 
@@ -90,9 +90,9 @@ def norms(states):
     return statistics['mean'], statistics['var']
 
 
-def one_step(experiment, phase):
+def one_step(spec, phase):
     """A step at learning rate 0: only the running statistics move."""
-    whole = step.make(experiment, phase)
+    whole = step.make(spec, phase)
     return lambda trained, frozen, *rest: whole(
         trained, frozen._replace(hyper={**frozen.hyper, 'lr': 0.0}), *rest
     )
@@ -117,17 +117,17 @@ def test_rows_change_devices_and_come_back():
     rows, key = jnp.arange(24.0).reshape(4, 6), jax.random.PRNGKey(1)
 
     def on_device(x):
-        own = shuffle.shuffled({'x': x}, key, parallel.AXIS)
-        return own['x'], shuffle.restored(parallel.gather(own, parallel.AXIS), key)['x']
+        own = shuffle_bn.shuffled({'x': x}, key, parallel.AXIS)
+        return own['x'], shuffle_bn.restored(parallel.gather(own, parallel.AXIS), key)['x']
 
     mixed, back = jax.vmap(on_device, axis_name=parallel.AXIS, out_axes=(0, None))(rows)
     np.testing.assert_array_equal(back, np.arange(24.0))
     np.testing.assert_array_equal(np.sort(mixed.ravel()), np.arange(24.0))
     # Every device has rows of others, and which ones depends on the key.
     assert all(set(map(float, own)) - set(map(float, before)) for own, before in zip(mixed, rows))
-    alone = shuffle.shuffled(rows.ravel(), key, None)
+    alone = shuffle_bn.shuffled(rows.ravel(), key, None)
     np.testing.assert_array_equal(alone, mixed.ravel())
-    assert np.any(alone != shuffle.shuffled(rows.ravel(), jax.random.PRNGKey(2), None))
+    assert np.any(alone != shuffle_bn.shuffled(rows.ravel(), jax.random.PRNGKey(2), None))
 
 
 def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
@@ -136,7 +136,7 @@ def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
     first, second = (devices.logical_devices('mocov2', 2, local_statistics=True) for _ in range(2))
     assert devices.disagreement(first, second) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(step, 'shuffled_branches', lambda experiment: [])
+        patch.setattr(step, 'shuffled_branches', lambda spec: [])
         in_order = devices.logical_devices('mocov2', 2, local_statistics=True)
     assert devices.disagreement(first, in_order) > 1e-3
     assert devices.disagreement(first, devices.one_device('mocov2')) > 1e-3
@@ -155,7 +155,7 @@ def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
     [({}, []), ({'accumulate': 2}, ['target']), ({'local_statistics': True}, [])],
 )
 def test_keys_are_shuffled_where_statistics_are_of_parts_of_the_batch(changes, shuffled):
-    experiment = tiny.experiment('mocov2', tiny.one_device())._replace(**changes)
-    assert step.shuffled_branches(experiment) == shuffled
+    spec = tiny.experiment('mocov2', tiny.one_device())._replace(**changes)
+    assert step.shuffled_branches(spec) == shuffled
     simclr = tiny.experiment('simclr', tiny.one_device())._replace(**changes)
     assert step.shuffled_branches(simclr) == []

@@ -21,8 +21,8 @@ def states():
     """Method -> (experiment, states of seeds 0 and 1)."""
     found = {}
     for name in ('sdmi', 'byol', 'mocov3', 'simsiam'):
-        experiment = tiny.experiment(name, tiny.one_device(seeds=2))
-        found[name] = experiment, parallel.members(tiny.initial(experiment), experiment.layout)
+        spec = tiny.experiment(name, tiny.one_device(seeds=2))
+        found[name] = spec, parallel.members(tiny.initial(spec), spec.layout)
     return found
 
 
@@ -52,11 +52,11 @@ def test_no_two_leaves_share_a_buffer(states):
 
 
 def test_a_seed_is_initialised_alike_in_any_company_and_the_second_one_compiles_nothing():
-    experiment = tiny.experiment('jmi', tiny.one_device())
-    first = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
+    spec = tiny.experiment('jmi', tiny.one_device())
+    first = state.init(3, spec.hyper[0], spec, tiny.POINTS[0])
     with tiny.compilations() as programs:
-        other = state.init(4, experiment.hyper[0], experiment, tiny.POINTS[0])
-        again = state.init(3, experiment.hyper[0], experiment, tiny.POINTS[0])
+        other = state.init(4, spec.hyper[0], spec, tiny.POINTS[0])
+        again = state.init(3, spec.hyper[0], spec, tiny.POINTS[0])
     assert not programs
     jax.tree.map(np.testing.assert_array_equal, again, first)
     assert not np.array_equal(other.key, first.key)
@@ -70,32 +70,32 @@ def test_hyperparameters_are_traced_scalars(states):
 
 
 def test_halves_hold_what_a_phase_changes_and_what_it_reads(states):
-    experiment, (member, _) = states['sdmi']
+    spec, (member, _) = states['sdmi']
     for name, trains, rest in (('e', 'theta', 'xi'), ('m', 'xi', 'theta')):
-        phase = state.phase_of(experiment.method, name)
-        trained, frozen = state.split(member, experiment.method, phase)
+        phase = state.phase_of(spec.method, name)
+        trained, frozen = state.split(member, spec.method, phase)
         assert set(trained.variables) == {trains} and set(frozen.variables) == {rest}
         assert trained.optimiser is member.optimiser[name]
-    experiment, (member, _) = states['byol']
-    trained, frozen = state.split(member, experiment.method, experiment.method.phases[0])
+    spec, (member, _) = states['byol']
+    trained, frozen = state.split(member, spec.method, spec.method.phases[0])
     assert set(trained.variables) == {'online', 'target'} and not frozen.variables
 
 
 def test_merge_puts_back_what_split_took_out(states):
-    experiment, (member, _) = states['sdmi']
-    phase = state.phase_of(experiment.method, 'm')
-    trained, _ = state.split(member, experiment.method, phase)
+    spec, (member, _) = states['sdmi']
+    phase = state.phase_of(spec.method, 'm')
+    trained, _ = state.split(member, spec.method, phase)
     assert state.merge(member, phase, trained) == member
     after = state.merge(member, phase, trained._replace(step=trained.step + 7, aux='new'))
     assert (int(after.steps['m']), int(after.steps['e']), after.aux) == (7, 0, 'new')
 
 
 def test_lagged_variables_are_kept_where_they_are_tracked(states):
-    experiment, (member, _) = states['simsiam']
+    spec, (member, _) = states['simsiam']
     moved = member._replace(variables=jax.tree.map(lambda leaf: leaf + 1, member.variables))
-    kept = state.keep_lagged(moved, experiment.method)
+    kept = state.keep_lagged(moved, spec.method)
     jax.tree.map(np.testing.assert_array_equal, kept.lagged, moved.variables['online'])
     jax.tree.map(lambda leaf: leaf.delete(), moved.variables)  # as donation does
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(kept.lagged))
-    experiment, (member, _) = states['sdmi']
-    assert member.lagged == {} and state.keep_lagged(member, experiment.method) is member
+    spec, (member, _) = states['sdmi']
+    assert member.lagged == {} and state.keep_lagged(member, spec.method) is member

@@ -65,14 +65,14 @@ def test_a_streamed_batch_is_taken_as_it_comes():
 
 
 def test_views_depend_on_the_key_and_the_place_in_the_batch():
-    experiment = tiny.experiment('jmi', tiny.one_device())
+    spec = tiny.experiment('jmi', tiny.one_device())
     same = jnp.zeros((5, 2))
-    first, second = step.make_views(experiment, jax.random.PRNGKey(0), same)
+    first, second = step.make_views(spec, jax.random.PRNGKey(0), same)
     rows = np.concatenate([first, second])
     assert len(np.unique(rows, axis=0)) == 10  # no two examples and no two views share noise
-    again = step.make_views(experiment, jax.random.PRNGKey(0), same[:3])
+    again = step.make_views(spec, jax.random.PRNGKey(0), same[:3])
     np.testing.assert_array_equal(again[0], first[:3])
-    assert not np.any(step.make_views(experiment, jax.random.PRNGKey(1), same)[0] == first)
+    assert not np.any(step.make_views(spec, jax.random.PRNGKey(1), same)[0] == first)
 
 
 # Branches
@@ -210,10 +210,8 @@ def reporting(hyper):
 
 def test_what_a_loss_is_told_and_what_becomes_of_its_state():
     layout = tiny.one_device(seeds=2)
-    experiment = tiny.experiment('jmi', layout)._replace(build=reporting)
-    calls = tiny.train(
-        experiment, tiny.compile_passes(experiment), tiny.initial(experiment), length=1
-    )
+    spec = tiny.experiment('jmi', layout)._replace(build=reporting)
+    calls = tiny.train(spec, tiny.compile_passes(spec), tiny.initial(spec), length=1)
     told = {name: [call.metrics[name] for call in calls] for name in calls[0].metrics}
     assert 'marginal' not in told  # None: the method has none
     for seed in range(2):
@@ -233,28 +231,26 @@ def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
     hyper = tuple(
         {**row, 'temperature': temperature} for row, temperature in zip(tiny.HYPER, (0.5, 0.1))
     )
-    experiment = tiny.experiment('jmi', tiny.one_device(seeds=2), hyper=hyper)
-    runs, population = tiny.compile_passes(experiment), tiny.initial(experiment)
+    spec = tiny.experiment('jmi', tiny.one_device(seeds=2), hyper=hyper)
+    runs, population = tiny.compile_passes(spec), tiny.initial(spec)
     first = population[0]
-    same_seed = parallel.population(
-        [first, first._replace(hyper=population[1].hyper)], experiment.layout
-    )
-    warm, cold = tiny.train(experiment, runs, same_seed, length=1)[0].metrics['joint']
+    same_seed = parallel.population([first, first._replace(hyper=population[1].hyper)], spec.layout)
+    warm, cold = tiny.train(spec, runs, same_seed, length=1)[0].metrics['joint']
     # The joint term of the first step is the mean cosine over the temperature.
     np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
 
 
-def one_step(member, experiment, phase, batch):
+def one_step(member, spec, phase, batch):
     """A seed after one step of `phase`, and the metrics; `batch(layout)` gives the step's data and
     order."""
     layout, method, phase = (
-        experiment.layout,
-        experiment.method,
-        state.phase_of(experiment.method, phase),
+        spec.layout,
+        spec.method,
+        state.phase_of(spec.method, phase),
     )
     population = parallel.population([member], layout)
     halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
-    run = tiny.compile_passes(experiment)[phase.name]
+    run = tiny.compile_passes(spec)[phase.name]
     trained, metrics = run(*parallel.unzip(halves, layout), *batch(layout), 1)
     return tiny.snapshots(trained, layout)[0], tiny.snapshot(metrics)
 
@@ -271,22 +267,22 @@ def streamed(layout):
 
 
 def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
-    experiment = tiny.experiment('jmi', tiny.one_device())
-    member = tiny.initial(experiment)[0]
-    expected = one_step(member, experiment, 'joint', resident)
-    assert_close(one_step(member, experiment, 'joint', streamed), expected)
-    experiment = tiny.experiment('jmi', tiny.one_device(mode='scan'))
-    assert_close(one_step(member, experiment, 'joint', streamed), expected)
+    spec = tiny.experiment('jmi', tiny.one_device())
+    member = tiny.initial(spec)[0]
+    expected = one_step(member, spec, 'joint', resident)
+    assert_close(one_step(member, spec, 'joint', streamed), expected)
+    spec = tiny.experiment('jmi', tiny.one_device(mode='scan'))
+    assert_close(one_step(member, spec, 'joint', streamed), expected)
 
 
 def test_phases_draw_views_of_their_own():
-    experiment = tiny.experiment('sdmi', tiny.one_device())
-    member = tiny.initial(experiment)[0]
+    spec = tiny.experiment('sdmi', tiny.one_device())
+    member = tiny.initial(spec)[0]
     exchanged = member._replace(
         variables={'theta': member.variables['xi'], 'xi': member.variables['theta']}
     )
     # With the branches exchanged the two losses are the same function: only the views can make a
     # difference.
-    _, e = one_step(member, experiment, 'e', resident)
-    _, m = one_step(exchanged, experiment, 'm', resident)
+    _, e = one_step(member, spec, 'e', resident)
+    _, m = one_step(exchanged, spec, 'm', resident)
     assert abs(e['loss'] - m['loss']) > 1e-4

@@ -11,7 +11,7 @@ import numpy as np
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.core import linalg
-from mi_ssl_jax.evals import centres, collapse, mi
+from mi_ssl_jax.evals import centres, collapse, cosine_mi
 from mi_ssl_jax.methods import api
 
 Tree = Any
@@ -63,10 +63,10 @@ def make(
     }
     on_arrays = layout._replace(mode='scan')
     estimate = parallel.over_seeds(
-        lambda za, zb: mi.estimates(za, zb, temperature=temperature), on_arrays
+        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature), on_arrays
     )
     bootstrap = parallel.over_seeds(
-        lambda za, zb: mi.bootstrap(
+        lambda za, zb: cosine_mi.bootstrap(
             za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature
         ),
         on_arrays,
@@ -81,11 +81,11 @@ def make(
 
     def information(variables: Tree, lagged: Tree, start: bool, end: bool) -> dict:
         if tracked.lag and start:
-            return {'mi': {name: np.full(layout.seeds, -np.inf) for name in mi.NAMES}}
+            return {'mi': {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}}
         of_b = lagged if tracked.lag else _branch(variables, tracked.b, layout)
         za = encoders[tracked.a](_branch(variables, tracked.a, layout), inputs.x, 'first')
         za, zb = held_out(za), held_out(encoders[tracked.b](of_b, inputs.x, 'second'))
-        if not end or len(rows) < mi.FEWEST:
+        if not end or len(rows) < cosine_mi.FEWEST:
             return {'mi': estimate(za, zb)}
         intervals = {name: interval._asdict() for name, interval in bootstrap(za, zb).items()}
         return {'mi': estimate(za, zb), 'mi_interval': intervals}

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import augment, distributed, methods, nets, parallel, sources
-from mi_ssl_jax.evals import watch
+from mi_ssl_jax import augment, distributed, methods, nets, parallel
+from mi_ssl_jax.evals import monitor
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, step
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train.state import Experiment, State
+from mi_ssl_jax.train.spec import Spec
+from mi_ssl_jax.train.state import State
 
 Tree = Any
 # the batch whose learning rate `lr` is under lr_scaling (Goyal et al. 2017, arXiv 1706.02677)
@@ -27,26 +29,26 @@ class Setup(NamedTuple):
     """A configuration made concrete."""
 
     config: ConfigDict
-    source: sources.Source
-    experiment: Experiment
+    source: inputs.Source
+    spec: Spec
     width: int  # of the embedding z
 
     @property
     def method(self) -> api.Method:
-        return self.experiment.method
+        return self.spec.method
 
     @property
     def layout(self) -> parallel.Layout:
-        return self.experiment.layout
+        return self.spec.layout
 
 
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot
     work."""
-    return build(config, sources.load(config), parallel.choose_devices(config.devices or None))
+    return build(config, inputs.load(config), parallel.choose_devices(config.devices or None))
 
 
-def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device, ...]) -> Setup:
+def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, ...]) -> Setup:
     """The experiment on these data and devices. Errors: see setup."""
     _check_numbers(config, source)
     pipeline = augment.load(config.views.name, **config.views.options)
@@ -80,7 +82,7 @@ def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device,
         )
 
     hyper = traced(config)
-    experiment = Experiment(
+    spec = Spec(
         method,
         optimiser,
         pipeline,
@@ -97,15 +99,13 @@ def build(config: ConfigDict, source: sources.Source, devices: tuple[jax.Device,
     )
     for (
         phase
-    ) in experiment.method.phases:  # both fail here, in one line, rather than inside a compilation
+    ) in spec.method.phases:  # both fail here, in one line, rather than inside a compilation
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
     alone = layout._replace(devices=layout.devices[:1])
     single = functools.partial(method, parts=_parts(config, alone, view))
-    mode = _mode(config.mode, experiment._replace(build=single, layout=alone), source)
-    return Setup(
-        config, source, experiment._replace(layout=layout._replace(mode=mode)), parts.embedding
-    )
+    mode = _mode(config.mode, spec._replace(build=single, layout=alone), source)
+    return Setup(config, source, spec._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
 
 def method_arguments(config: ConfigDict) -> dict[str, Any]:
@@ -140,19 +140,15 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
         _check_numbers(config, ready.source)
     hyper = tuple(traced(config) for config in configs for _ in range(config.seeds))
     layout = ready.layout._replace(seeds=len(hyper))
-    return ready._replace(
-        config=configs[0], experiment=ready.experiment._replace(hyper=hyper, layout=layout)
-    )
+    return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
 
 
 def initial(ready: Setup) -> Tree:
     """The population before step one."""
-    create = functools.partial(
-        states.init, experiment=ready.experiment, example=ready.source.example
-    )
+    create = functools.partial(states.init, spec=ready.spec, example=ready.source.example)
     seed, seeds = ready.config.seed, ready.config.seeds
     states_ = [
-        create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.experiment.hyper)
+        create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.spec.hyper)
     ]
     return parallel.population(states_, ready.layout)
 
@@ -160,7 +156,7 @@ def initial(ready: Setup) -> Tree:
 def abstract(ready: Setup) -> State:
     """Shapes and dtypes of the stacked population, with nothing computed."""
     one = jax.eval_shape(
-        lambda: states.init(0, ready.experiment.hyper[0], ready.experiment, ready.source.example)
+        lambda: states.init(0, ready.spec.hyper[0], ready.spec, ready.source.example)
     )
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one
@@ -186,26 +182,26 @@ def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
     plain = augment.evaluation(config.views.name, **config.views.options)
-    held_out = sources.watched(source, config)
-    inputs = watch.HeldOut(
+    held_out = inputs.watched(source, config)
+    watched = monitor.HeldOut(
         held_out.x,
         held_out.y,
         len(source.class_names),
-        ready.experiment.views,
+        ready.spec.views,
         plain,
         source.centres,
     )
-    return watch.make(
+    return monitor.make(
         ready.method,
         ready.layout,
-        inputs,
+        watched,
         temperature=config.mi.temperature,
         batch_size=config.mi.batch_size,
     )
 
 
 @contextlib.contextmanager
-def _fitting(field: str, name: str, source: sources.Source) -> Iterator[None]:
+def _fitting(field: str, name: str, source: inputs.Source) -> Iterator[None]:
     """One line when this package's views or networks are given data of another kind."""
     try:
         yield
@@ -245,26 +241,24 @@ def batch_of(size: int, example: Tree) -> Tree:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), example)
 
 
-def _mode(mode: str, experiment: Experiment, source: sources.Source) -> str:
+def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
     if mode in ('scan', 'loop'):
         return mode
     if mode != 'auto':
         raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
-    phase = experiment.method.phases[0]
+    phase = spec.method.phases[0]
 
     def one_step(x: Tree) -> tuple:
-        state = states.init(0, experiment.hyper[0], experiment, sources.pick(x, 0))
-        batch = {'x': x, 'y': jnp.zeros((experiment.batch_size, source.rows), jnp.int32)}
-        return step.make(experiment, phase.name)(
-            *states.split(state, experiment.method, phase), (), batch
-        )
+        state = states.init(0, spec.hyper[0], spec, inputs.pick(x, 0))
+        batch = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
+        return step.make(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.
-    return parallel.choose_mode(one_step, batch_of(experiment.batch_size, source.example))
+    return parallel.choose_mode(one_step, batch_of(spec.batch_size, source.example))
 
 
-def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> None:
+def _check_shares(config: ConfigDict, source: inputs.Source, devices: int) -> None:
     """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm
     more than one example."""
     if config.net.batch_norm not in ('global', 'device'):
@@ -298,7 +292,7 @@ def _check_shares(config: ConfigDict, source: sources.Source, devices: int) -> N
         )
 
 
-def _check_numbers(config: ConfigDict, source: sources.Source) -> None:
+def _check_numbers(config: ConfigDict, source: inputs.Source) -> None:
     least = {
         'seeds': 1,
         'epochs': 1,

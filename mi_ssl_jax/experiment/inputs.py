@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from mi_ssl_jax import data, distributed, parallel
 from mi_ssl_jax.data import streamed
 from mi_ssl_jax.train import feed
-from mi_ssl_jax.train.state import Experiment
+from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
 
@@ -120,14 +120,14 @@ def pick(tree: Tree, chosen: int | slice | np.ndarray) -> Tree:
 @contextlib.contextmanager
 def feeding(
     source: Source,
-    experiment: Experiment,
+    spec: Spec,
     config: ConfigDict,
     taken: int,
 ) -> Iterator[feed.Resident | feed.Streamed]:
     """The training loop's feed. taken: batches that training has had, for a stream's position."""
     if source.stream is None:
         examples = jax.tree.map(jnp.asarray, {'x': source.train.x, 'y': source.train.y})
-        yield feed.Resident(experiment, parallel.place(examples, experiment.layout))
+        yield feed.Resident(spec, parallel.place(examples, spec.layout))
         return
     reader = streamed.Batches(
         source.stream,
@@ -138,16 +138,16 @@ def feeding(
     )
     reader.set_state({**reader.get_state(), 'taken': taken})
     try:
-        yield feed.Streamed(experiment, reader)
+        yield feed.Streamed(spec, reader)
     finally:
         reader.close()
 
 
-def taken(experiment: Experiment, steps: dict[str, jax.Array]) -> int:
+def taken(spec: Spec, steps: dict[str, jax.Array]) -> int:
     """Batches that the phases have had together: apart when they take turns pass by pass, else
     shared."""
     counts = [int(np.ravel(count)[0]) for count in steps.values()]
-    return sum(counts) if feed.whole_passes(experiment) else counts[0]
+    return sum(counts) if feed.whole_passes(spec) else counts[0]
 
 
 def _limited(split: data.Split, limit: int, name: str, field: str) -> data.Split:

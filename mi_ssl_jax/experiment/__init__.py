@@ -1,0 +1,1 @@
+"""From a configuration to what it names: schema, data, networks, method, optimiser; all checks."""
