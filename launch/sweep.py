@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # also where the package is not installed
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.sweep.__main__ import main
 
-sys.exit(cli.guard(main))
+sys.exit(guard.guard(main))

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax import cli, rundir, trained
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs import encoders, run_folder
 
 
 def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Path]:
     """Encode both splits and write the arrays under `out`. Returns what was written."""
-    ready = experiments.setup(rundir.read_config(workdir))
-    apply, variables = trained.restored(ready, workdir, branch=branch, seed=seed, best=False)
+    ready = experiments.setup(run_folder.read_config(workdir))
+    apply, variables = encoders.restored(ready, workdir, branch=branch, seed=seed, best=False)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for split in ('train', 'test'):
@@ -39,7 +40,7 @@ def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Pa
 
 def main() -> None:
     """Write the arrays of a finished run."""
-    parser = cli.Parser(prog='python -m mi_ssl_jax.embed', description=__doc__.splitlines()[0])
+    parser = guard.Parser(prog='python -m mi_ssl_jax.embed', description=__doc__.splitlines()[0])
     parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
     parser.add_argument('--out', type=Path, help='where to write (default: WORKDIR/embeddings)')
     parser.add_argument(
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
 
@@ -70,16 +70,16 @@ def main() -> None:
     }
     estimate.check_options(**options)
     if args.workdir:
-        from mi_ssl_jax import eq29  # slow to import, and needed for runs only
+        from mi_ssl_jax.runs import data_processing  # slow to import, and needed for runs only
 
-        samples = eq29.samples(args.workdir)
+        samples = data_processing.samples(args.workdir)
         pairs, notes = samples.pairs(), list(samples.notes)
     else:
         pairs, notes = {'I(x; y)': (load(args.arrays[0]), load(args.arrays[1]))}, []
     key = jax.random.PRNGKey(args.seed)
     found = {name: estimate_mi(*pair, **options, key=key) for name, pair in pairs.items()}
     print(table(found))
-    lines = notes + remarks(found) + ([eq29.verdict(found)] if args.workdir else [])
+    lines = notes + remarks(found) + ([data_processing.verdict(found)] if args.workdir else [])
     print('\n'.join(lines))
     if args.json:
         _write(
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = cli.Parser(
+    parser = guard.Parser(
         prog='python -m mi_ssl_jax.estimate_mi', description=__doc__.splitlines()[0]
     )
     parser.add_argument(
@@ -124,4 +124,4 @@ def _write(path: Path, result: dict) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

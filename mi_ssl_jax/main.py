@@ -16,7 +16,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags as ml_flags
 
-from mi_ssl_jax import cli, config_flags, distributed
+from mi_ssl_jax.cli import config_file, guard
+from mi_ssl_jax.runs import exits, processes
 
 _CONFIG = ml_flags.DEFINE_config_file('config', None, 'A file in configs/.')
 _WORKDIR = flags.DEFINE_string(
@@ -36,7 +37,7 @@ _PROCESS = flags.DEFINE_integer('process', None, 'This process, from 0 to proces
 def main() -> int:
     """Exit status: 0 done, 3 a loss that is not finite; the others come from cli.guard."""
     argv = sys.argv
-    config_flags.parse(flags.FLAGS, argv, usage=__doc__)
+    config_file.parse(flags.FLAGS, argv, usage=__doc__)
     if _LIST.value:
         from mi_ssl_jax.methods import table7
 
@@ -44,39 +45,39 @@ def main() -> int:
         return 0
     if _CONFIG.value is None:
         raise ValueError('no configuration: give --config=configs/NAME.py')
-    from mi_ssl_jax import finish, run, signals
+    from mi_ssl_jax.runs import after_training, run, signals
     from mi_ssl_jax.train import loop
 
     workdir = Path(_WORKDIR.value or default_workdir(argv))
-    here = distributed.place(
+    here = processes.place(
         os.environ,
         coordinator=_COORDINATOR.value,
         processes=_PROCESSES.value,
         process=_PROCESS.value,
     )
     try:
-        with distributed.joined(here):
+        with processes.joined(here):
             ready = run.run(_CONFIG.value, workdir, force=_FORCE.value)
         if here is not None and here.process > 0:
             return 0
         with signals.watched(
             lambda: 'after training, which is saved; the same command does the rest', at_once=True
         ):
-            finish.finish(ready, workdir)
+            after_training.finish(ready, workdir)
     except loop.Diverged as error:
         print(f'error: {error}', file=sys.stderr)
-        return cli.DIVERGED
+        return exits.DIVERGED
     return 0
 
 
 def default_workdir(argv: Sequence[str]) -> str:
     """runs/<config>, and a hash of the overridden fields behind it when there are any."""
-    overrides = sorted(word for word in config_flags.words(argv) if word.startswith('config.'))
-    stem = Path(config_flags.path(argv)).stem
+    overrides = sorted(word for word in config_file.words(argv) if word.startswith('config.'))
+    stem = Path(config_file.path(argv)).stem
     return f'runs/{stem}' + (
         f'-{hashlib.sha256(repr(overrides).encode()).hexdigest()[:8]}' if overrides else ''
     )
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

@@ -10,13 +10,16 @@ import sys
 import time
 from pathlib import Path
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import cpu_tuning, guard
 
-cli.use_compilation_cache()
+cpu_tuning.use_compilation_cache()
 
-from mi_ssl_jax import main, parallel, probe, signals  # noqa: E402
+from mi_ssl_jax import main, parallel, probe
 from mi_ssl_jax.evals import monitor  # noqa: E402
-from mi_ssl_jax.runs import checkpoint  # noqa: E402
+from mi_ssl_jax.runs import (
+    checkpoint,  # noqa: E402
+    signals,  # noqa: E402
+)
 
 COUNT = {'passes': 0}
 
@@ -89,4 +92,4 @@ def late(measure, hook):
 if __name__ == '__main__':
     reach(sys.argv[1], Path(sys.argv[2]))
     sys.argv = ['main', *sys.argv[3:]]
-    sys.exit(cli.guard(main.main))
+    sys.exit(guard.guard(main.main))

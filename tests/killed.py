@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import guard
 
 EPOCHS = 30
 
@@ -29,10 +29,10 @@ def config():
 
 
 def main() -> None:
-    from mi_ssl_jax import run
+    from mi_ssl_jax.runs import run
 
     run.run(config(), Path(sys.argv[1]))
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

@@ -3,8 +3,8 @@
 import importlib
 import signal
 
-from mi_ssl_jax import run, rundir
 from mi_ssl_jax.experiment import build
+from mi_ssl_jax.runs import run, run_folder
 from mi_ssl_jax.train import loop
 
 
@@ -22,7 +22,7 @@ def small(name='sdmi', on='gaussian', **changes):
 def files(workdir):
     """What must not depend on interruptions: the metrics to the byte, the final state to the
     bit."""
-    ready = build.setup(rundir.read_config(workdir))
+    ready = build.setup(run_folder.read_config(workdir))
     population, _ = run.restore(ready, workdir)
     return (workdir / 'metrics.jsonl').read_bytes(), build.stacked(population, ready.layout)
 

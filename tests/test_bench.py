@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from configs import common
-from mi_ssl_jax import augment, bench
+from mi_ssl_jax import augment
 from mi_ssl_jax.augment import rgb
-from mi_ssl_jax.benchmarks import augmentation, costs, made_up, peer, steps, table, timing
+from mi_ssl_jax.bench import augmentation, costs, pillow_peer, steps, synthetic, table, timing
+from mi_ssl_jax.bench import measuring as bench
 from mi_ssl_jax.experiment import inputs
 from tests import tiny
 from tests.test_main import command
@@ -128,7 +129,7 @@ def test_the_cache_of_compiled_programs_is_given_back(folder):
 
 def test_made_up_images_have_the_size_of_the_missing_ones(tmp_path):
     config = images()
-    changed = made_up.replace_data(config, tmp_path)
+    changed = synthetic.replace_data(config, tmp_path)
     assert config.data.name == 'cifar10' and changed.views == config.views
     made = inputs.load(changed)
     assert made.train.x.shape == (1024, 32, 32, 3) and made.train.x.dtype == np.uint8
@@ -138,7 +139,7 @@ def test_made_up_images_have_the_size_of_the_missing_ones(tmp_path):
 @pytest.mark.slow
 def test_streamed_photographs_are_made_up_and_measured(tmp_path):
     result = bench.measure(
-        {'x': made_up.replace_data(images(streamed=True), tmp_path)}, steps=1, rounds=1
+        {'x': synthetic.replace_data(images(streamed=True), tmp_path)}, steps=1, rounds=1
     )
     assert result['settings']['x']['data'] == 'made_up, streamed, 1024 examples'
     assert {row.what for row in result['rows']} >= {
@@ -150,7 +151,7 @@ def test_streamed_photographs_are_made_up_and_measured(tmp_path):
 
 
 def test_augmentation_is_held_against_pillow_and_gathers(tmp_path):
-    config = made_up.replace_data(images(), tmp_path)
+    config = synthetic.replace_data(images(), tmp_path)
     rows = by_name(bench.measure({'x': config}, steps=1, rounds=2, augmentation=True)['rows'])
     rates = {what for (_, what, _), row in rows.items() if row.unit == 'views/s'}
     assert rates == {
@@ -186,7 +187,7 @@ def picture(size=16):
 def test_a_peer_view_without_changes_is_the_image_or_its_mirror():
     """Only the whole image has the area of the whole image: no aspect ratio but 1 fits."""
     made = [
-        peer.one(random.Random(i), Image.fromarray(picture()), view=PLAIN, norm=NORM)
+        pillow_peer.one(random.Random(i), Image.fromarray(picture()), view=PLAIN, norm=NORM)
         for i in range(8)
     ]
     plain = (picture() / 255 - NORM.mean) / NORM.std
@@ -210,7 +211,7 @@ def test_a_peer_view_without_changes_is_the_image_or_its_mirror():
 def test_every_operation_of_a_peer_view_does_what_its_name_says(changes):
     norm = rgb.Norm((0, 0, 0), (1, 1, 1))
     made = [
-        peer.one(
+        pillow_peer.one(
             random.Random(i), Image.fromarray(picture()), view=PLAIN._replace(**changes), norm=norm
         )
         for i in range(4)
@@ -238,7 +239,7 @@ def test_peer_views_have_the_moments_of_the_compiled_ones():
     image = np.asarray(Image.fromarray(picture(8)).resize((32, 32)))
     keys = jax.random.split(jax.random.PRNGKey(0), 400)
     ours = np.asarray(jax.jit(jax.vmap(lambda key: pipeline(key, jnp.asarray(image))[0]))(keys))
-    theirs, _ = peer.batch(random.Random(0), [image] * 400, **pipeline.keywords)
+    theirs, _ = pillow_peer.batch(random.Random(0), [image] * 400, **pipeline.keywords)
     np.testing.assert_allclose(theirs.mean((0, 1, 2)), ours.mean((0, 1, 2)), atol=0.1 * ours.std())
     np.testing.assert_allclose(theirs.std((0, 1, 2)), ours.std((0, 1, 2)), rtol=0.1)
 

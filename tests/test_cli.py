@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import cpu_tuning, guard
+from mi_ssl_jax.runs import exits
 
 # Ten rounds of taking and giving back 64 MB in a fresh process; prints the page faults of the last
 # nine.
@@ -56,7 +57,7 @@ def test_a_full_device_is_one_line_that_names_what_needs_less(capsys):
             'RESOURCE_EXHAUSTED: Out of memory allocating 68719476736 bytes.\nand more lines'
         )
 
-    assert cli.guard(command) == cli.NO_MEMORY
+    assert guard.guard(command) == exits.NO_MEMORY
     line = capsys.readouterr().err
     assert (
         line.count('\n') == 1
@@ -71,18 +72,18 @@ def test_other_errors_of_the_program_stay_visible():
         raise RuntimeError('a bug')
 
     with pytest.raises(RuntimeError, match='a bug'):
-        cli.guard(command)
+        guard.guard(command)
 
 
 def test_a_flag_for_xla_is_set_only_where_it_was_tried_and_the_user_has_none(monkeypatch):
-    monkeypatch.setattr(cli.importlib.metadata, 'version', lambda name: '0.10.2')
+    monkeypatch.setattr(cpu_tuning.importlib.metadata, 'version', lambda name: '0.10.2')
     environ = {}
-    cli.convolve_fast(environ)
+    cpu_tuning.convolve_fast(environ)
     assert 'INDIVIDUAL_CONVOLUTION' in environ['XLA_FLAGS']
     environ = {'XLA_FLAGS': '--xla_dump_to=/tmp/x'}
-    cli.convolve_fast(environ)
+    cpu_tuning.convolve_fast(environ)
     assert environ == {'XLA_FLAGS': '--xla_dump_to=/tmp/x'}
-    monkeypatch.setattr(cli.importlib.metadata, 'version', lambda name: '0.12.0')
+    monkeypatch.setattr(cpu_tuning.importlib.metadata, 'version', lambda name: '0.12.0')
     environ = {}
-    cli.convolve_fast(environ)
+    cpu_tuning.convolve_fast(environ)
     assert environ == {}

@@ -15,9 +15,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common, images
-from mi_ssl_jax import augment, data, methods, run, rundir
+from mi_ssl_jax import augment, data, methods
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import schema
+from mi_ssl_jax.runs import run, run_folder
 from mi_ssl_jax.runs.checkpoint import Store
 from tests import tiny
 
@@ -77,9 +78,9 @@ def test_a_field_too_few_or_too_many_is_named():
 def test_the_folder_of_another_version_is_refused_in_one_line(tmp_path):
     config = json.loads(common.base().to_json())
     del config['accumulate']
-    rundir.write_json(tmp_path / 'config.json', config)
+    run_folder.write_json(tmp_path / 'config.json', config)
     with pytest.raises(ValueError, match='config.json lacks accumulate'):
-        rundir.read_config(tmp_path)
+        run_folder.read_config(tmp_path)
 
 
 def docstring(name: str) -> str:
@@ -389,7 +390,7 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: dict(watched))
     with tiny.hardly_optimised():
         run.run(small(load(name)), tmp_path)
-        ready = experiments.setup(rundir.read_config(tmp_path))
+        ready = experiments.setup(run_folder.read_config(tmp_path))
         population, progress = run.restore(ready, tmp_path)
     restored = experiments.stacked(population, ready.layout)
     assert progress['epoch'] == 1 and {int(count[0]) for count in restored.steps.values()} == {2}

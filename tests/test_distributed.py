@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import distributed
+from mi_ssl_jax.runs import processes
 
 SRUN = {
     'SLURM_JOB_ID': '81',
@@ -29,34 +29,30 @@ MPIRUN = {
 
 
 def test_a_process_alone_has_no_place():
-    assert distributed.place({}) is None
-    assert distributed.place({}, coordinator='127.0.0.1:5000', processes=1, process=0) is None
+    assert processes.place({}) is None
+    assert processes.place({}, coordinator='127.0.0.1:5000', processes=1, process=0) is None
     # A batch script's own shell, an srun of one task and an mpirun of one process are alone too.
-    assert (
-        distributed.place({'SLURM_JOB_ID': '81', 'SLURM_PROCID': '0', 'SLURM_NTASKS': '4'}) is None
-    )
-    assert distributed.place(SRUN | {'SLURM_STEP_NUM_TASKS': '1'}) is None
-    assert distributed.place(MPIRUN | {'OMPI_COMM_WORLD_SIZE': '1'}) is None
+    assert processes.place({'SLURM_JOB_ID': '81', 'SLURM_PROCID': '0', 'SLURM_NTASKS': '4'}) is None
+    assert processes.place(SRUN | {'SLURM_STEP_NUM_TASKS': '1'}) is None
+    assert processes.place(MPIRUN | {'OMPI_COMM_WORLD_SIZE': '1'}) is None
 
 
 def test_the_arguments_say_where():
     told = dict(coordinator='[::1]:5000', processes=3, process=2)
-    assert distributed.place({}, **told) == distributed.Place('[::1]:5000', 3, 2, None)
-    assert distributed.place(SRUN, **told)[:3] == ('[::1]:5000', 3, 2)
-    assert distributed.place(SRUN, coordinator='head:5000')[:3] == ('head:5000', 4, 3)
+    assert processes.place({}, **told) == processes.Place('[::1]:5000', 3, 2, None)
+    assert processes.place(SRUN, **told)[:3] == ('[::1]:5000', 3, 2)
+    assert processes.place(SRUN, coordinator='head:5000')[:3] == ('head:5000', 4, 3)
 
 
 def test_under_slurm():
-    here = distributed.place(SRUN)
+    here = processes.place(SRUN)
     assert here.coordinator.startswith('gpu003:') and here[1:] == (4, 3, 1)
-    assert distributed.port_of(here.coordinator) in distributed.PORTS
-    others = {
-        distributed.place(SRUN | {'SLURM_PROCID': f'{rank}'}).coordinator for rank in range(4)
-    }
+    assert processes.port_of(here.coordinator) in processes.PORTS
+    others = {processes.place(SRUN | {'SLURM_PROCID': f'{rank}'}).coordinator for rank in range(4)}
     assert others == {here.coordinator}
-    assert distributed.place(SRUN | {'SLURM_JOB_ID': '82'}).coordinator != here.coordinator
+    assert processes.place(SRUN | {'SLURM_JOB_ID': '82'}).coordinator != here.coordinator
     # On one machine nothing listens beyond it.
-    assert distributed.place(SRUN | {'SLURM_STEP_NUM_NODES': '1'}).coordinator.startswith(
+    assert processes.place(SRUN | {'SLURM_STEP_NUM_NODES': '1'}).coordinator.startswith(
         '127.0.0.1:'
     )
 
@@ -72,7 +68,7 @@ def test_under_slurm():
     ],
 )
 def test_processes_of_one_machine_take_a_gpu_each(changes, device):
-    assert distributed.place(SRUN | changes).device == device
+    assert processes.place(SRUN | changes).device == device
 
 
 @pytest.mark.parametrize(
@@ -86,26 +82,26 @@ def test_processes_of_one_machine_take_a_gpu_each(changes, device):
     ],
 )
 def test_first_of_a_list_of_nodes(nodes, host):
-    assert distributed.first_host(nodes) == host
+    assert processes.first_host(nodes) == host
 
 
 def test_under_open_mpi():
-    here = distributed.place(MPIRUN)
+    here = processes.place(MPIRUN)
     assert here.coordinator.startswith('10.96.0.1:') and here[1:] == (2, 1, None)
     six = MPIRUN | {'OMPI_MCA_orte_hnp_uri': '1314521088.0;tcp6://[fe80::b9b,2620:10d::2]:43370'}
-    assert distributed.place(six).coordinator.startswith('[fe80::b9b]:')
+    assert processes.place(six).coordinator.startswith('[fe80::b9b]:')
     local = {key: value for key, value in MPIRUN.items() if 'orte' not in key} | {
         'OMPI_COMM_WORLD_LOCAL_SIZE': '2'
     }
-    here = distributed.place(local | {'PMIX_NAMESPACE': 'prterun-1@1'})
+    here = processes.place(local | {'PMIX_NAMESPACE': 'prterun-1@1'})
     assert here.coordinator.startswith('127.0.0.1:') and here.device == 0
 
 
 def test_open_mpi_that_does_not_say_where_process_0_runs():
     silent = {key: value for key, value in MPIRUN.items() if 'orte' not in key}
     with pytest.raises(ValueError, match='--coordinator=HOST:PORT'):
-        distributed.place(silent)
-    assert distributed.place(silent, coordinator='head:5000')[:3] == ('head:5000', 2, 1)
+        processes.place(silent)
+    assert processes.place(silent, coordinator='head:5000')[:3] == ('head:5000', 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +132,7 @@ def test_open_mpi_that_does_not_say_where_process_0_runs():
 )
 def test_a_place_that_cannot_be_is_refused_in_one_line(told, message):
     with pytest.raises(ValueError, match=message) as error:
-        distributed.place({}, **told)
+        processes.place({}, **told)
     assert '\n' not in str(error.value)
 
 
@@ -149,22 +145,22 @@ def test_where_nobody_can_listen_is_refused(address):
         taken.bind(('127.0.0.1', 0))
         taken.listen()
         address = address.format(port=taken.getsockname()[1])
-        here = distributed.place({}, coordinator=address, processes=2, process=0)
+        here = processes.place({}, coordinator=address, processes=2, process=0)
         with (
             pytest.raises(ValueError, match=f'process 0 cannot listen at {address} '),
-            distributed.joined(here),
+            processes.joined(here),
         ):
             pass
     assert not jax.distributed.is_initialized()
 
 
 def test_alone_there_is_nothing_to_agree_on():
-    assert distributed.first() and distributed.count() == 1 and distributed.index() == 0
-    assert distributed.largest([3, 0]) == [3, 0] and distributed.send(b'x') == b'x'
+    assert processes.first() and processes.count() == 1 and processes.index() == 0
+    assert processes.largest([3, 0]) == [3, 0] and processes.send(b'x') == b'x'
     tree = {'a': np.arange(3)}
-    assert distributed.from_first(tree, tree) is tree
-    assert distributed.told({'a': 1}) == {'a': 1}
-    with distributed.joined(None):
+    assert processes.from_first(tree, tree) is tree
+    assert processes.told({'a': 1}) == {'a': 1}
+    with processes.joined(None):
         assert not jax.distributed.is_initialized()
-    with pytest.raises(ValueError, match='no such thing'), distributed.together():
+    with pytest.raises(ValueError, match='no such thing'), processes.together():
         raise ValueError('no such thing')

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from configs import jmi_gaussian
-from mi_ssl_jax import cli, eq29, estimate_mi, run
+from mi_ssl_jax import estimate_mi
+from mi_ssl_jax.cli import guard
+from mi_ssl_jax.runs import data_processing, run
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 2))
@@ -24,7 +26,7 @@ def command(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, 'argv', ['estimate_mi', *map(str, arguments)])
         try:
-            status = cli.guard(estimate_mi.main)
+            status = guard.guard(estimate_mi.main)
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()
@@ -95,7 +97,7 @@ def test_a_run_is_compared_with_its_input(command, tmp_path, monkeypatch):
     )
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
     run.run(config, tmp_path / 'run')
-    own = eq29.samples(tmp_path / 'run')
+    own = data_processing.samples(tmp_path / 'run')
     assert own.z1.shape == own.z2.shape == (2500, 3) and own.x.shape == (2500, 2 + 3)
     assert not np.allclose(own.z1, own.z2)  # two views, and neither of them the example itself
     status, out, _ = command(f'--workdir={tmp_path / "run"}', '--bound=gaussian_mi')

@@ -7,10 +7,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import bgrl_sbm, digits
-from mi_ssl_jax import augment, parallel, probe, run
+from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.data.generated import sbm
 from mi_ssl_jax.evals import cosine_mi
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import probes, run
 from mi_ssl_jax.train import online_probe
 from tests import tiny
 
@@ -74,8 +75,8 @@ def test_probes_learn_from_the_training_nodes_and_are_tested_on_the_others(finis
     ready, variables, _ = finished
     graph = sbm.draw(**ready.config.data.options)
     features, _ = encoded(ready, variables, 'online', ready.source.example)
-    frozen = probe.backbone_features(ready, variables['online'], 'online')
-    raw = probe.raw_inputs(ready.source)
+    frozen = probes.backbone_features(ready, variables['online'], 'online')
+    raw = probes.raw_inputs(ready.source)
     for found, rows in ((frozen, features), (raw, graph.features)):
         for x, y, own in (
             (found.train, found.train_y, graph.train),
@@ -164,7 +165,7 @@ def test_bgrl_finds_the_communities(tmp_path):
     population, _ = run.restore(ready, tmp_path / 'run')
     found = {
         row['encoder']: row['seeds'][0]
-        for row in probe.probe(ready, population)['rows']
+        for row in probes.probe(ready, population)['rows']
         if row['probe'] == 'linear'
     }
     assert found['raw inputs'] < 50

@@ -18,8 +18,8 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import run
 from mi_ssl_jax.experiment import build
+from mi_ssl_jax.runs import run
 from tests import killed
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from launch import local, slurm
-from mi_ssl_jax import distributed
+from mi_ssl_jax.runs import processes
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -42,7 +42,7 @@ def test_local_prints_its_commands():
             '--config.data.name=a b',
         ]
         told = dict(word.lstrip('-').split('=') for word in command[5:])
-        here = distributed.place(
+        here = processes.place(
             {},
             coordinator=told['coordinator'],
             processes=int(told['processes']),

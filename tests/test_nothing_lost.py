@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mi_ssl_jax import cli, run, rundir, signals
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build
+from mi_ssl_jax.runs import exits, run, run_folder, signals
 from mi_ssl_jax.train import loop
 from tests import runs
 
@@ -51,7 +51,7 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
     np.testing.assert_array_equal(
         build.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05])
     )
-    assert rundir.read_config(tmp_path).lr == 0.05
+    assert run_folder.read_config(tmp_path).lr == 0.05
     assert json.loads((tmp_path / 'config-0.json').read_text())['lr'] == 0.1
     for changes, reason in (
         ({'batch_size': 25}, 'counts its epochs in other steps'),
@@ -65,7 +65,9 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
                 force=True,
                 say=said.append,
             )
-    assert rundir.read_config(tmp_path).epochs == 5 and not (tmp_path / 'config-1.json').exists()
+    assert (
+        run_folder.read_config(tmp_path).epochs == 5 and not (tmp_path / 'config-1.json').exists()
+    )
 
 
 def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, monkeypatch):
@@ -167,10 +169,11 @@ def test_a_collapse_is_told_when_it_shows_and_ends_the_run_if_asked(tmp_path, mo
     monkeypatch.setattr(collapse, 'LOW_GAP', 180.0)
     said = []
     with pytest.raises(
-        cli.Stopped, match='stopped at epoch 2 with a checkpoint.*collapse: the classes have merged'
+        exits.Stopped,
+        match='stopped at epoch 2 with a checkpoint.*collapse: the classes have merged',
     ) as stop:
         run.run(runs.small('jmi', collapse={'stop': 2}), tmp_path, say=said.append)
-    assert stop.value.status == cli.COLLAPSED and len(said) == 1
+    assert stop.value.status == exits.COLLAPSED and len(said) == 1
     assert said[0].startswith('epoch 1: theta: collapse: the classes have merged: their means are ')
     run.run(runs.small('jmi'), tmp_path, say=said.append)  # goes on where it does not matter
     assert json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])['epoch'] == 4
@@ -206,10 +209,10 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
         with monkeypatch.context() as patch:
             patch.setattr(loop, 'train', filling)
             with pytest.raises(
-                cli.Stopped, match='the last checkpoint is of epoch 1; .*same command goes on'
+                exits.Stopped, match='the last checkpoint is of epoch 1; .*same command goes on'
             ) as stop:
                 run.run(config, disk / 'run', say=said.append)
-        assert stop.value.status == cli.UNWRITABLE
+        assert stop.value.status == exits.UNWRITABLE
         text = (disk / 'run' / 'metrics.jsonl').read_text()
         assert text.endswith('\n') and (
             tmp_path / 'whole' / 'metrics.jsonl'

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mi_ssl_jax import run
+from mi_ssl_jax.runs import run
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / 'README.md').read_text()

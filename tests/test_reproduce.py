@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from mi_ssl_jax import cli, signals
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.figures import records
 from mi_ssl_jax.reproduce import __main__ as command
 from mi_ssl_jax.reproduce import cifar10
+from mi_ssl_jax.runs import exits, signals
 from mi_ssl_jax.train import loop
 from tests.figures import probed
 
@@ -25,9 +26,9 @@ def reproduce(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(
             sys, 'argv', ['reproduce', *map(str, arguments), f'--workdir={tmp_path}/out']
         )
-        monkeypatch.setattr(cli, 'use_compilation_cache', lambda: None)
+        monkeypatch.setattr(exits, 'use_compilation_cache', lambda: None)
         try:
-            status = cli.guard(command.main)
+            status = guard.guard(command.main)
         except SystemExit as stop:  # the parser's own way out
             status = stop.code
         printed = capsys.readouterr()

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from mi_ssl_jax import run
 from mi_ssl_jax.figures import mmi as figures
 from mi_ssl_jax.reproduce import mmi, mmi_costs, runs
+from mi_ssl_jax.runs import run
 from mi_ssl_jax.train import loop
 from tests import tiny
 from tests.figures.test_mmi import cost, write

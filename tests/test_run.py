@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from mi_ssl_jax import run, rundir, signals
 from mi_ssl_jax.experiment import build
+from mi_ssl_jax.runs import run, run_folder, signals
 from tests import runs
 
 pytestmark = pytest.mark.usefixtures('own_data_dir')
@@ -155,7 +155,7 @@ def test_another_configuration_is_refused_with_the_differing_fields(tmp_path):
 
 
 def test_a_second_process_in_the_folder_is_refused(tmp_path):
-    with rundir.claim(tmp_path), pytest.raises(ValueError, match='in use by another process'):
+    with run_folder.claim(tmp_path), pytest.raises(ValueError, match='in use by another process'):
         run.run(runs.small('jmi'), tmp_path)
 
 

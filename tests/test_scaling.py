@@ -6,7 +6,7 @@ import pytest
 
 from configs import common
 from mi_ssl_jax import parallel
-from mi_ssl_jax.benchmarks import costs, scaling, table
+from mi_ssl_jax.bench import costs, scaling, table
 from mi_ssl_jax.experiment import build as experiments
 
 BATCH, WIDTH, HIDDEN = 16, 4, 6

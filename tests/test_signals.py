@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_ssl_jax import run, rundir, signals
 from mi_ssl_jax.experiment import build
+from mi_ssl_jax.runs import run, run_folder, signals
 
 ROOT = Path(__file__).parents[1]
 RESUMES = 'stopped by SIGTERM with a checkpoint; the same command resumes'
@@ -97,7 +97,7 @@ def test_a_signal_ends_the_run_within_30_seconds(moment, tmp_path):
     checkpoints = sorted((workdir / 'checkpoints').glob('[0-9]*/manifest.json'))
     assert bool(checkpoints) == kept
     if kept:
-        _, progress = run.restore(build.setup(rundir.read_config(workdir)), workdir)
+        _, progress = run.restore(build.setup(run_folder.read_config(workdir)), workdir)
         lines = (workdir / 'metrics.jsonl').read_text().splitlines()
         assert progress['epoch'] == json.loads(lines[-1])['epoch']
 

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from mi_ssl_jax import tracking
+from mi_ssl_jax.runs import wandb_log
 
 
 def config(project):
@@ -38,7 +38,7 @@ def test_log_points_go_to_one_run_a_folder(tmp_path, monkeypatch):
     library = Wandb()
     monkeypatch.setitem(sys.modules, 'wandb', library)
     for _ in range(2):  # the second time as a resumed run
-        tracker = tracking.Tracker(config('mine'), tmp_path)
+        tracker = wandb_log.Tracker(config('mine'), tmp_path)
         tracker.write({'epoch': 1, 'mi': {'cos_dv': [0.25, 0.75]}, 'step': {'joint': 3}}, step=3)
         tracker.close()
     first, second = library.runs
@@ -49,8 +49,8 @@ def test_log_points_go_to_one_run_a_folder(tmp_path, monkeypatch):
 
 def test_without_a_project_nothing_is_imported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'wandb', None)  # importing it raises ImportError
-    tracking.check(config(''))
-    tracker = tracking.Tracker(config(''), tmp_path)
+    wandb_log.check(config(''))
+    tracker = wandb_log.Tracker(config(''), tmp_path)
     tracker.write({'epoch': 1}, step=0)
     tracker.close()
 
@@ -61,4 +61,4 @@ def test_a_missing_library_is_one_line(monkeypatch):
         ValueError,
         match=r"wandb is not installed: pip install 'mi_ssl_jax\[wandb\]', or set wandb=''",
     ):
-        tracking.check(config('mine'))
+        wandb_log.check(config('mine'))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from configs import digits
-from mi_ssl_jax import embed, probe, run, trained
+from mi_ssl_jax import embed
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import encoders, probes, run
 
 
 def config():
@@ -43,14 +44,14 @@ def workdir(tmp_path_factory, own_data_dir):
 
 def test_the_encoder_of_a_run_gives_what_its_probe_sees(workdir):
     ready = experiments.setup(config())
-    apply, variables = trained.load_encoder(workdir, seed=1)
+    apply, variables = encoders.load_encoder(workdir, seed=1)
     population, _ = run.restore(ready, workdir)
-    seen = probe.backbone_features(
+    seen = probes.backbone_features(
         ready, experiments.parallel.members(population, ready.layout)[1].variables['theta'], 'theta'
     )
     features = apply(variables, ready.source.test.x).features
     np.testing.assert_allclose(features, seen.test, rtol=1e-5, atol=1e-5)
-    other = apply(trained.load_encoder(workdir)[1], ready.source.test.x).features
+    other = apply(encoders.load_encoder(workdir)[1], ready.source.test.x).features
     assert np.abs(other - features).max() > 1e-2  # another seed is another encoder
 
 
@@ -68,7 +69,7 @@ def test_embeddings_are_written_in_the_order_of_the_data(workdir, monkeypatch, c
         'test_labels': (360,),
     }
     np.testing.assert_array_equal(arrays['test_labels'], ready.source.test.y)
-    apply, variables = trained.load_encoder(workdir)
+    apply, variables = encoders.load_encoder(workdir)
     np.testing.assert_allclose(
         arrays['test_z'][-3:], apply(variables, ready.source.test.x[-3:]).z, rtol=1e-5, atol=1e-5
     )
@@ -84,12 +85,12 @@ def test_embeddings_are_written_in_the_order_of_the_data(workdir, monkeypatch, c
 )
 def test_what_the_run_does_not_have_is_said(workdir, changes, line):
     with pytest.raises(ValueError, match=line):
-        trained.load_encoder(workdir, **changes)
+        encoders.load_encoder(workdir, **changes)
 
 
 def test_a_folder_without_a_run_is_said(tmp_path):
     with pytest.raises(ValueError, match='is not the folder of a run'):
-        trained.load_encoder(tmp_path)
+        encoders.load_encoder(tmp_path)
     (tmp_path / 'config.json').write_text(json.dumps(config().to_dict()))
     with pytest.raises(ValueError, match='holds no checkpoint'):
-        trained.load_encoder(tmp_path)
+        encoders.load_encoder(tmp_path)

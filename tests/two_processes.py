@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mi_ssl_jax import distributed, parallel
+from mi_ssl_jax import parallel
+from mi_ssl_jax.runs import processes
 from tests import tiny
 
 CASES = (('sdmi', 'loop'), ('byol', 'scan'), ('mocov2', 'loop'), ('wmse', 'scan'))
@@ -19,13 +20,13 @@ CASES = (('sdmi', 'loop'), ('byol', 'scan'), ('mocov2', 'loop'), ('wmse', 'scan'
 
 def check_agreement(process: int) -> None:
     """What one process knows, or fails at, comes to the other."""
-    assert (distributed.index(), distributed.count(), distributed.first()) == (
+    assert (processes.index(), processes.count(), processes.first()) == (
         process,
         2,
         process == 0,
     )
-    assert distributed.largest([process, 5 - process]) == [1, 5]
-    assert distributed.told({'process': process}) == {'process': 0}
+    assert processes.largest([process, 5 - process]) == [1, 5]
+    assert processes.told({'process': process}) == {'process': 0}
     tree = {
         'minus_zero': np.float32([-0.0, np.nan]),
         'key': np.uint32([2**32 - 1]),
@@ -36,7 +37,7 @@ def check_agreement(process: int) -> None:
     own = (
         tree if process == 0 else jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
     )
-    for name, leaf in distributed.from_first(own, tree).items():
+    for name, leaf in processes.from_first(own, tree).items():
         assert (leaf.tobytes(), leaf.shape, leaf.dtype) == (
             np.asarray(tree[name]).tobytes(),
             tree[name].shape,
@@ -44,7 +45,7 @@ def check_agreement(process: int) -> None:
         )
     for refusing in range(2):
         try:
-            with distributed.together():
+            with processes.together():
                 if process == refusing:
                     raise ValueError('no data here')
             raise AssertionError('went on alone')
@@ -72,7 +73,7 @@ def check_layout(layout: parallel.Layout, process: int) -> None:
 def train(name: str, mode: str) -> list[np.ndarray]:
     """The leaves of the state after all passes."""
     layout = parallel.Layout(parallel.choose_devices(None), seeds=1, mode=mode)
-    check_layout(layout, distributed.index())
+    check_layout(layout, processes.index())
     spec = tiny.experiment(name, layout, dtype=jnp.float64)
     population = parallel.population([tiny.start(name)], layout)
     calls = tiny.train(
@@ -87,12 +88,12 @@ def train(name: str, mode: str) -> list[np.ndarray]:
 
 
 def main(port: str, process: str, folder: str) -> None:
-    here = distributed.place({}, coordinator=f'127.0.0.1:{port}', processes=2, process=int(process))
-    with distributed.joined(here):
+    here = processes.place({}, coordinator=f'127.0.0.1:{port}', processes=2, process=int(process))
+    with processes.joined(here):
         check_agreement(int(process))
         for name, mode in CASES:
             leaves = train(name, mode)
-            if distributed.first():
+            if processes.first():
                 np.savez(pathlib.Path(folder) / f'{name}.npz', *leaves)
 
 

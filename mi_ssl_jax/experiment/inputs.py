@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import data, distributed, parallel
+from mi_ssl_jax import data, parallel
 from mi_ssl_jax.data import streamed
+from mi_ssl_jax.runs import processes
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.spec import Spec
 
@@ -134,7 +135,7 @@ def feeding(
         batch_size=config.batch_size,
         seed=config.seed,
         worker_count=config.data.workers,
-        part=(distributed.index(), distributed.count()),
+        part=(processes.index(), processes.count()),
     )
     reader.set_state({**reader.get_state(), 'taken': taken})
     try:

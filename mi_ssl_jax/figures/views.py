@@ -79,7 +79,7 @@ def main() -> None:
     from absl import flags
     from ml_collections import config_flags as ml_flags
 
-    from mi_ssl_jax import config_flags
+    from mi_ssl_jax.cli import config_file
 
     values = flags.FlagValues()
     ml_flags.DEFINE_config_file('config', None, 'A file in configs/.', flag_values=values)
@@ -94,10 +94,10 @@ def main() -> None:
     flags.DEFINE_string(
         'output', None, 'The picture; default runs/views/<config>.png.', flag_values=values
     )
-    config_flags.parse(values, sys.argv, usage=__doc__)
+    config_file.parse(values, sys.argv, usage=__doc__)
     if values.config is None:
         raise ValueError('no configuration: give --config=configs/NAME.py')
-    output = Path(values.output or f'runs/views/{Path(config_flags.path(sys.argv)).stem}.png')
+    output = Path(values.output or f'runs/views/{Path(config_file.path(sys.argv)).stem}.png')
     if output.suffix not in ('.png', '.pdf', '.svg', '.jpg'):
         raise ValueError(f'--output={output}: end it in .png, .pdf, .svg or .jpg')
     from mi_ssl_jax.experiment import view_samples
@@ -107,6 +107,6 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from mi_ssl_jax import cli
+    from mi_ssl_jax.cli import guard
 
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

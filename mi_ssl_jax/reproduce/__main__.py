@@ -5,7 +5,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import guard
+from mi_ssl_jax.runs import exits
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
 MMI_PARTS = ('methods', 'projector', 'form', 'momentum', 'order', 'costs')
@@ -22,7 +23,7 @@ COLLECTED = {  # commands that put finished runs together
 def main() -> int | None:
     """Parse the arguments and hand over to the experiment's own module. Exit status as of
     mi_ssl_jax.main."""
-    parser = cli.Parser(
+    parser = guard.Parser(
         prog='python -m mi_ssl_jax.reproduce',
         description="The paper's tables and figures by command.",
     )
@@ -137,7 +138,7 @@ def _add_methods(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _check(parser: cli.Parser, options: dict) -> None:
+def _check(parser: guard.Parser, options: dict) -> None:
     for name, least in (
         ('seeds', 1),
         ('epochs', 1),
@@ -181,8 +182,8 @@ def _run(command: str, options: dict) -> int | None:
         return importlib.import_module(f'mi_ssl_jax.reproduce.{command}').reproduce(**options)
     except loop.Diverged as error:
         print(f'error: {error}', file=sys.stderr)
-        return cli.DIVERGED
+        return exits.DIVERGED
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

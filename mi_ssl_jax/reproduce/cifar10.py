@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import finish, run
 from mi_ssl_jax.figures import figure2, probes, scatter, table1, tables
 from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.runs import after_training, run
 
 PAPER_NETWORK = 'resnet18'
 WIDEST, LAST = (
@@ -100,5 +100,5 @@ def changed(name: str, config: ConfigDict) -> str:
 
 
 def _train(config: ConfigDict, workdir: Path) -> Path:
-    finish.finish(run.run(config, workdir), workdir)
+    after_training.finish(run.run(config, workdir), workdir)
     return workdir

@@ -20,10 +20,10 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, rundir
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.figures import mi_benchmark as figures
+from mi_ssl_jax.runs import exits, run_folder
 from mi_ssl_jax.runs.log import plain
 
 TASKS = (
@@ -74,7 +74,7 @@ def reproduce(
             f'none of these bounds is learned with {", ".join(critics)}: choose others of '
             '--bounds, --critics'
         )
-    with rundir.claim(workdir):
+    with run_folder.claim(workdir):
         path = workdir / 'cells.jsonl'
         done = read(path)
         missing = [cell for cell in wanted if cell not in done]
@@ -86,7 +86,7 @@ def reproduce(
                     done[cell] = measure(cell)
                     append(path, done[cell])
         except KeyboardInterrupt:
-            raise cli.Stopped(f'stopped; the same command goes on from {path}', 130) from None
+            raise exits.Stopped(f'stopped; the same command goes on from {path}', 130) from None
         rows = [done[cell] for cell in wanted]
         written = figures.report(rows, workdir)
     print(figures.text(rows))

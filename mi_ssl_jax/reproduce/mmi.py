@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import finish, probe, run, rundir
 from mi_ssl_jax.figures import mmi as figures
 from mi_ssl_jax.figures import mmi_costs as cost_figures
 from mi_ssl_jax.figures import tables
 from mi_ssl_jax.reproduce import cifar10, mmi_costs, runs
+from mi_ssl_jax.runs import after_training, probes, run, run_folder
 from mi_ssl_jax.train import loop
 
 EPOCHS = {'digits': 40, 'cifar10': 3}
@@ -145,7 +145,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     """
     note = workdir / figures.DIVERGED
     if note.exists():
-        rundir.check_same(config, workdir, force=False, say=print)
+        run_folder.check_same(config, workdir, force=False, say=print)
         return
     try:
         ready = run.run(config, workdir)
@@ -153,7 +153,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         note.write_text(f'{error}\n')
         print(f'{workdir} diverged: {error}')
         return
-    print(f'{workdir}:\n{probe.text(finish.probed(ready, workdir))}')
+    print(f'{workdir}:\n{probes.text(after_training.probed(ready, workdir))}')
 
 
 def done(workdir: Path) -> bool:

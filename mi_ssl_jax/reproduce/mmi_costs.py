@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import rundir
-from mi_ssl_jax.benchmarks import costs, machine, programs, timing
+from mi_ssl_jax.bench import costs, machine, programs, timing
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs import run_folder
 
 METHODS = ('mmi', 'barlow', 'vicreg', 'simclr')
 BATCHES = (128, 256, 512, 1024)
@@ -26,7 +26,7 @@ def measure(workdir: Path, configuration: Callable[[str], ConfigDict]) -> None:
     for batch in BATCHES:
         path = workdir / f'batch-{batch}.json'
         if not path.exists():
-            rundir.write_json(path, {'batch': batch, **at(batch, configuration)})
+            run_folder.write_json(path, {'batch': batch, **at(batch, configuration)})
             print(f'wrote {path}')
 
 

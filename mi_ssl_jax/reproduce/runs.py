@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import run
+from mi_ssl_jax.runs import run
 
 
 def config(name: str) -> ConfigDict:

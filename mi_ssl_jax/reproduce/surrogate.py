@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mi_ssl_jax import augment, parallel, rundir
+from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.core import bounds, critics, expansion, linalg, pairs, surrogates
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.figures import surrogate as figures
 from mi_ssl_jax.methods import barlow
 from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.runs import run_folder
 from mi_ssl_jax.train import loop
 
 Tree = Any
@@ -43,7 +44,7 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
     found = {name: measure(name, seeds=seeds, epochs=epochs) for name in METHODS}
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / 'surrogate.json'
-    rundir.write_json(path, {'points': POINTS, 'seeds': seeds, 'epochs': epochs, 'runs': found})
+    run_folder.write_json(path, {'points': POINTS, 'seeds': seeds, 'epochs': epochs, 'runs': found})
     for written in figures.report(path):
         print(f'wrote {written}')
     print(figures.text(path))

@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import guard
+from mi_ssl_jax.runs import exits
 from mi_ssl_jax.sweep import array, plan, results, stages
 
 
@@ -70,9 +71,9 @@ def tables(search: plan.Search) -> str:
     return formats.text(results.table(search))
 
 
-def _parser() -> cli.Parser:
+def _parser() -> guard.Parser:
     what, how = __doc__.split('\n\n')
-    parser = cli.Parser(
+    parser = guard.Parser(
         prog='python launch/sweep.py', allow_abbrev=False, description=what, epilog=how
     )
     parser.add_argument(
@@ -156,8 +157,8 @@ def _run(searches: list[plan.Search], only: int | None) -> int:
             print(tables(search))
             print('\n'.join(f'wrote {path}' for path in paths))
     members = [member for search in searches for member in search.members]
-    return cli.DIVERGED if all(results.status(member) == 'diverged' for member in members) else 0
+    return exits.DIVERGED if all(results.status(member) == 'diverged' for member in members) else 0
 
 
 if __name__ == '__main__':
-    sys.exit(cli.guard(main))
+    sys.exit(guard.guard(main))

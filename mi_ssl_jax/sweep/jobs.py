@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mi_ssl_jax import finish, probe, record, run, rundir, signals
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import after_training, probes, recording, run, run_folder, signals
 from mi_ssl_jax.sweep import population, results
 from mi_ssl_jax.sweep.plan import Member, Search
 from mi_ssl_jax.train import loop
@@ -50,13 +50,13 @@ def _alone(member: Member, say: Say) -> None:
         results.diverged(member, str(error))
         return
     with _at_once():
-        finish.probed(ready, member.folder)
+        after_training.probed(ready, member.folder)
 
 
 def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: Say) -> None:
-    with rundir.claim(folder):
+    with run_folder.claim(folder):
         with _at_once():
-            record.check(job[0].config)
+            recording.check(job[0].config)
             ready = experiments.together(
                 experiments.setup(job[0].config), [member.config for member in job]
             )
@@ -68,8 +68,8 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
         with _at_once():
             for member in tqdm(unfinished(left), desc='probes', unit='probe', disable=None):
                 own = experiments.together(ready, [member.config])
-                before = before or probe.untrained(own)
-                finish.probed(own, member.folder, before=before)
+                before = before or probes.untrained(own)
+                after_training.probed(own, member.folder, before=before)
     shutil.rmtree(folder)  # each member has its own checkpoint
 
 

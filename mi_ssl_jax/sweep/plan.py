@@ -17,7 +17,7 @@ from absl import flags as absl_flags
 from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
-from mi_ssl_jax import config_flags
+from mi_ssl_jax.cli import config_file
 
 STAGES = ('grid', 'second', 'final')
 # Traced by the compiled step: configurations that differ in these alone share it.
@@ -192,7 +192,7 @@ def _applied(
     argv = ['sweep', *(f'--{name}={value}' for name, value in given.items())]
     values = absl_flags.FlagValues()
     holder = ml_flags.DEFINE_config_file('config', None, '', flag_values=values, sys_argv=argv)
-    config_flags.parse(values, argv, usage='')
+    config_file.parse(values, argv, usage='')
     own = {
         name: _field(holder.value, name.removeprefix('config.'))
         for name in given

@@ -11,9 +11,10 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, parallel, record, rundir, signals
+from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs import exits, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Store
 from mi_ssl_jax.runs.log import Writer
 from mi_ssl_jax.sweep import results
@@ -52,10 +53,12 @@ def train(
     """
     with contextlib.ExitStack() as stack:
         for member in members:
-            stack.enter_context(rundir.claim(member.folder))
-            rundir.check_same(member.config, member.folder, force=False, say=say)
-            rundir.keep_config(member.config, member.folder)
-            rundir.write_json(member.folder / 'environment.json', rundir.environment(ready.layout))
+            stack.enter_context(run_folder.claim(member.folder))
+            run_folder.check_same(member.config, member.folder, force=False, say=say)
+            run_folder.keep_config(member.config, member.folder)
+            run_folder.write_json(
+                member.folder / 'environment.json', run_folder.environment(ready.layout)
+            )
         store = Store(folder / 'checkpoints', keep=ready.config.checkpoint.keep, report=say)
         stack.enter_context(contextlib.closing(store))
         asked = stack.enter_context(signals.watched(lambda: f'{store.standing()}; {AGAIN}'))
@@ -168,7 +171,7 @@ def _go_on(
             files.write(now.line)
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
-            if last or asked or record.save_due(now, config, time.monotonic() - saved):
+            if last or asked or recording.save_due(now, config, time.monotonic() - saved):
                 standing = Standing(
                     experiments.stacked(now.population, layout), files.progress(now)
                 )
@@ -205,7 +208,7 @@ def _hand_out(
                 progress['chunk'],
                 own,
                 {
-                    **record.START,
+                    **recording.START,
                     'chunk': progress['chunk'],
                     'epoch': progress['epoch'],
                     'pace': pace,
@@ -215,9 +218,9 @@ def _hand_out(
             )
             store.wait()
             if store.newest is None:
-                raise cli.Stopped(
+                raise exits.Stopped(
                     f'error: {member.folder} could not be saved; the same command tries again',
-                    cli.UNWRITABLE,
+                    exits.UNWRITABLE,
                 )
     return diverged
 

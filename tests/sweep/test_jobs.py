@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import finish, probe, run, rundir, signals
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.figures import probes
+from mi_ssl_jax.runs import after_training, run, run_folder, signals
 from mi_ssl_jax.sweep import jobs, plan, results
 from mi_ssl_jax.train import loop
 from tests import tiny
@@ -60,7 +60,7 @@ def swept(tmp_path_factory):
 
 
 def state(folder: Path):
-    ready = experiments.setup(rundir.read_config(folder))
+    ready = experiments.setup(run_folder.read_config(folder))
     population, progress = run.restore(ready, folder)
     return experiments.stacked(population, ready.layout), progress
 
@@ -73,7 +73,7 @@ def lines(folder: Path) -> list[dict]:
 def test_a_member_equals_its_own_run(swept, tmp_path):
     """To rounding: alone, the seeds of another population size are compiled to another program."""
     member = swept.members[2]
-    finish.probed(run.run(member.config, tmp_path), tmp_path)
+    after_training.probed(run.run(member.config, tmp_path), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         path.name for path in member.folder.iterdir()
     }
@@ -112,7 +112,7 @@ def test_a_finished_run_is_known_by_main_and_by_the_sweep(swept, monkeypatch):
     ready = run.run(member.config, member.folder, say=said.append)
     assert 'is finished (3 epochs)' in said[0]
     monkeypatch.setattr(probe, 'probe', lambda *args, **kwargs: pytest.fail('probed twice'))
-    finish.probed(ready, member.folder)
+    after_training.probed(ready, member.folder)
     monkeypatch.setattr(
         experiments, 'setup', lambda config: pytest.fail('worked on a finished job')
     )
@@ -158,7 +158,7 @@ def test_interrupted_equals_uninterrupted_to_the_byte(tmp_path, monkeypatch):
 
 
 def test_probing_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    found, write = small(tmp_path, 'probing'), probe.write
+    found, write = small(tmp_path, 'probing'), frozen.write
 
     def stopped(ready, population, workdir, **options):
         if workdir == found.members[2].folder:
@@ -214,7 +214,7 @@ def test_alone_a_member_that_diverges_is_recorded_too(tmp_path):
 def test_a_folder_in_use_is_refused(tmp_path):
     found = small(tmp_path, 'held')
     with (
-        rundir.claim(found.members[1].folder),
+        run_folder.claim(found.members[1].folder),
         pytest.raises(ValueError, match='in use by another process'),
     ):
         jobs.work(found, 0)

@@ -12,8 +12,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, distributed, health, signals, tracking
+from mi_ssl_jax import health
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import exits, processes, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
 from mi_ssl_jax.train import loop
@@ -59,8 +60,8 @@ class Recorder:
             'pace': loop.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),
         }
-        first = distributed.first()
-        with distributed.together():
+        first = processes.first()
+        with processes.together():
             # A save that is about to fail on a full disk gives its space back: lines that do not
             # fit wait for it.
             self._writer = (
@@ -74,7 +75,7 @@ class Recorder:
                 if first
                 else Silent()
             )
-            self._tracker = tracking.Tracker(ready.config, workdir) if first else Silent()
+            self._tracker = wandb_log.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
 
     def record(self, chunks: Iterator[loop.Progress], asked: list[int]) -> None:
@@ -97,7 +98,7 @@ class Recorder:
                 due = save_due(now, config, time.monotonic() - saved)
                 # Several processes save and stop at the same chunk, whichever of them a signal or a
                 # clock told to.
-                number, collapse, due = distributed.largest(
+                number, collapse, due = processes.largest(
                     [asked[0] if asked else 0, collapsed is not None, due]
                 )
                 stop = number or collapse or now.epoch == config.epochs
@@ -168,7 +169,7 @@ class Recorder:
     def _stop(self, now: loop.Progress, asked: list[int], collapsed: str | None) -> None:
         """End the run, or return if it is at its end and nothing else asks for it."""
         self._store.wait()
-        (number,) = distributed.largest(
+        (number,) = processes.largest(
             [asked[0] if asked else 0]
         )  # again: one may have come while it saved
         kept = self._store.newest is not None and self._store.newest['chunk'] == now.chunk
@@ -177,24 +178,24 @@ class Recorder:
             if kept
             else f'without a new one: {self._store.standing()}'
         )
-        kept, standing, collapsed = distributed.told([kept, standing, collapsed])
+        kept, standing, collapsed = processes.told([kept, standing, collapsed])
         if number:
             raise signals.Interrupted(number, standing)
         if now.epoch == self._ready.config.epochs and not kept:
-            raise cli.Stopped(
+            raise exits.Stopped(
                 f'error: the end of the training could not be saved: {self._store.standing()}; the'
                 ' same command goes on from there',
-                cli.UNWRITABLE,
+                exits.UNWRITABLE,
             )
         if now.epoch < self._ready.config.epochs:
-            raise cli.Stopped(
-                f'stopped at epoch {now.epoch:g} {standing}: {collapsed}', cli.COLLAPSED
+            raise exits.Stopped(
+                f'stopped at epoch {now.epoch:g} {standing}: {collapsed}', exits.COLLAPSED
             )
 
 
 def check(config: ConfigDict) -> None:
     """ValueError for settings of saving, stopping and tracking that cannot work."""
-    tracking.check(config)
+    wandb_log.check(config)
     if config.checkpoint.best not in BEST:
         raise ValueError(
             f"checkpoint.best='{config.checkpoint.best}': use one of {', '.join(BEST)}"
@@ -259,7 +260,7 @@ def _bar(config: ConfigDict, start: float) -> tqdm:
         initial=start,
         unit='epoch',
         dynamic_ncols=True,
-        disable=None if distributed.first() else True,
+        disable=None if processes.first() else True,
         desc=f'{config.method.name} {config.data.name}',
         bar_format=(
             '{desc} {percentage:3.0f}%|{bar:20}| {n:.1f}/{total} epochs, {remaining} left{postfix}'

@@ -13,8 +13,8 @@ import jax
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.benchmarks import costs
-from mi_ssl_jax.benchmarks.table import Row
+from mi_ssl_jax.bench import costs
+from mi_ssl_jax.bench.table import Row
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import state as states

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.benchmarks.timing import Times
+from mi_ssl_jax.bench.timing import Times
 
 
 class Row(NamedTuple):

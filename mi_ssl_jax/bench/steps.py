@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax.benchmarks import costs, programs, timing
-from mi_ssl_jax.benchmarks.table import Row, rate, ratios, seconds
+from mi_ssl_jax.bench import costs, programs, timing
+from mi_ssl_jax.bench.table import Row, rate, ratios, seconds
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.train import state as states

@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 
-from mi_ssl_jax import augment, parallel, run, rundir
+from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.nets.heads import Output
+from mi_ssl_jax.runs import run, run_folder
 
 Tree = Any
 
@@ -33,7 +34,11 @@ def load_encoder(
     """
     workdir = Path(workdir)
     return restored(
-        experiments.setup(rundir.read_config(workdir)), workdir, branch=branch, seed=seed, best=best
+        experiments.setup(run_folder.read_config(workdir)),
+        workdir,
+        branch=branch,
+        seed=seed,
+        best=best,
     )
 
 

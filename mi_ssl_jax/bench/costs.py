@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from mi_ssl_jax.benchmarks.programs import Trainer
-from mi_ssl_jax.benchmarks.timing import Clock, Times
+from mi_ssl_jax.bench.programs import Trainer
+from mi_ssl_jax.bench.timing import Clock, Times
 
 # Dense peaks of one device in FLOP/s, from NVIDIA's data sheets (half of the figures "with
 # sparsity"). float32 is the tensor cores' TF32, which JAX uses for float32 convolutions and matrix

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mi_ssl_jax import augment, parallel, run, rundir
+from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import run, run_folder
 
 VIEWS_KEY = 29  # a stream that neither training nor its evaluations draw from
 RAW_FEATURES = 1024  # inputs of more numbers than this reach the critic by their embeddings alone
@@ -52,7 +53,7 @@ def samples(workdir: Path) -> Samples:
 
     ValueError: not the folder of a finished run; data of another kind than points and images.
     """
-    config = rundir.read_config(workdir)
+    config = run_folder.read_config(workdir)
     ready = experiments.setup(config)
     if ready.source.rows != 1:
         raise ValueError(

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from mi_ssl_jax import cli
+from mi_ssl_jax.runs import exits
 
 GRACE = (
     25.0  # seconds from a signal to the end of the process; cluster managers commonly kill after 30
@@ -18,7 +18,7 @@ GRACE = (
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(cli.Stopped):
+class Interrupted(exits.Stopped):
     """A signal ended the command; exit status 128 + its number."""
 
     def __init__(self, number: int, standing: str):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.benchmarks.timing import Program
+from mi_ssl_jax.bench.timing import Program
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.train import feed as feeds

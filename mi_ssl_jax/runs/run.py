@@ -11,9 +11,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import cli, distributed, parallel, record, rundir, signals
+from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.runs import exits, processes, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
 from mi_ssl_jax.train import loop
 
@@ -22,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class Start(NamedTuple):
-    """Where training goes on. progress: see record.START. lr_factor: of the configured learning
+    """Where training goes on. progress: see recording.START. lr_factor: of the configured learning
     rate, after roll-backs."""
 
     population: Tree
@@ -46,14 +47,14 @@ def run(
     Of several processes the first alone reads and writes the folder; the others learn from it where
     to go on.
     """
-    first = distributed.first()
+    first = processes.first()
     say = say if first else lambda line: None
     with contextlib.ExitStack() as held:
-        with signals.watched(lambda: 'before training began', at_once=True), distributed.together():
-            record.check(config)
+        with signals.watched(lambda: 'before training began', at_once=True), processes.together():
+            recording.check(config)
             if first:
-                held.enter_context(rundir.claim(workdir))
-                rundir.check_same(config, workdir, force=force, say=say)
+                held.enter_context(run_folder.claim(workdir))
+                run_folder.check_same(config, workdir, force=force, say=say)
             ready = experiments.setup(config)
         store = (
             Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
@@ -94,9 +95,11 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> N
                 return
             if start.progress['chunk']:
                 say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
-            if distributed.first():
-                rundir.keep_config(config, workdir)
-                rundir.write_json(workdir / 'environment.json', rundir.environment(ready.layout))
+            if processes.first():
+                run_folder.keep_config(config, workdir)
+                run_folder.write_json(
+                    workdir / 'environment.json', run_folder.environment(ready.layout)
+                )
             try:
                 return _go_on(ready, workdir, store, start, asked, say)
             except loop.Diverged as error:
@@ -109,17 +112,17 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     Process 0 sends it to the others: all go on from the same step, with the same bits.
     """
     layout, like = ready.layout, experiments.abstract(ready)
-    with distributed.together():
+    with processes.together():
         number, state, saved = store.restore(like) or (
             0,
             experiments.stacked(experiments.initial(ready), layout),
             {},
         )
-    state = distributed.from_first(state, like)
-    number, saved, done = distributed.told(
-        [number, saved, _rollbacks(workdir) if distributed.first() else []]
+    state = processes.from_first(state, like)
+    number, saved, done = processes.told(
+        [number, saved, _rollbacks(workdir) if processes.first() else []]
     )
-    progress = {**record.START, **saved}
+    progress = {**recording.START, **saved}
     if progress['pace'] not in (None, loop.pace(ready.spec, ready.config.log_every)):
         raise ValueError(
             f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'
@@ -128,8 +131,8 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     # Roll-backs to a checkpoint that was lost since are made again when training comes there.
     rollbacks = [entry for entry in done if entry['chunk'] <= number]
     factor = rollbacks[-1]['lr_factor'] if rollbacks else 1.0
-    if len(rollbacks) < len(done) and distributed.first():
-        rundir.write_json(workdir / 'rollbacks.json', rollbacks)
+    if len(rollbacks) < len(done) and processes.first():
+        run_folder.write_json(workdir / 'rollbacks.json', rollbacks)
     hyper = {
         name: np.float32([own[name] * (factor if name == 'lr' else 1) for own in ready.spec.hyper])
         for name in state.hyper
@@ -146,7 +149,7 @@ def _go_on(
     )[0]
     position = inputs.taken(ready.spec, steps)
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
-    recorder = record.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
+    recorder = recording.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
     with (
         contextlib.closing(recorder),
         inputs.feeding(ready.source, ready.spec, config, position) as feed,
@@ -164,13 +167,13 @@ def _go_on(
         try:
             recorder.record(chunks, asked)
         except OSError as error:
-            if error.errno not in cli.NO_ROOM:
+            if error.errno not in exits.NO_ROOM:
                 raise
             store.wait()
-            raise cli.Stopped(
-                f'error: {cli.no_room(error)}; {store.standing()}; free some space, and the same'
+            raise exits.Stopped(
+                f'error: {exits.no_room(error)}; {store.standing()}; free some space, and the same'
                 ' command goes on from there',
-                cli.UNWRITABLE,
+                exits.UNWRITABLE,
             ) from error
 
 
@@ -179,15 +182,15 @@ def _roll_back(
 ) -> None:
     """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning
     rate, before it does; raises `error` when it may not."""
-    done = _rollbacks(workdir) if distributed.first() else []
-    if distributed.told(len(done)) >= config.rollback.times:
+    done = _rollbacks(workdir) if processes.first() else []
+    if processes.told(len(done)) >= config.rollback.times:
         raise error
-    if not distributed.first():
+    if not processes.first():
         return
     store.wait()
-    back = {name: (store.newest or record.START)[name] for name in ('chunk', 'epoch')}
+    back = {name: (store.newest or recording.START)[name] for name in ('chunk', 'epoch')}
     factor = (done[-1]['lr_factor'] if done else 1.0) * config.rollback.factor
-    rundir.write_json(
+    run_folder.write_json(
         workdir / 'rollbacks.json', [*done, {**back, 'lr_factor': factor, 'reason': str(error)}]
     )
     say(

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from mi_ssl_jax import health, probe, run
+from mi_ssl_jax import health
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.runs import probes, run
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
@@ -15,7 +16,7 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
     )  # matplotlib is slow to import, and bad input should not wait for it
 
     if ready.config.probe.at_end:
-        print(probe.text(probed(ready, workdir)))
+        print(probes.text(probed(ready, workdir)))
     warnings = collapses(ready, workdir)
     for line in warnings:
         print(line)
@@ -26,14 +27,14 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
 
 def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
     """The run's probe.json, made anew when it is missing, of another epoch or of other settings.
-    before: see probe.probe."""
+    before: see probes.probe."""
     path = workdir / 'probe.json'
     if path.exists():
         result = json.loads(path.read_text())
-        if result['settings'] == probe.settings(ready):
+        if result['settings'] == probes.settings(ready):
             return result
     population, _ = run.restore(ready, workdir)
-    return probe.write(ready, population, workdir, before=before)
+    return probes.write(ready, population, workdir, before=before)
 
 
 def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import resample, rgb
-from mi_ssl_jax.benchmarks import peer, programs, timing
-from mi_ssl_jax.benchmarks.table import Row, rate, ratios
+from mi_ssl_jax.bench import pillow_peer, programs, timing
+from mi_ssl_jax.bench.table import Row, rate, ratios
 from mi_ssl_jax.experiment import inputs
 
 COMPILED, PEER = 'compiled', 'Pillow and numpy'
@@ -47,7 +47,7 @@ def measure(
     made = {
         COMPILED: _compiled(pipeline, batch),
         PEER: timing.Program(
-            lambda count: [peer.batch(random, batch, **own) for _ in range(count)], 1
+            lambda count: [pillow_peer.batch(random, batch, **own) for _ in range(count)], 1
         ),
     }
     crops = _crops(own['views'][0], own['norm'], batch)

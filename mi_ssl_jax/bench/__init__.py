@@ -1,0 +1,1 @@
+"""Speed: timing, programs, costs, synthetic data, the table."""

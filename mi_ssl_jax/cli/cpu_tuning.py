@@ -1,0 +1,53 @@
+"""Settings made before JAX is imported: the compilation cache, and two that make a CPU faster."""
+
+import ctypes
+import importlib.metadata
+import os
+from collections.abc import MutableMapping
+
+FLAG_TRIED = ('0.10.2', '0.11.2')  # versions of jaxlib
+
+
+def use_compilation_cache() -> None:
+    """JAX's persistent compilation cache, under .cache/jax unless JAX_COMPILATION_CACHE_DIR says
+    otherwise.
+
+    Set before jax is imported.
+    """
+    os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.abspath('.cache/jax'))
+    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
+    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+
+
+def convolve_fast(environ: MutableMapping[str, str]) -> None:
+    """Have XLA's CPU backend leave single convolutions to its older kernels; where XLA_FLAGS is
+    unset alone.
+
+    Measured on 2 cores: 1.18 times as fast for forward and gradient of conv4 on 512 images (median
+    of three pairs, 1.09 to
+    1.28), 1.08 to 1.16 for steps of a ResNet-18, no difference for the digits. XLA ends a process
+    that names a flag it does not know, so only the versions that were tried have it.
+    """
+    if importlib.metadata.version('jaxlib') in FLAG_TRIED:
+        environ.setdefault(
+            'XLA_FLAGS', '--xla_cpu_experimental_ynn_fusion_type=-INDIVIDUAL_CONVOLUTION'
+        )
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep freed memory for the next step instead of handing it back to the
+    system.
+
+    XLA on a CPU allocates every large buffer of a step anew; each page of it is then made and
+    zeroed again by the
+    system. Measured on 2 cores, forward and gradient of conv4 on 512 images: 0.24 s a step instead
+    of 0.43 to 0.51, 3 thousand page faults instead of 101 thousand, about the same peak memory.
+    Nothing changes where the C library is not glibc, or where the user tunes it by its own MALLOC_
+    variables.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None or any(name.startswith('MALLOC_') for name in os.environ):
+        return
+    trim_threshold, mmap_max, arena_max = -1, -4, -8  # their numbers in malloc.h
+    for option, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, 2**31 - 1)):
+        mallopt(option, value)
