@@ -8,8 +8,8 @@ import pytest
 
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.evals import estimate
-from mi_ssl_jax.figures import mi_benchmark as figures
-from mi_ssl_jax.figures import mi_pictures
+from mi_ssl_jax.figures.paper import mi_benchmark as figures
+from mi_ssl_jax.figures.paper import mi_pictures
 from mi_ssl_jax.reproduce import mi_benchmark
 from mi_ssl_jax.reproduce.mi_benchmark import Cell
 from tests import tiny

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mi_ssl_jax.cli import guard
-from mi_ssl_jax.figures import records
+from mi_ssl_jax.figures import methods
 from mi_ssl_jax.reproduce import __main__ as command
 from mi_ssl_jax.reproduce import cifar10
 from mi_ssl_jax.runs import exits, signals
@@ -104,7 +104,7 @@ def test_bad_input_is_one_line(reproduce, runs, tmp_path, arguments, words):
 
 def test_collecting_needs_no_jax():
     """So that tables and pictures are drawn where the runs are not trained."""
-    module = importlib.import_module('mi_ssl_jax.reproduce.collected')
+    module = importlib.import_module('mi_ssl_jax.reproduce.finished_runs')
     imported = {value.__name__ for value in vars(module).values() if hasattr(value, '__file__')}
     assert imported and all(name.startswith('mi_ssl_jax.figures.') for name in imported)
 
@@ -182,7 +182,7 @@ def test_cifar10_draws_tabulates_and_says_what_it_changed(reproduce, monkeypatch
             in text
         )
         assert 'conv4 instead of resnet18, 5 of 1000 epochs, batch size 64 instead of 512' in text
-    assert all(name in report for name in ('figure2', 'scatter', records.METHODS['vicreg'].label))
+    assert all(name in report for name in ('figure2', 'scatter', methods.METHODS['vicreg'].label))
     assert {path.name for path in (tmp_path / 'out' / 'figures').iterdir()} == {
         'figure2.png',
         'scatter.png',

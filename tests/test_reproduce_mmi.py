@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from mi_ssl_jax.figures import mmi as figures
-from mi_ssl_jax.reproduce import mmi, mmi_costs, runs
+from mi_ssl_jax.figures.paper import mmi as figures
+from mi_ssl_jax.reproduce import mmi, mmi_costs, training
 from mi_ssl_jax.runs import run
 from mi_ssl_jax.train import loop
 from tests import tiny
@@ -57,7 +57,7 @@ def test_runs_of_one_folder_are_one_run(data):
 
 
 def test_a_divergence_is_a_result_and_not_repeated(tmp_path, monkeypatch):
-    config, asked = runs.config('mmi_digits'), []
+    config, asked = training.config('mmi_digits'), []
 
     def diverge(config, workdir):
         asked.append(workdir)
@@ -135,7 +135,7 @@ def test_costs_are_measured_once_and_in_alternation(tmp_path, monkeypatch):
         monkeypatch.setattr(mmi_costs, name, value)
 
     def configuration(name):
-        config = runs.config(f'{name}_gaussian')
+        config = training.config(f'{name}_gaussian')
         config.data.limit = 64
         return config
 

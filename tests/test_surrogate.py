@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax.figures import surrogate as figures
+from mi_ssl_jax.figures.paper import surrogate as figures
 from mi_ssl_jax.methods import barlow
 from mi_ssl_jax.reproduce import surrogate
 from tests import goldens, oracles, tiny

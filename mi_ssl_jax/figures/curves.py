@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from mi_ssl_jax.figures import records, style
+from mi_ssl_jax.figures import run_files, style
 
 BREAK = (1.0, 7.0)  # heights of the piece around the true value and of the piece with the curves
 
@@ -61,7 +61,7 @@ def reference(ax: Axes, level: float, text: str, *, above: bool = True) -> None:
 
 def grid(figure: Figure, rows: int) -> GridSpec:
     """Room for `rows` rows of `information` panels, one column an estimator."""
-    return figure.add_gridspec(2 * rows, len(records.ESTIMATORS), height_ratios=BREAK * rows)
+    return figure.add_gridspec(2 * rows, len(run_files.ESTIMATORS), height_ratios=BREAK * rows)
 
 
 def information(
@@ -77,7 +77,7 @@ def information(
     true: nats, drawn dashed above a break in the axis; None for no line, as for JSD, which is not
     in nats of information.
     """
-    column = list(records.ESTIMATORS).index(estimator)
+    column = list(run_files.ESTIMATORS).index(estimator)
     if true is None:
         top = ax = figure.add_subplot(panels[2 * row : 2 * row + 2, column])
     else:
@@ -87,7 +87,7 @@ def information(
     for curve in curves:
         draw(ax, curve)
     ax.set(xlabel='epoch', ylabel=_unit(estimator))
-    top.set_title(records.ESTIMATORS[estimator])
+    top.set_title(run_files.ESTIMATORS[estimator])
     # Below the axis label, where no curve can run through it.
     ax.legend(
         loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2, columnspacing=1.2

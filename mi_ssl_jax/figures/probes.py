@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.figures import records
+from mi_ssl_jax.figures import run_files
 
 DATA = {
     'cifar10': 'CIFAR-10',
@@ -63,7 +63,7 @@ class Probed(NamedTuple):
     """
 
     folder: Path
-    run: records.Run
+    run: run_files.Run
     variant: str
     epochs: float
     accuracy: dict[str, np.ndarray]
@@ -105,7 +105,7 @@ def variant(config: dict[str, Any]) -> str:
     """What the paper calls a method with these arguments; 'SDMI (objective = jsd)' where it has no
     name."""
     own = config['method']
-    label = records.look(records.Run(config, [])).label
+    label = run_files.look(run_files.Run(config, [])).label
     changed = {
         name: value
         for name, plain in PLAIN.get(own['name'], {}).items()
@@ -125,7 +125,7 @@ def read(folder: str | Path) -> Probed:
         ValueError: the folder holds no run, or a damaged one.
     """
     folder = Path(folder)
-    run, command = records.read(folder), f'python -m mi_ssl_jax.probe --workdir={folder}'
+    run, command = run_files.read(folder), f'python -m mi_ssl_jax.probe --workdir={folder}'
     if not run.lines or not (folder / 'probe.json').exists():
         raise Unprobed(f'{folder} has not been probed: {command}')
     found = json.loads((folder / 'probe.json').read_text())
@@ -198,7 +198,7 @@ def pools(runs: Sequence[Probed]) -> list[Pool]:
 def shortfalls(run: Probed) -> list[str]:
     """In what the run is not the paper's for its data set (Table 1): network, length, batch,
     examples."""
-    config, paper = run.run.config, records.paper()['table1']['settings'].get(run.data)
+    config, paper = run.run.config, run_files.paper()['table1']['settings'].get(run.data)
     if paper is None:
         return []
     batch = paper.get(f'batch_size_{run.method}', paper['batch_size'])

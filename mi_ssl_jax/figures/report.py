@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import records, statistics, tables
+from mi_ssl_jax.figures import methods, run_files, statistics, tables
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -37,18 +37,18 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
     notes: sentences to put on top, such as a collapse that was found.
     """
     workdir = Path(workdir)
-    run = records.read(workdir)
+    run = run_files.read(workdir)
     sections = [
-        f'# {records.look(run).label} on {run.config["data"]["name"]}',
+        f'# {run_files.look(run).label} on {run.config["data"]["name"]}',
         *notes,
         setting(run),
     ]
     if not run.lines:
         sections.append('Nothing has been measured yet.')
     for title, part in (('Mutual information', information), ('Collapse', collapse)):
-        if records.keys(run, 'mi' if part is information else 'collapse'):
+        if run_files.keys(run, 'mi' if part is information else 'collapse'):
             sections += [f'## {title}', part(run)]
-    if run.config['method']['name'] in records.METHODS and records.keys(run, 'centres'):
+    if run.config['method']['name'] in methods.METHODS and run_files.keys(run, 'centres'):
         sections += [
             "## Beside the paper's Table 2",
             "The paper's values belong to its settings, ours to those above.",
@@ -62,9 +62,9 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
     return path
 
 
-def setting(run: records.Run) -> str:
+def setting(run: run_files.Run) -> str:
     """What was run, in short."""
-    config, look = run.config, records.look(run)
+    config, look = run.config, run_files.look(run)
     arguments = ', '.join(
         f'{key} = {value}' for key, value in config['method'].items() if key != 'name'
     )
@@ -91,16 +91,16 @@ def setting(run: records.Run) -> str:
     return '\n'.join(f'- {line}' for line in lines)
 
 
-def information(run: records.Run) -> str:
+def information(run: run_files.Run) -> str:
     """The three estimates at the start, at the end and on the way."""
     rows = []
-    for estimator in records.keys(run, 'mi'):
-        epochs, values = statistics.trained(*records.series(run, 'mi', estimator))
+    for estimator in run_files.keys(run, 'mi'):
+        epochs, values = statistics.trained(*run_files.series(run, 'mi', estimator))
         if len(epochs) == 0:
             return 'Measured before training only.'
         rows.append(
             (
-                records.ESTIMATORS[estimator],
+                run_files.ESTIMATORS[estimator],
                 _over(values[0], 3),
                 _over(values[-1], 3),
                 _half_width(run, estimator),
@@ -108,7 +108,7 @@ def information(run: records.Run) -> str:
                 number(statistics.spearman(epochs, values).mean(), 3),
             )
         )
-    true = records.paper()['true_mi']['nats']
+    true = run_files.paper()['true_mi']['nats']
     known = (
         f' The true mutual information of the two views is {true} nats, which no valid bound'
         ' exceeds but for sampling error.'
@@ -120,18 +120,18 @@ def information(run: records.Run) -> str:
         ' interval: half the width of its 95 % bootstrap interval over examples, mean over seeds;'
         ' maximum over epochs and seeds. Spearman: rank correlation with the epoch, 1 when the'
         ' estimate never falls. cos-DV and InfoNCE are lower bounds in nats; JSD is -1.386 for'
-        f' independent views and below 0 always.{known if records.on_gaussian(run) else ""}'
+        f' independent views and below 0 always.{known if run_files.on_gaussian(run) else ""}'
     )
     header = ('estimator', 'first', 'last', 'interval', 'maximum', 'Spearman')
     return tables.markdown(Table('Estimates', header, rows, (note,)))
 
 
-def collapse(run: records.Run) -> str:
+def collapse(run: run_files.Run) -> str:
     """Spread, effective rank and separation of every branch at the last evaluation."""
-    width, rows = records.width(run), []
-    for branch in records.keys(run, 'collapse'):
+    width, rows = run_files.width(run), []
+    for branch in run_files.keys(run, 'collapse'):
         std, rank, gap = (
-            records.series(run, 'collapse', branch, *path)[1][-1]
+            run_files.series(run, 'collapse', branch, *path)[1][-1]
             for path in (('std',), ('effective_rank',), ('nn_gap', 'mean'))
         )
         even = f'{100 * std.mean() * np.sqrt(width):.0f} %' if width else '–'
@@ -147,7 +147,7 @@ def collapse(run: records.Run) -> str:
     return tables.markdown(Table('At the last evaluation', header, rows, (note,)))
 
 
-def probes(found: dict[str, Any], run: records.Run) -> str:
+def probes(found: dict[str, Any], run: run_files.Run) -> str:
     """Accuracies of probe.json on frozen features, each with its protocol."""
     rows = [
         (
@@ -185,25 +185,25 @@ def pictures(workdir: Path) -> list[str]:
     return ['## Pictures', *shown] if shown else []
 
 
-def _half_width(run: records.Run, estimator: str) -> str:
+def _half_width(run: run_files.Run, estimator: str) -> str:
     """Of the last interval, which stands at the end of training only."""
-    if not records.keys(run, 'mi_interval'):
+    if not run_files.keys(run, 'mi_interval'):
         return '–'
     low, high = (
-        records.series(run, 'mi_interval', estimator, end)[1][-1] for end in ('low', 'high')
+        run_files.series(run, 'mi_interval', estimator, end)[1][-1] for end in ('low', 'high')
     )
     return f'± {number(np.mean(high - low) / 2, 3)}'
 
 
-def _table1(run: records.Run) -> tuple[str, ...]:
+def _table1(run: run_files.Run) -> tuple[str, ...]:
     """The paper's own accuracies for this method and data, where it has them."""
     table, name, data = (
-        records.paper()['table1'],
+        run_files.paper()['table1'],
         run.config['method']['name'],
         run.config['data']['name'],
     )
     found = [
-        f'{row.replace(name, records.look(run).label)} {values[data]["mean"]} ±'
+        f'{row.replace(name, run_files.look(run).label)} {values[data]["mean"]} ±'
         f' {values[data]["std"]}'
         for row, values in table['rows'].items()
         if row.split()[0] == name and data in values

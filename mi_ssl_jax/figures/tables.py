@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.figures import gaussian, records, statistics
+from mi_ssl_jax.figures import methods, run_files, statistics
+from mi_ssl_jax.figures.paper import gaussian
 from mi_ssl_jax.figures.statistics import number
 
 CLOSE = 5.0  # degrees: a mean gap this near to the paper's counts as reproduced
@@ -47,10 +48,10 @@ def text(table: Table) -> str:
 
 def table2(workdirs: gaussian.Workdirs) -> Table:
     """Nearest-neighbour gaps of {method: workdir} beside the paper's Table 2."""
-    reported = records.paper()['table2']['rows']
+    reported = run_files.paper()['table2']['rows']
     rows, medians, counts = [], {}, []
     for encoder in gaussian.encoders(workdirs):
-        gaps = records.final_gaps(encoder.run, encoder.branch)
+        gaps = run_files.final_gaps(encoder.run, encoder.branch)
         paper, over = reported[encoder.key], statistics.spread(gaps.mean)
         medians[encoder.label] = over.median
         counts.append(encoder.run)
@@ -84,7 +85,7 @@ def table2(workdirs: gaussian.Workdirs) -> Table:
     )
     notes = (
         (
-            f'Ours: {records.seeds(counts)}. Mean, min, max and SD are over the five centres of one'
+            f'Ours: {run_files.seeds(counts)}. Mean, min, max and SD are over the five centres of one'
             ' seed, then averaged over seeds; seed SD, range and median are of the mean gap. The'
             ' paper gives one number a cell.'
         ),
@@ -118,11 +119,11 @@ def ranking(medians: Mapping[str, float]) -> tuple[str, ...]:
 def growth(workdirs: gaussian.Workdirs) -> Table:
     """How steadily each estimate of {method: workdir} grows, and whether it stays below the true
     value."""
-    true = records.paper()['true_mi']['nats']
+    true = run_files.paper()['true_mi']['nats']
     rows = []
-    for name, run in records.read_all(workdirs).items():
-        for estimator, label in records.ESTIMATORS.items():
-            epochs, values = statistics.trained(*records.series(run, 'mi', estimator))
+    for name, run in run_files.read_all(workdirs).items():
+        for estimator, label in run_files.ESTIMATORS.items():
+            epochs, values = statistics.trained(*run_files.series(run, 'mi', estimator))
             highest = values.max()
             below = '–' if estimator == 'jsd' else 'yes' if highest <= true else 'no'
             numbers = [
@@ -133,7 +134,7 @@ def growth(workdirs: gaussian.Workdirs) -> Table:
                 (highest, 3),
             ]
             rows.append(
-                (records.METHODS[name].label, label, *(number(*pair) for pair in numbers), below)
+                (methods.METHODS[name].label, label, *(number(*pair) for pair in numbers), below)
             )
     header = (
         'Model',
@@ -159,9 +160,9 @@ def ablations(runs: Mapping[str, Mapping[int, str | Path]]) -> Table:
     lengths = sorted({length for own in runs.values() for length in own})
     rows, counts = [], []
     for variant, own in runs.items():
-        read = {length: records.read(workdir) for length, workdir in own.items()}
+        read = {length: run_files.read(workdir) for length, workdir in own.items()}
         counts += read.values()
-        letters = records.encoders(next(iter(read.values())))
+        letters = run_files.encoders(next(iter(read.values())))
         for letter, branch in letters.items():
             columns = [
                 [_cell(read.get(length), branch, path, digits) for length in lengths]
@@ -181,15 +182,15 @@ def ablations(runs: Mapping[str, Mapping[int, str | Path]]) -> Table:
         ),
     )
     note = (
-        f'Columns: figure and epochs trained. Mean ± SD over {records.seeds(counts)}. std: mean'
+        f'Columns: figure and epochs trained. Mean ± SD over {run_files.seeds(counts)}. std: mean'
         " over the embedding's features of the standard deviation of the normalised embeddings,"
         ' 0.577 = 1/sqrt(3) when spread evenly over the sphere; effective rank: at most 3.'
     )
     return Table('Ablations on the Gaussian mixture at the end of training', header, rows, (note,))
 
 
-def _cell(run: records.Run | None, branch: str, path: Sequence[str], digits: int) -> str:
+def _cell(run: run_files.Run | None, branch: str, path: Sequence[str], digits: int) -> str:
     if run is None:
         return '–'
-    over = statistics.spread(records.series(run, 'collapse', branch, *path)[1][-1])
+    over = statistics.spread(run_files.series(run, 'collapse', branch, *path)[1][-1])
     return number(over.mean, digits) + ('' if np.isnan(over.sd) else f' ± {over.sd:.{digits}f}')

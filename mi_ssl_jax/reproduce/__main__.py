@@ -173,9 +173,9 @@ def _run(command: str, options: dict) -> int | None:
         )
         options['workdir'] = Path(f'runs/reproduce_{command}{ending}')
     if command in COLLECTED:
-        from mi_ssl_jax.reproduce import collected
+        from mi_ssl_jax.reproduce import finished_runs
 
-        return getattr(collected, command)(**options)
+        return getattr(finished_runs, command)(**options)
     from mi_ssl_jax.train import loop
 
     try:

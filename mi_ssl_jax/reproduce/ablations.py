@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.figures import ablations as figures
 from mi_ssl_jax.figures import tables
-from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.figures.paper import ablations as figures
+from mi_ssl_jax.reproduce import training
 
 POINTS = 400
 
@@ -68,7 +68,7 @@ def reproduce(*, workdir: Path, seeds: int, epochs: Sequence[int]) -> None:
 
 def _train(name: str, length: int, seeds: int, workdir: Path) -> Path:
     base, arguments, _ = VARIANTS[name]
-    config = runs.config(f'{base}_gaussian')
+    config = training.config(f'{base}_gaussian')
     config.seeds, config.epochs, config.data.limit, config.batch_size = (
         seeds,
         length,
@@ -77,7 +77,7 @@ def _train(name: str, length: int, seeds: int, workdir: Path) -> Path:
     )
     config.mi.every = max(1, length // 100)
     config.method.update(arguments)
-    return runs.train(
+    return training.train(
         config, workdir / f'{name.lower().replace(", ", "-").replace(" ", "-")}-{length}'
     )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax.figures import figure2, probes, scatter, table1, tables
-from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.figures import probes, tables
+from mi_ssl_jax.figures.paper import figure2, scatter, table1
+from mi_ssl_jax.reproduce import training
 from mi_ssl_jax.runs import after_training, run
 
 PAPER_NETWORK = 'resnet18'
@@ -64,7 +65,7 @@ def configuration(
     batch_size: None for the configuration's. mi_every_steps: 0 for evaluations by epochs, about a
     hundred; None for 50 up to five epochs, by epochs beyond.
     """
-    config = runs.config(f'{name}_cifar10')
+    config = training.config(f'{name}_cifar10')
     config.net.name, config.epochs, config.seeds = net, epochs, seeds
     config.batch_size = batch_size or config.batch_size
     if net != PAPER_NETWORK:
@@ -83,7 +84,7 @@ def narrowed(projector: Sequence[int]) -> tuple[int, ...]:
 
 def changed(name: str, config: ConfigDict) -> str:
     """What differs from configs/<name>_cifar10.py, in words."""
-    plain = runs.config(f'{name}_cifar10')
+    plain = training.config(f'{name}_cifar10')
     words = [
         f'{field} {here[field]}, was {there[field]}'
         for here, there, fields in (

@@ -4,9 +4,9 @@ Figure 7."""
 from collections.abc import Sequence
 from pathlib import Path
 
-from mi_ssl_jax.figures import gaussian as figures
 from mi_ssl_jax.figures import tables
-from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.figures.paper import gaussian as figures
+from mi_ssl_jax.reproduce import training
 
 # What the paper does not state, or what we changed, in the order of the table.
 OURS = """\
@@ -35,11 +35,11 @@ def reproduce(
     """Train each method's seeds, then draw, tabulate and report."""
     folders = {}
     for name in methods:
-        config = runs.config(f'{name}_gaussian')
+        config = training.config(f'{name}_gaussian')
         config.seeds, config.epochs = seeds, epochs
         if minibatch:
             config.batch_size = 500
-        folders[name] = runs.train(config, workdir / name)
+        folders[name] = training.train(config, workdir / name)
     pictures = draw(folders, workdir / 'figures', minibatch=minibatch)
     table = tables.table2(folders)
     print(tables.text(table))

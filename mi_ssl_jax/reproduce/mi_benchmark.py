@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.evals import estimate
-from mi_ssl_jax.figures import mi_benchmark as figures
+from mi_ssl_jax.figures.paper import mi_benchmark as figures
 from mi_ssl_jax.runs import exits, run_folder
 from mi_ssl_jax.runs.log import plain
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax.figures import mmi as figures
-from mi_ssl_jax.figures import mmi_costs as cost_figures
 from mi_ssl_jax.figures import tables
-from mi_ssl_jax.reproduce import cifar10, mmi_costs, runs
+from mi_ssl_jax.figures.paper import mmi as figures
+from mi_ssl_jax.figures.paper import mmi_costs as cost_figures
+from mi_ssl_jax.reproduce import cifar10, mmi_costs, training
 from mi_ssl_jax.runs import after_training, probes, run, run_folder
 from mi_ssl_jax.train import loop
 
@@ -117,7 +117,7 @@ def reproduce(
 def configuration(variant: Variant, data: str, *, epochs: int, seeds: int) -> ConfigDict:
     """configs/<method>_<data>.py with the variant's changes; on CIFAR-10 a small network."""
     if data == 'digits':
-        config = runs.config(f'{variant.method}_digits')
+        config = training.config(f'{variant.method}_digits')
         config.epochs, config.seeds = epochs, seeds
         config.warmup_epochs = min(config.warmup_epochs, epochs - 1)
     else:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import data
-from mi_ssl_jax.figures import proposition as figures
+from mi_ssl_jax.figures.paper import proposition as figures
 from mi_ssl_jax.methods import sdmi
 from mi_ssl_jax.nets import mlp
 

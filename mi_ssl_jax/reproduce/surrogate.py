@@ -18,9 +18,9 @@ from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.core import bounds, critics, expansion, linalg, pairs, surrogates
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.figures import surrogate as figures
+from mi_ssl_jax.figures.paper import surrogate as figures
 from mi_ssl_jax.methods import barlow
-from mi_ssl_jax.reproduce import runs
+from mi_ssl_jax.reproduce import training
 from mi_ssl_jax.runs import run_folder
 from mi_ssl_jax.train import loop
 
@@ -53,7 +53,7 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
 def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
     """A record an evaluation of a run of configs/<name>_gaussian.py: {'epoch', critic: {name:
     (seeds,)}}."""
-    config = runs.config(f'{name}_gaussian')
+    config = training.config(f'{name}_gaussian')
     config.seeds, config.epochs, config.mi.examples = seeds, epochs, POINTS
     ready = experiments.setup(config)
     with inputs.feeding(ready.source, ready.spec, config, 0) as feed:

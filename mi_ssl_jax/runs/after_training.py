@@ -3,24 +3,24 @@
 import json
 from pathlib import Path
 
-from mi_ssl_jax import health
+from mi_ssl_jax.evals import collapse_history
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import probes, run
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
     """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
-    from mi_ssl_jax.figures import (
+    from mi_ssl_jax.figures import (  # matplotlib is slow to import, and bad input should not wait for it
+        one_run,
         report,
-        training,
-    )  # matplotlib is slow to import, and bad input should not wait for it
+    )
 
     if ready.config.probe.at_end:
         print(probes.text(probed(ready, workdir)))
     warnings = collapses(ready, workdir)
     for line in warnings:
         print(line)
-    for picture in training.draw(workdir):
+    for picture in one_run.draw(workdir):
         print(f'drew {picture}')
     print(f'wrote {report.write(workdir, warnings)}')
 
@@ -43,5 +43,5 @@ def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
     history = [line['collapse'] for line in lines if 'collapse' in line]
     return [
         f'{branch}: {sentence}'
-        for branch, sentence in health.findings(history, ready.width).items()
+        for branch, sentence in collapse_history.findings(history, ready.width).items()
     ]

@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import health
+from mi_ssl_jax.evals import collapse_history
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import exits, processes, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
@@ -118,8 +118,8 @@ class Recorder:
         should."""
         config, width = self._ready.config, self._ready.width
         self._history.append(plain(now.line['collapse']))
-        found = health.findings(self._history, width)
-        kinds = health.kinds(found)
+        found = collapse_history.findings(self._history, width)
+        kinds = collapse_history.kinds(found)
         for branch, sentence in found.items():
             if self._told.get(branch) != kinds[branch]:
                 self._say(f'epoch {now.epoch:g}: {branch}: {sentence}')
@@ -140,7 +140,7 @@ class Recorder:
         most = config.collapse.stop
         return (
             '; '.join(found.values())
-            if 0 < most == health.collapsed_for(self._history, width, most=most)
+            if 0 < most == collapse_history.collapsed_for(self._history, width, most=most)
             else None
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mi_ssl_jax.cli import guard
 from mi_ssl_jax.runs import exits
-from mi_ssl_jax.sweep import array, plan, results, stages
+from mi_ssl_jax.sweep import plan, results, slurm_array, stages
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
     if options.slurm:
         words = [options.file, f'--workdir={_workdir(options)}', *_together(options), *overrides]
         for search in searches:
-            array.submit(search, words, options.sbatch)
+            slurm_array.submit(search, words, options.sbatch)
         return 0
     return _run(searches, options.job)
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import after_training, probes, recording, run, run_folder, signals
-from mi_ssl_jax.sweep import population, results
+from mi_ssl_jax.sweep import results, shared_program
 from mi_ssl_jax.sweep.plan import Member, Search
 from mi_ssl_jax.train import loop
 
@@ -60,7 +60,7 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
             ready = experiments.together(
                 experiments.setup(job[0].config), [member.config for member in job]
             )
-        why = population.train(ready, job, folder, say=say)
+        why = shared_program.train(ready, job, folder, say=say)
         for member in left:
             if member.folder.name in why:
                 results.diverged(member, why[member.folder.name])

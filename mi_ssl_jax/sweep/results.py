@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import probes, records, tables
+from mi_ssl_jax.figures import probes, run_files, tables
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.sweep import plan
 from mi_ssl_jax.sweep.plan import Member, Search
@@ -72,10 +72,10 @@ def table(search: Search) -> tables.Table:
     """The rows for people."""
     found, fields = rows(search.members), plan.varying(search.members)
     letters = sorted({key for row in found for key in row if key.startswith('accuracy ')})
-    columns = [*fields, 'accuracy', *letters, *(f'mi {name}' for name in records.ESTIMATORS)]
+    columns = [*fields, 'accuracy', *letters, *(f'mi {name}' for name in run_files.ESTIMATORS)]
     shown = {
         'accuracy': 'probe (%)',
-        **{f'mi {name}': label for name, label in records.ESTIMATORS.items()},
+        **{f'mi {name}': label for name, label in run_files.ESTIMATORS.items()},
     }
     header = ('', *(shown.get(key, key.removeprefix('config.')) for key in columns))
     ranks = [
@@ -115,8 +115,8 @@ def _measured(member: Member) -> dict[str, Any]:
     each = {letter: float(np.mean(values)) for letter, values in found.accuracy.items()}
     letters = {f'accuracy {letter}': value for letter, value in each.items() if letter}
     information = {
-        f'mi {name}': float(np.mean(records.series(found.run, 'mi', name)[1][-1]))
-        for name in records.ESTIMATORS
+        f'mi {name}': float(np.mean(run_files.series(found.run, 'mi', name)[1][-1]))
+        for name in run_files.ESTIMATORS
     }
     return {'accuracy': float(np.mean(list(each.values()))), **letters, **information}
 

@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from mi_ssl_jax.core import gaussian_entropy
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.data.known_mi import families, truth
-from mi_ssl_jax.figures import records
+from mi_ssl_jax.figures import run_files
 from tests import tiny
 
 ONE_OF_EACH = [
@@ -142,7 +142,7 @@ def test_mixtures_by_quadrature_and_by_sampling():
 def test_the_papers_clusters_have_the_papers_information():
     task = known_mi.load('mixture_clusters_2x2')
     assert task.error < 5e-4
-    assert abs(task.mi - records.paper()['true_mi']['nats']) < 4 * np.hypot(task.error, 0.0002)
+    assert abs(task.mi - run_files.paper()['true_mi']['nats']) < 4 * np.hypot(task.error, 0.0002)
 
 
 # Samplers

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mi_ssl_jax.figures import figure2, figure4, probes, records, scatter, table1, views
+from mi_ssl_jax.figures import methods, probes, run_files, views
+from mi_ssl_jax.figures.paper import figure2, figure4, scatter, table1
 from tests.figures import probed, test_pictures
 from tests.figures.test_pictures import check, words
 
@@ -35,7 +36,7 @@ def every_method(folder, **changes):
             mi=[0.5 + 0.01 * index, 0.6],
             **changes,
         )
-        for index, name in enumerate(records.METHODS)
+        for index, name in enumerate(methods.METHODS)
     }
 
 
@@ -56,7 +57,7 @@ def ablated(folder):
 
 
 def test_the_papers_numbers_are_those_of_its_tables():
-    spec, ours = json.loads(SPEC.read_text()), records.paper()
+    spec, ours = json.loads(SPEC.read_text()), run_files.paper()
     names = {'sdmi (f_theta)': 'sdmi f', 'sdmi (g_xi)': 'sdmi g'}
     assert {
         names.get(key, key): row for key, row in spec['table1_linear_probe_percent'].items()
@@ -250,7 +251,7 @@ def test_figure4_draws_bars_lines_and_the_papers_numbers(tmp_path, drawn):
     dashed = {
         line.get_ydata()[0]
         for line in left.lines
-        if line.get_color() == records.METHODS['sdmi'].colour
+        if line.get_color() == methods.METHODS['sdmi'].colour
     }
     assert dashed == {90, 88}
     marked = [line.get_ydata()[0] for line in right.lines if line.get_marker() == 'D']

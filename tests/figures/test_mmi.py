@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mi_ssl_jax.figures import mmi, mmi_costs, style
+from mi_ssl_jax.figures import style
+from mi_ssl_jax.figures.paper import mmi, mmi_costs
 from tests.figures import probed
 from tests.figures.test_pictures import check
 

@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from mi_ssl_jax.figures import (
-    ablations,
-    curves,
-    gaussian,
-    proposition,
-    records,
-    spheres,
-    style,
-    training,
-)
+from mi_ssl_jax.figures import curves, methods, one_run, run_files, spheres, style
+from mi_ssl_jax.figures.paper import ablations, gaussian, proposition
 from tests.figures import synthetic
 
 ABLATIONS = (
@@ -104,7 +96,7 @@ def test_one_method_is_enough(workdirs, drawn, tmp_path):
 
 def test_figure3_titles_give_the_gap_of_the_seed_shown_and_over_seeds(workdirs, drawn, tmp_path):
     gaussian.figure3({'jmi': workdirs['jmi']}, tmp_path / 'a.png')
-    gaps = np.sort(records.final_gaps(records.read(workdirs['jmi']), 'theta').mean)
+    gaps = np.sort(run_files.final_gaps(run_files.read(workdirs['jmi']), 'theta').mean)
     expected = f'NN gap {gaps[1]:.1f}° ({gaps.mean():.1f} ± {gaps.std(ddof=1):.1f})'
     assert expected in words(drawn[0])
     assert any(
@@ -133,11 +125,11 @@ def test_figure5_marks_the_true_value_where_it_applies_and_correlations(workdirs
 
 def test_curves_are_means_over_seeds_from_epoch_1(workdirs, drawn, tmp_path):
     gaussian.figure5({'simsiam': workdirs['simsiam']}, tmp_path / 'a.png')
-    values = records.series(records.read(workdirs['simsiam']), 'mi', 'cos_dv')[1]
+    values = run_files.series(run_files.read(workdirs['simsiam']), 'mi', 'cos_dv')[1]
     line = next(line for ax in drawn[0].axes for line in ax.lines if len(line.get_xdata()) == 8)
     np.testing.assert_allclose(line.get_xdata(), np.arange(1, 9))
     np.testing.assert_allclose(line.get_ydata(), values[1:].mean(axis=1))
-    assert line.get_color() == records.METHODS['simsiam'].colour
+    assert line.get_color() == methods.METHODS['simsiam'].colour
 
 
 def test_a_curve_leaves_out_points_that_are_not_finite():
@@ -164,7 +156,7 @@ def test_gaps_stand_beside_the_papers(workdirs, drawn, tmp_path):
     gaussian.nn_gaps(workdirs, tmp_path / 'a.png')
     ax = drawn[0].axes[0]
     seeds, paper = [collection.get_offsets() for collection in ax.collections[:2]]
-    gaps = records.final_gaps(records.read(workdirs['sdmi']), 'theta').mean
+    gaps = run_files.final_gaps(run_files.read(workdirs['sdmi']), 'theta').mean
     np.testing.assert_allclose(np.sort(seeds[:, 0]), np.sort(gaps))
     assert paper.tolist() == [[74.47, 0]]
     assert [line.get_xdata()[0] for line in ax.lines[:2]] == [72, 90]
@@ -180,7 +172,7 @@ def test_gaps_stand_beside_the_papers(workdirs, drawn, tmp_path):
 )
 def test_pictures_of_one_run(tmp_path, drawn, name, data, pictures):
     workdir = synthetic.write(tmp_path, name, seeds=2, epochs=4, data=data)
-    paths = training.draw(workdir)
+    paths = one_run.draw(workdir)
     assert paths == [workdir / 'figures' / picture for picture in pictures]
     for path, figure in zip(paths, drawn, strict=True):
         check(path, figure)
@@ -189,12 +181,12 @@ def test_pictures_of_one_run(tmp_path, drawn, name, data, pictures):
 def test_a_run_before_its_first_evaluation_has_no_pictures(tmp_path):
     workdir = synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1)
     (workdir / 'metrics.jsonl').write_text('')
-    assert training.draw(workdir) == []
+    assert one_run.draw(workdir) == []
 
 
 def test_an_even_spread_is_marked(tmp_path, drawn):
-    run = records.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=2))
-    training.collapse(run, tmp_path / 'a.png')
+    run = run_files.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=2))
+    one_run.collapse(run, tmp_path / 'a.png')
     levels = [
         line.get_ydata()[0]
         for ax in drawn[0].axes

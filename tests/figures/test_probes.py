@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mi_ssl_jax.figures import probes, records
+from mi_ssl_jax.figures import probes, run_files
 from tests.figures import probed
 
 
@@ -196,10 +196,10 @@ def test_conditions_in_short(tmp_path):
         'JMI': read(tmp_path / 'a', 'jmi', [1.0]).run,
         'BYOL': read(tmp_path / 'b', 'byol', [1.0]).run,
     }
-    assert records.conditions(runs) == 'resnet18, 1000 epochs, batch 512.'
+    assert run_files.conditions(runs) == 'resnet18, 1000 epochs, batch 512.'
     runs['BYOL'] = read(tmp_path / 'c', 'byol', [1.0], net='conv4', done=3).run
     assert (
-        records.conditions(runs)
+        run_files.conditions(runs)
         == 'JMI: resnet18, 1000 epochs, batch 512; BYOL: conv4, 3 epochs, batch 512.'
     )
 

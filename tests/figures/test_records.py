@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mi_ssl_jax.figures import records, statistics
+from mi_ssl_jax.figures import methods, run_files, statistics
 from tests.figures import synthetic
 
 
 def run_of(*lines, **config):
-    return records.Run({'method': {'name': 'sdmi'}, 'seeds': 1, **config}, list(lines))
+    return run_files.Run({'method': {'name': 'sdmi'}, 'seeds': 1, **config}, list(lines))
 
 
 def test_a_run_is_read(tmp_path):
-    run = records.read(synthetic.write(tmp_path, 'sdmi', seeds=2, epochs=4))
+    run = run_files.read(synthetic.write(tmp_path, 'sdmi', seeds=2, epochs=4))
     assert run.config['method']['name'] == 'sdmi' and len(run.lines) == 5
-    epochs, values = records.series(run, 'mi', 'cos_dv')
+    epochs, values = run_files.series(run, 'mi', 'cos_dv')
     assert epochs.tolist() == [0, 1, 2, 3, 4] and values.shape == (5, 2)
-    assert records.centres(run, 'theta').shape == (5, 2, 2, 5, 3)
-    assert records.keys(run, 'loss') == ['e', 'm']
-    assert records.encoders(run) == {'f': 'theta', 'g': 'xi'}
-    assert records.width(run) == 3 and records.on_gaussian(run)
+    assert run_files.centres(run, 'theta').shape == (5, 2, 2, 5, 3)
+    assert run_files.keys(run, 'loss') == ['e', 'm']
+    assert run_files.encoders(run) == {'f': 'theta', 'g': 'xi'}
+    assert run_files.width(run) == 3 and run_files.on_gaussian(run)
 
 
 def test_null_is_minus_infinity_in_mutual_information_and_nan_elsewhere(tmp_path):
@@ -31,7 +31,7 @@ def test_null_is_minus_infinity_in_mutual_information_and_nan_elsewhere(tmp_path
     (tmp_path / 'metrics.jsonl').write_text(
         '{"epoch": 0, "mi": {"cos_dv": [null, 0.5]}, "loss": [null]}'
     )
-    line = records.read(tmp_path).lines[0]
+    line = run_files.read(tmp_path).lines[0]
     assert line['mi']['cos_dv'] == [-math.inf, 0.5] and math.isnan(line['loss'][0])
 
 
@@ -40,38 +40,38 @@ def test_a_missing_or_damaged_file_is_one_clear_line(tmp_path, name):
     synthetic.write(tmp_path, 'jmi', seeds=1, epochs=2)
     (tmp_path / name).write_text('{"epoch": 0, ')
     with pytest.raises(ValueError, match='not JSON') as damaged:
-        records.read(tmp_path)
+        run_files.read(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(ValueError, match=f'{name} is missing') as missing:
-        records.read(tmp_path)
+        run_files.read(tmp_path)
     assert '\n' not in str(damaged.value) + str(missing.value)
 
 
 def test_series_skips_log_points_without_the_value_and_names_what_no_point_has():
     run = run_of({'epoch': 0.5, 'loss': {'e': [1.0]}}, {'epoch': 1, 'loss': {'m': [2.0]}})
-    epochs, values = records.series(run, 'loss', 'm')
+    epochs, values = run_files.series(run, 'loss', 'm')
     assert epochs.tolist() == [1] and values.tolist() == [[2.0]]
     with pytest.raises(ValueError, match="no 'mi/jsd'"):
-        records.series(run, 'mi', 'jsd')
+        run_files.series(run, 'mi', 'jsd')
     with pytest.raises(ValueError, match="no 'collapse'"):
-        records.encoders(run)
+        run_files.encoders(run)
 
 
 def test_a_branch_that_follows_is_no_encoder_of_its_own(tmp_path):
-    run = records.read(synthetic.write(tmp_path, 'byol', seeds=1, epochs=1))
-    assert records.encoders(run) == {'': 'online'}
+    run = run_files.read(synthetic.write(tmp_path, 'byol', seeds=1, epochs=1))
+    assert run_files.encoders(run) == {'': 'online'}
 
 
 def test_the_representative_seed_has_the_lower_median_gap():
     gaps = {name: [70.0, 90.0, 60.0, 80.0] for name in ('mean', 'min', 'max', 'sd')}
     run = run_of({'epoch': 1, 'collapse': {'theta': {'nn_gap': gaps}}})
-    assert records.representative(run, 'theta') == 0
-    assert records.final_gaps(run, 'theta').max.tolist() == [70.0, 90.0, 60.0, 80.0]
+    assert run_files.representative(run, 'theta') == 0
+    assert run_files.final_gaps(run, 'theta').max.tolist() == [70.0, 90.0, 60.0, 80.0]
 
 
 def test_a_centre_lies_midway_between_its_views():
     views = [[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]]
-    epochs, way = records.paths(run_of({'epoch': 3, 'centres': {'theta': views}}), 'theta')
+    epochs, way = run_files.paths(run_of({'epoch': 3, 'centres': {'theta': views}}), 'theta')
     np.testing.assert_allclose(way, [[[[0.5**0.5, 0.5**0.5, 0.0]]]])
     assert epochs.tolist() == [3]
 
@@ -81,40 +81,40 @@ def test_runs_come_in_the_papers_order_and_only_its_methods(tmp_path):
         name: synthetic.write(tmp_path / name, name, seeds=1, epochs=1)
         for name in ('vicreg', 'sdmi', 'jmi')
     }
-    assert list(records.read_all(folders)) == ['sdmi', 'jmi', 'vicreg']
+    assert list(run_files.read_all(folders)) == ['sdmi', 'jmi', 'vicreg']
     with pytest.raises(ValueError, match="no method 'dino'"):
-        records.read_all({'dino': tmp_path})
+        run_files.read_all({'dino': tmp_path})
 
 
 def test_a_method_of_ones_own_is_drawn_under_its_name():
-    assert records.look(run_of(method={'name': 'my_package.mine'})).label == 'my_package.mine'
+    assert run_files.look(run_of(method={'name': 'my_package.mine'})).label == 'my_package.mine'
 
 
 def test_embedding_width_without_centres_is_the_projectors(tmp_path):
-    run = records.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits'))
-    assert records.width(run) == 64
-    assert records.width(run._replace(config={'net': {'projector': []}})) is None
+    run = run_files.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits'))
+    assert run_files.width(run) == 64
+    assert run_files.width(run._replace(config={'net': {'projector': []}})) is None
 
 
 def test_words_for_seeds():
-    assert records.seeds([run_of()]) == '1 seed'
-    assert records.seeds([run_of(seeds=12)] * 2) == '12 seeds'
-    assert records.seeds([run_of(seeds=12), run_of(seeds=3)]) == '3 to 12 seeds'
+    assert run_files.seeds([run_of()]) == '1 seed'
+    assert run_files.seeds([run_of(seeds=12)] * 2) == '12 seeds'
+    assert run_files.seeds([run_of(seeds=12), run_of(seeds=3)]) == '3 to 12 seeds'
 
 
 def test_the_papers_numbers():
-    paper = records.paper()
+    paper = run_files.paper()
     assert paper['table2']['rows']['jmi'] == {'mean': 88.26, 'min': 85.49, 'max': 94.03, 'sd': 3.36}
     assert paper['table1']['rows']['sdmi g']['cifar100'] == {'mean': 57.85, 'std': 0.32}
-    assert set(paper['table2']['rows']) == (set(records.METHODS) - {'sdmi'}) | {'sdmi f', 'sdmi g'}
+    assert set(paper['table2']['rows']) == (set(methods.METHODS) - {'sdmi'}) | {'sdmi f', 'sdmi g'}
     assert paper['true_mi']['nats'] == 1.6503
     assert all(paper[name]['source'] for name in ('table1', 'table2', 'true_mi'))
 
 
 def test_every_method_has_its_own_name_and_colour():
     for field in ('label', 'colour'):
-        assert len({getattr(look, field) for look in records.METHODS.values()}) == len(
-            records.METHODS
+        assert len({getattr(look, field) for look in methods.METHODS.values()}) == len(
+            methods.METHODS
         )
 
 

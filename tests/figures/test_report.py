@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mi_ssl_jax import figures
-from mi_ssl_jax.figures import records, report
+from mi_ssl_jax.figures import report, run_files
 from tests.figures import synthetic
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +26,10 @@ def test_the_report_of_a_run(tmp_path):
         '4 of 4 epochs, batch size 2500, sgd, learning rate 0.5' in text
         and 'temperature = 1.0' in text
     )
-    values = records.series(records.read(workdir), 'mi', 'cos_dv')[1]
+    values = run_files.series(run_files.read(workdir), 'mi', 'cos_dv')[1]
     last = f'{values[-1].mean():.3f} ± {values[-1].std(ddof=1):.3f}'
     assert f'| {last} | – | {values[1:].max():.3f} | 1.000 |' in text and '1.6503 nats' in text
-    gap = records.final_gaps(records.read(workdir), 'xi').mean
+    gap = run_files.final_gaps(run_files.read(workdir), 'xi').mean
     assert f'{gap.mean():.1f} ± {gap.std(ddof=1):.1f} |' in text
     assert '| SDMI g | 73.77 |' in text
     for name in report.CAPTIONS:
@@ -71,7 +71,7 @@ def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
 
 def test_collapse_figures_in_words(tmp_path):
     workdir = synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits')
-    run = records.read(workdir)
+    run = run_files.read(workdir)
     branch = run.lines[-1]['collapse']['theta']
     branch.update(std=[0.05], effective_rank=[12.346], nn_gap={**branch['nn_gap'], 'mean': [61.26]})
     # 1 / sqrt(64) is 0.125.

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from mi_ssl_jax.figures import style, surrogate
+from mi_ssl_jax.figures import style
+from mi_ssl_jax.figures.paper import surrogate
 from tests.figures.test_pictures import check
 
 EPOCHS = (0, 4, 8)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mi_ssl_jax.figures import records, tables
+from mi_ssl_jax.figures import methods, run_files, tables
 from tests.figures import synthetic
 
 
@@ -25,7 +25,7 @@ def write(folder, name, gaps, *, mi=((0.1, 0.2, 0.3),), std=0.57, rank=2.5):
     lines = [
         {
             'epoch': epoch,
-            'mi': {estimator: [curve[epoch] for curve in mi] for estimator in records.ESTIMATORS},
+            'mi': {estimator: [curve[epoch] for curve in mi] for estimator in run_files.ESTIMATORS},
             'collapse': {branch: figures for branch in branches},
         }
         for epoch in range(len(mi[0]))
@@ -105,7 +105,7 @@ def test_table2_says_whether_the_medians_are_ordered(tmp_path, jmi, sdmi, words)
 
 def test_all_rows_come_in_the_papers_order(tmp_path):
     table = tables.table2(
-        {name: write(tmp_path / name, name, [60.0]) for name in reversed(records.METHODS)}
+        {name: write(tmp_path / name, name, [60.0]) for name in reversed(methods.METHODS)}
     )
     assert [row[0] for row in table.rows] == [
         'SDMI f',

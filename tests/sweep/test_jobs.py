@@ -166,7 +166,7 @@ def test_probing_goes_on_where_it_stopped(tmp_path, monkeypatch):
         return write(ready, population, workdir, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(probe, 'write', stopped)
+        patch.setattr(frozen, 'write', stopped)
         with pytest.raises(KeyboardInterrupt):
             jobs.work(found, 0)
     first = [(member.folder / 'probe.json').stat().st_mtime_ns for member in found.members[:2]]

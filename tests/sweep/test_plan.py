@@ -10,7 +10,7 @@ import pytest
 
 from configs import sweep_cifar, sweep_digits
 from mi_ssl_jax.figures import tables
-from mi_ssl_jax.sweep import array, plan, results, stages
+from mi_ssl_jax.sweep import plan, results, slurm_array, stages
 from tests.sweep import searches
 
 PAPER = json.loads((pathlib.Path(__file__).parents[1] / 'paper.json').read_text())['table3_sweep1']
@@ -215,7 +215,9 @@ def test_an_array_has_a_task_for_each_unfinished_job(file, tmp_path, monkeypatch
     sbatch.write_text('#!/bin/sh\ncp "$1" "$1.seen"\necho Submitted batch job 7\n')
     sbatch.chmod(0o755)
     monkeypatch.setenv('PATH', f'{sbatch.parent}:/usr/bin:/bin')
-    array.submit(found, [str(file), f'--workdir={tmp_path}'], '--partition=gpu --time=1:00:00')
+    slurm_array.submit(
+        found, [str(file), f'--workdir={tmp_path}'], '--partition=gpu --time=1:00:00'
+    )
     script = (found.folder / 'array.sbatch.seen').read_text()
     unfinished = [
         number
@@ -235,7 +237,7 @@ def test_without_sbatch_or_work_an_array_says_so(file, tmp_path, monkeypatch, ca
     plan.write(found)
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(ValueError, match='there is no sbatch here'):
-        array.submit(found, [str(file)], '')
+        slurm_array.submit(found, [str(file)], '')
     searches.finish(found, range(90, 98))
-    array.submit(found, [str(file)], '')
+    slurm_array.submit(found, [str(file)], '')
     assert 'nothing is left to do' in capsys.readouterr().out

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.figures import curves, gaussian, probes, records, statistics, style
+from mi_ssl_jax.figures import curves, methods, probes, run_files, statistics, style
+from mi_ssl_jax.figures.paper import gaussian
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -13,24 +14,24 @@ from mi_ssl_jax.figures.tables import Table
 @style.drawing
 def draw(workdirs: gaussian.Workdirs, output: str | Path) -> Path:
     """SDMI methods above JMI methods; cos-DV, InfoNCE, JSD; {method: workdir}."""
-    runs = records.read_all(workdirs)
-    rows = gaussian.paradigms(list(runs.items()), lambda entry: records.METHODS[entry[0]].paradigm)
+    runs = run_files.read_all(workdirs)
+    rows = gaussian.paradigms(list(runs.items()), lambda entry: methods.METHODS[entry[0]].paradigm)
     figure = style.new(11.4, 4.1 * len(rows) + 0.5)
     panels = curves.grid(figure, len(rows))
     for row, group in enumerate(rows):
-        for estimator in records.ESTIMATORS:
+        for estimator in run_files.ESTIMATORS:
             drawn = [_curve(name, run, estimator) for name, run in group]
             curves.information(figure, panels, row, estimator, drawn, None)
     first = next(iter(runs.values())).config
     data = probes.DATA.get(first['data']['name'], first['data']['name'])
-    conditions = records.conditions(
-        {records.METHODS[name].label: run for name, run in runs.items()}
+    conditions = run_files.conditions(
+        {methods.METHODS[name].label: run for name, run in runs.items()}
     )
     style.heading(
         figure,
         f'Estimated mutual information during training on {data}',
         f'{_rows(rows)}{conditions} Held-out views, cosine critic of temperature '
-        f'{first["mi"]["temperature"]:g}; lines: mean over {records.seeds(list(runs.values()))}, '
+        f'{first["mi"]["temperature"]:g}; lines: mean over {run_files.seeds(list(runs.values()))}, '
         'bands: ± 1 SD. ρ: Spearman correlation with training time, from the first evaluation '
         'after training began. SimSiam: with its encoder at the end of the epoch before. (Paper: '
         'Figure 2)',
@@ -41,8 +42,8 @@ def draw(workdirs: gaussian.Workdirs, output: str | Path) -> Path:
 def table(workdirs: gaussian.Workdirs) -> Table:
     """How steadily each estimate of {method: workdir} grows, and where it ends."""
     rows = []
-    for name, run in records.read_all(workdirs).items():
-        for estimator, label in records.ESTIMATORS.items():
+    for name, run in run_files.read_all(workdirs).items():
+        for estimator, label in run_files.ESTIMATORS.items():
             epochs, values = trained(run, estimator)
             numbers = (
                 statistics.spearman(epochs, values).mean(),
@@ -52,7 +53,7 @@ def table(workdirs: gaussian.Workdirs) -> Table:
             )
             rows.append(
                 (
-                    records.METHODS[name].label,
+                    methods.METHODS[name].label,
                     label,
                     str(len(epochs)),
                     *(number(value, 3) for value in numbers),
@@ -67,16 +68,16 @@ def table(workdirs: gaussian.Workdirs) -> Table:
     return Table('Mutual information over training', header, rows, (note,))
 
 
-def trained(run: records.Run, estimator: str) -> tuple[np.ndarray, np.ndarray]:
+def trained(run: run_files.Run, estimator: str) -> tuple[np.ndarray, np.ndarray]:
     """Epochs (T,), which may be fractions, and values (T, seeds), without the one before training.
 
     Raises:
         ValueError: there is no other one.
     """
-    epochs, values = records.series(run, 'mi', estimator)
+    epochs, values = run_files.series(run, 'mi', estimator)
     if not (epochs > 0).any():
         raise ValueError(
-            f'a {records.look(run).label} run was evaluated before training only: train it further'
+            f'a {run_files.look(run).label} run was evaluated before training only: train it further'
         )
     return epochs[epochs > 0], values[epochs > 0]
 
@@ -85,9 +86,9 @@ def _rows(groups: list[list]) -> str:
     return 'Above: SDMI methods, below: JMI methods. ' if len(groups) > 1 else ''
 
 
-def _curve(name: str, run: records.Run, estimator: str) -> curves.Curve:
+def _curve(name: str, run: run_files.Run, estimator: str) -> curves.Curve:
     epochs, values = trained(run, estimator)
     correlation = number(statistics.spearman(epochs, values).mean(), 2)
-    look = records.METHODS[name]
+    look = methods.METHODS[name]
     label = f'{look.label}\nρ {correlation}, final {number(values[-1].mean(), 3)}'
     return curves.Curve(label, look.colour, epochs, values)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import records, style
+from mi_ssl_jax.figures import methods, style
 from mi_ssl_jax.figures.tables import Table
 
 MB = 1e6
-LOOKS = {'mmi': records.Look('MMI', '#009E73', None), **records.METHODS}
+LOOKS = {'mmi': methods.Look('MMI', '#009E73', None), **methods.METHODS}
 
 
 def table(rows: list[dict[str, Any]]) -> Table:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from mi_ssl_jax.figures import mi_pictures
-from mi_ssl_jax.figures.mi_estimates import Estimated, estimated
+from mi_ssl_jax.figures.paper import mi_pictures
+from mi_ssl_jax.figures.paper.mi_estimates import Estimated, estimated
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table, markdown
 from mi_ssl_jax.figures.tables import text as fixed_width

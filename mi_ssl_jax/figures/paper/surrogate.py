@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from mi_ssl_jax.figures import curves, records, statistics, style
+from mi_ssl_jax.figures import curves, methods, statistics, style
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table, markdown
 from mi_ssl_jax.figures.tables import text as fixed_width
@@ -341,7 +341,7 @@ def _runs(path: str | Path) -> dict[str, Measured]:
 
 
 def _label(name: str) -> str:
-    return records.METHODS[name].label
+    return methods.METHODS[name].label
 
 
 def _setting(found: dict[str, Any]) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mi_ssl_jax.figures import figure4 as bars
 from mi_ssl_jax.figures import probes, tables
-from mi_ssl_jax.figures import scatter as clouds
-from mi_ssl_jax.figures import table1 as accuracies
+from mi_ssl_jax.figures.paper import figure4 as bars
+from mi_ssl_jax.figures.paper import scatter as clouds
+from mi_ssl_jax.figures.paper import table1 as accuracies
 
 
 def table1(*, runs: Sequence[Path], workdir: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mi_ssl_jax.figures import probes, records, statistics
+from mi_ssl_jax.figures import methods, probes, run_files, statistics
 from mi_ssl_jax.figures.probes import Pool
 from mi_ssl_jax.figures.tables import Table
 
@@ -19,9 +19,9 @@ def table(pools: Sequence[Pool], data: Sequence[str] = tuple(probes.DATA)) -> Ta
     """
     cells = {(pool.variant, pool.data): pool for pool in pools}
     rows = []
-    for key, reported in records.paper()['table1']['rows'].items():
+    for key, reported in run_files.paper()['table1']['rows'].items():
         name, _, letter = key.partition(' ')
-        label = records.METHODS[name].label
+        label = methods.METHODS[name].label
         found = [(_ours(cells.get((label, set_)), letter), spread(reported[set_])) for set_ in data]
         rows.append((f'{label} {letter}'.strip(), *sum(found, ())))
     header = ('Model', *sum(((probes.DATA[set_], 'paper') for set_ in data), ()))
@@ -42,7 +42,7 @@ def table(pools: Sequence[Pool], data: Sequence[str] = tuple(probes.DATA)) -> Ta
 def inside(pool: Pool) -> bool:
     """Whether Table 1 has a place for it: a method as the paper has it, on one of its data sets."""
     return pool.data in probes.DATA and pool.variant in {
-        look.label for look in records.METHODS.values()
+        look.label for look in methods.METHODS.values()
     }
 
 

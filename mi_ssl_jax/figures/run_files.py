@@ -8,43 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mi_ssl_jax.figures import methods
+
 ESTIMATORS = {'cos_dv': 'cos-DV', 'infonce': 'InfoNCE', 'jsd': 'JSD'}
-
-
-class Look(NamedTuple):
-    """How a method appears everywhere. paradigm: 'sdmi' | 'jmi' (paper, Table 7); None for
-    others."""
-
-    label: str
-    colour: str
-    paradigm: str | None
-
-
-# In the paper's order (Table 2). The colours of each paradigm, which share a panel, stay apart
-# under the common forms of colour blindness.
-METHODS = {
-    'sdmi': Look('SDMI', '#0072B2', 'sdmi'),
-    'simsiam': Look('SimSiam', '#E69F00', 'sdmi'),
-    'mocov3': Look('MoCo-v3', '#CC79A7', 'sdmi'),
-    'byol': Look('BYOL', '#009E73', 'sdmi'),
-    'jmi': Look('JMI', '#D55E00', 'jmi'),
-    'simclr': Look('SimCLR', '#56B4E9', 'jmi'),
-    'barlow': Look('Barlow Twins', '#882288', 'jmi'),
-    'vicreg': Look('VICReg', '#000000', 'jmi'),
-}
-# Methods beyond the paper's tables, which share no panel with all of those above.
-BEYOND = {
-    'mocov1': Look('MoCo v1', '#DD77AA', 'sdmi'),
-    'mocov2': Look('MoCo v2', '#AA4499', 'sdmi'),
-    'dino': Look('DINO', '#117733', 'sdmi'),
-    'swav': Look('SwAV', '#332288', 'jmi'),
-    'wmse': Look('W-MSE', '#88CCEE', 'jmi'),
-    'mec': Look('MEC', '#999933', 'jmi'),
-    'mmi': Look('MMI', '#CC6677', 'jmi'),
-    'tico': Look('TiCo', '#661100', 'jmi'),
-    'bgrl': Look('BGRL', '#44AA99', 'jmi'),
-}
-OTHER = '#555555'
 
 
 class Run(NamedTuple):
@@ -97,11 +63,11 @@ def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:
         ValueError: another method, or a run that cannot be read.
     """
     for name in workdirs:
-        if name not in METHODS:
+        if name not in methods.METHODS:
             raise ValueError(
-                f"no method '{name}' in the controlled experiment; it has {', '.join(METHODS)}"
+                f"no method '{name}' in the controlled experiment; it has {', '.join(methods.METHODS)}"
             )
-    return {name: read(workdirs[name]) for name in METHODS if name in workdirs}
+    return {name: read(workdirs[name]) for name in methods.METHODS if name in workdirs}
 
 
 def series(run: Run, *path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -182,10 +148,10 @@ def conditions(runs: Mapping[str, Run]) -> str:
     return '; '.join(f'{", ".join(labels)}: {words}' for words, labels in found.items()) + '.'
 
 
-def look(run: Run) -> Look:
+def look(run: Run) -> methods.Look:
     """How the run's method appears; a user's own under its own name, in grey."""
     name = run.config['method']['name']
-    return (METHODS | BEYOND).get(name, Look(name, OTHER, None))
+    return (methods.METHODS | methods.BEYOND).get(name, methods.Look(name, methods.OTHER, None))
 
 
 def on_gaussian(run: Run) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from mi_ssl_jax.figures import records, statistics, style
+from mi_ssl_jax.figures import run_files, statistics, style
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     empty where there are none.
     """
 
-    run: records.Run
+    run: run_files.Run
     diverged: str
     accuracy: np.ndarray
     few: np.ndarray
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 def read(workdir: str | Path) -> Outcome:
     """ValueError: the run has not ended."""
     workdir = Path(workdir)
-    run, note, path = records.read(workdir), workdir / DIVERGED, workdir / 'probe.json'
+    run, note, path = run_files.read(workdir), workdir / DIVERGED, workdir / 'probe.json'
     none = np.array([])
     if note.exists():
         return Outcome(run, note.read_text().strip(), none, none, none)
@@ -108,8 +108,8 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
     )
     read_ = [outcome.run for outcome in outcomes.values()]
     notes += [
-        f'{records.conditions(dict(zip(outcomes, read_)))} Linear probe on frozen backbone'
-        f' features, held-out; mean ± SD over {records.seeds(read_)}. H: entropies in the trainable'
+        f'{run_files.conditions(dict(zip(outcomes, read_)))} Linear probe on frozen backbone'
+        f' features, held-out; mean ± SD over {run_files.seeds(read_)}. H: entropies in the trainable'
         ' form, over the last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is what is'
         ' maximised, mutual information only where the series has converged. Entropies of'
         ' different dimensions do not compare: directions that a smaller batch does not reach'
@@ -121,7 +121,7 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
 
 def paper() -> str:
     """What the paper itself reaches, and what it says nothing about."""
-    found = records.paper()['mmi']
+    found = run_files.paper()['mmi']
     return (
         f'The paper: {found["imagenet100"]} % on ImageNet-100 ({found["source"]}). Its public text'
         ' has no number for what is trained here. Heavy-tailed, multimodal and generalised'
@@ -153,7 +153,7 @@ def draw(parts: Mapping[str, Mapping[str, str | Path]], output: str | Path) -> P
     style.heading(
         figure,
         f'Explicit MMI on {runs[0].config["data"]["name"]}: accuracy',
-        f'Dots: seeds ({records.seeds(runs)}); bars: their mean. Dashed: the untrained encoder. '
+        f'Dots: seeds ({run_files.seeds(runs)}); bars: their mean. Dashed: the untrained encoder. '
         'A cross at the bottom: the run diverged.',
     )
     return style.save(figure, output)
@@ -185,32 +185,32 @@ def _spread(values: np.ndarray) -> str:
     return number(over.mean, 1) + ('' if np.isnan(over.sd) else f' ± {over.sd:.1f}')
 
 
-def _watched(run: records.Run) -> tuple[str, str]:
+def _watched(run: run_files.Run) -> tuple[str, str]:
     """cos-DV and effective rank at the last evaluation."""
-    information = records.series(run, 'mi', 'cos_dv')[1][-1].mean()
-    rank = records.series(run, 'collapse', records.keys(run, 'collapse')[0], 'effective_rank')[1][
-        -1
-    ].mean()
+    information = run_files.series(run, 'mi', 'cos_dv')[1][-1].mean()
+    rank = run_files.series(run, 'collapse', run_files.keys(run, 'collapse')[0], 'effective_rank')[
+        1
+    ][-1].mean()
     return number(information, 3), number(rank, 1)
 
 
-def _entropies(run: records.Run) -> tuple[str, ...]:
+def _entropies(run: run_files.Run) -> tuple[str, ...]:
     """H(Z), H(Z'), H(Z, Z') of the last log point and what is maximised; dashes for other
     methods."""
-    phases = records.keys(run, 'h_joint')
+    phases = run_files.keys(run, 'h_joint')
     if not phases:
         return ('–',) * 4
     a, b, joint = (
-        records.series(run, name, phases[0])[1][-1].mean() for name in ('h_a', 'h_b', 'h_joint')
+        run_files.series(run, name, phases[0])[1][-1].mean() for name in ('h_a', 'h_b', 'h_joint')
     )
     return tuple(number(value, 1) for value in (a, b, joint, a + b - joint))
 
 
-def _rise(run: records.Run) -> str:
+def _rise(run: run_files.Run) -> str:
     """The loss's largest rise between two log points in the second half, % of its range; mean over
     seeds."""
-    phases = records.keys(run, 'loss')
-    losses = records.series(run, 'loss', phases[0])[1] if phases else np.zeros((0, 1))
+    phases = run_files.keys(run, 'loss')
+    losses = run_files.series(run, 'loss', phases[0])[1] if phases else np.zeros((0, 1))
     late = np.diff(losses[len(losses) // 2 :], axis=0)
     if len(late) < 2:
         return '–'

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mi_ssl_jax.figures import curves, records, spheres, statistics, style
+from mi_ssl_jax.figures import curves, methods, run_files, spheres, statistics, style
 
 Workdirs = Mapping[str, str | Path]
 
@@ -31,19 +31,19 @@ class Encoder(NamedTuple):
 
     key: str
     label: str
-    look: records.Look
-    run: records.Run
+    look: methods.Look
+    run: run_files.Run
     branch: str
 
 
 def encoders(workdirs: Workdirs) -> list[Encoder]:
     """The rows of Table 2, in its order: each run's encoder, for SDMI f and g."""
     rows = []
-    for name, run in records.read_all(workdirs).items():
-        look = records.METHODS[name]
+    for name, run in run_files.read_all(workdirs).items():
+        look = methods.METHODS[name]
         rows += [
             Encoder(f'{name} {letter}'.strip(), f'{look.label} {letter}'.strip(), look, run, branch)
-            for letter, branch in records.encoders(run).items()
+            for letter, branch in run_files.encoders(run).items()
         ]
     return rows
 
@@ -62,7 +62,7 @@ def figure3(workdirs: Workdirs, output: str | Path) -> Path:
     """The ways of the five centres over the sphere, one sphere an encoder, the seed with the median
     gap."""
     rows = paradigms(encoders(workdirs), lambda encoder: encoder.look.paradigm)
-    seeds = records.seeds([encoder.run for group in rows for encoder in group])
+    seeds = run_files.seeds([encoder.run for group in rows for encoder in group])
     columns = max(*map(len, rows), len(rows[-1]) + 1)
     figure = style.new(2.45 * columns, 2.85 * len(rows) + 0.6, row_gap=0.1)
     grid = figure.add_gridspec(len(rows), columns)
@@ -84,13 +84,13 @@ def figure3(workdirs: Workdirs, output: str | Path) -> Path:
 
 
 def sphere_of_trajectories(
-    figure: Figure, spec, run: records.Run, branch: str, label: str
+    figure: Figure, spec, run: run_files.Run, branch: str, label: str
 ) -> np.ndarray:
     """One panel of Figure 3; returns its epochs."""
-    seed = records.representative(run, branch)
-    epochs, paths = records.paths(run, branch)
+    seed = run_files.representative(run, branch)
+    epochs, paths = run_files.paths(run, branch)
     paths = paths[:, seed] @ spheres.upright(paths[-1, seed]).T
-    gaps = records.final_gaps(run, branch).mean
+    gaps = run_files.final_gaps(run, branch).mean
     over = statistics.spread(gaps)
     several = f' ({over.mean:.1f} ± {over.sd:.1f})' if over.seeds > 1 else ''
     ax = spheres.new(figure, spec, label, f'NN gap {gaps[seed]:.1f}°{several}')
@@ -123,14 +123,14 @@ def figure7(workdirs: Workdirs, output: str | Path) -> Path:
 
 
 def _information(workdirs: Workdirs, output: str | Path, title: str, source: str) -> Path:
-    runs = records.read_all(workdirs)
-    rows = paradigms(list(runs.items()), lambda entry: records.METHODS[entry[0]].paradigm)
-    seeds = records.seeds(list(runs.values()))
-    true = records.paper()['true_mi']['nats']
+    runs = run_files.read_all(workdirs)
+    rows = paradigms(list(runs.items()), lambda entry: methods.METHODS[entry[0]].paradigm)
+    seeds = run_files.seeds(list(runs.values()))
+    true = run_files.paper()['true_mi']['nats']
     figure = style.new(10.5, 3.9 * len(rows) + 0.5)
     panels = curves.grid(figure, len(rows))
     for row, group in enumerate(rows):
-        for estimator in records.ESTIMATORS:
+        for estimator in run_files.ESTIMATORS:
             drawn = [_curve(name, run, estimator) for name, run in group]
             curves.information(
                 figure, panels, row, estimator, drawn, None if estimator == 'jsd' else true
@@ -145,10 +145,10 @@ def _information(workdirs: Workdirs, output: str | Path, title: str, source: str
     return style.save(figure, output)
 
 
-def _curve(name: str, run: records.Run, estimator: str) -> curves.Curve:
-    epochs, values = statistics.trained(*records.series(run, 'mi', estimator))
+def _curve(name: str, run: run_files.Run, estimator: str) -> curves.Curve:
+    epochs, values = statistics.trained(*run_files.series(run, 'mi', estimator))
     correlation = statistics.spearman(epochs, values).mean()
-    look = records.METHODS[name]
+    look = methods.METHODS[name]
     return curves.Curve(
         f'{look.label}, ρ = {statistics.number(correlation, 2)}', look.colour, epochs, values
     )
@@ -161,16 +161,16 @@ def figure6(workdirs: Workdirs, output: str | Path) -> Path:
     rows = [encoder for encoder in encoders(workdirs) if encoder.key in ('sdmi f', 'sdmi g')]
     if not rows:
         raise ValueError('Figure 6 shows SDMI: give its workdir under the name sdmi')
-    run, seed = rows[0].run, records.representative(rows[0].run, rows[0].branch)
-    epochs = records.series(run, 'centres', rows[0].branch)[0]
+    run, seed = rows[0].run, run_files.representative(rows[0].run, rows[0].branch)
+    epochs = run_files.series(run, 'centres', rows[0].branch)[0]
     shown = sorted({int(np.abs(epochs - wanted).argmin()) for wanted in FIGURE6_EPOCHS})
     # f and g embed into one space, so one rotation serves all panels.
-    rotation = spheres.upright(records.paths(run, rows[0].branch)[1][-1, seed]).T
+    rotation = spheres.upright(run_files.paths(run, rows[0].branch)[1][-1, seed]).T
     figure = style.new(2.4 * len(shown), 2.75 * len(rows) + 0.6, row_gap=0.1)
     grid = figure.add_gridspec(len(rows), len(shown))
     for row, encoder in enumerate(rows):
-        views = records.centres(run, encoder.branch)[:, seed] @ rotation
-        gaps = records.series(run, 'collapse', encoder.branch, 'nn_gap', 'mean')
+        views = run_files.centres(run, encoder.branch)[:, seed] @ rotation
+        gaps = run_files.series(run, 'collapse', encoder.branch, 'nn_gap', 'mean')
         for column, time in enumerate(shown):
             gap = gaps[1][gaps[0] == epochs[time]][0, seed]
             title = f'{encoder.label}, epoch {epochs[time]:g}'
@@ -199,7 +199,7 @@ def _both_views(figure: Figure, spec, views: np.ndarray, title: str, gap: float)
 def nn_gaps(workdirs: Workdirs, output: str | Path) -> Path:
     """Every seed's mean gap beside Table 2."""
     rows = encoders(workdirs)
-    reported = records.paper()['table2']['rows']
+    reported = run_files.paper()['table2']['rows']
     figure = style.new(7.6, 0.42 * len(rows) + 1.7)
     ax = figure.add_subplot()
     for level, name in ((PENTAGON, '72°\nregular pentagon'), (THOMSON, '90°\nThomson optimum')):
@@ -216,7 +216,7 @@ def nn_gaps(workdirs: Workdirs, output: str | Path) -> Path:
             color=style.GUIDE,
         )
     for index, encoder in enumerate(rows):
-        gaps = np.sort(records.final_gaps(encoder.run, encoder.branch).mean)
+        gaps = np.sort(run_files.final_gaps(encoder.run, encoder.branch).mean)
         # Neighbouring values alternate around the line, so that equal ones stay visible.
         colour = encoder.look.colour
         ax.scatter(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mi_ssl_jax.figures import style
-from mi_ssl_jax.figures.mi_estimates import SECOND_ORDER, Estimated
+from mi_ssl_jax.figures.paper.mi_estimates import SECOND_ORDER, Estimated
 
 COLOURS = {
     'dv': '#0072B2',

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mi_ssl_jax.figures import gaussian, records, style
+from mi_ssl_jax.figures import methods, run_files, style
+from mi_ssl_jax.figures.paper import gaussian
 
 BAR = 0.8  # of the room a variant has
 LIGHTEST, DARKEST = 0.3, 0.85  # opacity of the bars of the shortest and the longest training
@@ -24,7 +25,7 @@ def draw(runs: Mapping[str, Mapping[int, str | Path]], output: str | Path) -> Pa
     Dashed: the first variant of each panel, which is the method as it is.
     """
     read = {
-        variant: {length: records.read(own[length]) for length in sorted(own)}
+        variant: {length: run_files.read(own[length]) for length in sorted(own)}
         for variant, own in runs.items()
     }
     lengths = sorted({length for own in read.values() for length in own})
@@ -43,8 +44,8 @@ def draw(runs: Mapping[str, Mapping[int, str | Path]], output: str | Path) -> Pa
         width_ratios=[len(group) for group in groups.values()],
     )[0]
     for ax, (method, group) in zip(panels, groups.items()):
-        _panel(ax, group, shades, records.METHODS[method].colour)
-        ax.set_title(PANELS.get(method, records.METHODS[method].label))
+        _panel(ax, group, shades, methods.METHODS[method].colour)
+        ax.set_title(PANELS.get(method, methods.METHODS[method].label))
     panels[0].set(ylabel='mean nearest-neighbour gap (degrees)', ylim=(0, 100))
     handles = [
         Patch(facecolor=style.GUIDE, alpha=shade, label=f'{length} epochs')
@@ -60,7 +61,7 @@ def draw(runs: Mapping[str, Mapping[int, str | Path]], output: str | Path) -> Pa
         bbox_to_anchor=(1.0, 1.13),
         borderaxespad=0,
     )
-    seeds = records.seeds([run for own in read.values() for run in own.values()])
+    seeds = run_files.seeds([run for own in read.values() for run in own.values()])
     style.heading(
         figure,
         'What keeps the five clusters apart: ablations on the Gaussian mixture',
@@ -74,17 +75,17 @@ def draw(runs: Mapping[str, Mapping[int, str | Path]], output: str | Path) -> Pa
 
 def mean_gaps(workdir: str | Path) -> np.ndarray:
     """The final mean gap of each seed (seeds,), in degrees; of f where there are f and g."""
-    run = records.read(workdir)
-    return records.final_gaps(run, next(iter(records.encoders(run).values()))).mean
+    run = run_files.read(workdir)
+    return run_files.final_gaps(run, next(iter(run_files.encoders(run).values()))).mean
 
 
-def bars(variant: str, own: Mapping[int, records.Run]) -> list[tuple[str, dict[int, np.ndarray]]]:
+def bars(variant: str, own: Mapping[int, run_files.Run]) -> list[tuple[str, dict[int, np.ndarray]]]:
     """(label, {epochs: mean gap of each seed}) of each encoder of a variant."""
-    letters = records.encoders(next(iter(own.values())))
+    letters = run_files.encoders(next(iter(own.values())))
     return [
         (
             f'{variant}\n{letter}'.strip(),
-            {length: records.final_gaps(run, branch).mean for length, run in own.items()},
+            {length: run_files.final_gaps(run, branch).mean for length, run in own.items()},
         )
         for letter, branch in letters.items()
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mi_ssl_jax.figures import probes, records, statistics, style
+from mi_ssl_jax.figures import probes, run_files, statistics, style
 from mi_ssl_jax.figures.probes import Probed
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
@@ -39,7 +39,7 @@ def points(runs: Sequence[Probed]) -> dict[str, dict[str, Points]]:
     """{data set: {variant: points}}."""
     found: dict[str, dict[str, Points]] = {}
     for run in runs:
-        last = {name: records.series(run.run, 'mi', name)[1][-1] for name in records.ESTIMATORS}
+        last = {name: run_files.series(run.run, 'mi', name)[1][-1] for name in run_files.ESTIMATORS}
         own = Points(run.method, last, np.mean(list(run.accuracy.values()), axis=0))
         there = found.setdefault(run.data, {})
         there[run.variant] = _joined(there[run.variant], own) if run.variant in there else own
@@ -60,7 +60,7 @@ def table(runs: Sequence[Probed]) -> Table:
     """Rank correlations by data set and estimator."""
     rows = []
     for data, groups in points(runs).items():
-        for estimator, label in records.ESTIMATORS.items():
+        for estimator, label in run_files.ESTIMATORS.items():
             own = correlation(groups, estimator)
             rows.append(
                 (
@@ -89,8 +89,8 @@ def draw(runs: Sequence[Probed], output: str | Path) -> Path:
     figure = style.new(10.5, 3.4 * len(found) + 0.2 * lines + 1.2)
     grid = figure.add_gridspec(len(found) + 1, 1, height_ratios=[3.4] * len(found) + [0.2 * lines])
     for row, (data, groups) in enumerate(found.items()):
-        panels = grid[row].subgridspec(1, len(records.ESTIMATORS)).subplots(sharey=True)
-        for ax, (estimator, label) in zip(panels, records.ESTIMATORS.items()):
+        panels = grid[row].subgridspec(1, len(run_files.ESTIMATORS)).subplots(sharey=True)
+        for ax, (estimator, label) in zip(panels, run_files.ESTIMATORS.items()):
             _panel(ax, groups, estimator, looks)
             ax.set_title(f'{label}, {probes.DATA.get(data, data)}' if len(found) > 1 else label)
         panels[0].set(ylabel='linear-probe accuracy (%)')
@@ -116,14 +116,14 @@ def _joined(one: Points, other: Points) -> Points:
 
 def _looks(found: Mapping[str, Mapping[str, Points]]) -> dict[str, tuple[str, str]]:
     """variant -> (marker, colour), in the paper's order."""
-    methods = {
+    method_of = {
         variant: group.method for groups in found.values() for variant, group in groups.items()
     }
-    order = [*records.METHODS, *sorted(set(methods.values()) - set(records.METHODS))]
+    order = [*methods.METHODS, *sorted(set(method_of.values()) - set(methods.METHODS))]
     looks = {}
     for method in order:
-        look = records.METHODS.get(method, records.Look(method, records.OTHER, None))
-        own = [variant for variant in methods if methods[variant] == method]
+        look = methods.METHODS.get(method, methods.Look(method, methods.OTHER, None))
+        own = [variant for variant in method_of if method_of[variant] == method]
         changed = sorted(variant for variant in own if variant != look.label)
         looks |= {look.label: ('o', look.colour)} if look.label in own else {}
         looks |= {

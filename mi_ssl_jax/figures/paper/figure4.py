@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mi_ssl_jax.figures import probes, records, style, table1
+from mi_ssl_jax.figures import methods, probes, run_files, style
+from mi_ssl_jax.figures.paper import table1
 from mi_ssl_jax.figures.probes import Pool
 from mi_ssl_jax.figures.tables import Table
 
@@ -53,7 +54,7 @@ def draw(pools: Sequence[Pool], output: str | Path) -> Path:
             ax,
             [(name, letter) for name in names for letter in LETTERS[method]],
             found,
-            records.METHODS[method].colour,
+            methods.METHODS[method].colour,
             reported(data),
         )
         ax.set_title(title)
@@ -61,7 +62,7 @@ def draw(pools: Sequence[Pool], output: str | Path) -> Path:
             for letter in LETTERS[method]:
                 ax.axhline(
                     found[dashed].accuracy(letter).mean(),
-                    color=records.METHODS[method].colour,
+                    color=methods.METHODS[method].colour,
                     linestyle=LINES[letter],
                     linewidth=1.1,
                     zorder=4,
@@ -70,7 +71,7 @@ def draw(pools: Sequence[Pool], output: str | Path) -> Path:
     before = np.concatenate([pool.untrained() for pool in found.values()])
     _legends(panels, found, before, data)
     shown = probes.DATA.get(data, data)
-    conditions = records.conditions({name: pool.members[0].run for name, pool in found.items()})
+    conditions = run_files.conditions({name: pool.members[0].run for name, pool in found.items()})
     style.heading(
         figure,
         f'What prevents collapse: linear-probe accuracy of ablated methods on {shown}',
@@ -98,7 +99,7 @@ def variants(pools: Sequence[Pool]) -> dict[str, Pool]:
 
 def reported(data: str) -> dict[str, dict[str, float]]:
     """The paper's numbers by variant; none but on CIFAR-10."""
-    return records.paper()['figure4']['rows'] if data == 'cifar10' else {}
+    return run_files.paper()['figure4']['rows'] if data == 'cifar10' else {}
 
 
 def table(pools: Sequence[Pool]) -> Table:
@@ -194,7 +195,7 @@ def _legends(
     if len(before):
         for ax in panels:
             ax.axhline(before.mean(), color=style.GUIDE, linewidth=0.9, zorder=0.5)
-    own = records.METHODS['sdmi'].colour
+    own = methods.METHODS['sdmi'].colour
     left = [Patch(facecolor=own, alpha=SHADES[letter], label=letter) for letter in LETTERS['sdmi']]
     if 'SDMI' in found:
         left += [

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from mi_ssl_jax.figures import curves, gaussian, records, spheres, style
+from mi_ssl_jax.figures import curves, run_files, spheres, style
+from mi_ssl_jax.figures.paper import gaussian
 
 PHASES = {'e': 'E-step', 'm': 'M-step', 'joint': 'joint step'}
 JOINT, MARGINAL = '#0072B2', '#D55E00'
@@ -14,7 +15,7 @@ JOINT, MARGINAL = '#0072B2', '#D55E00'
 
 def draw(workdir: str | Path) -> list[Path]:
     """Write what the run's files allow into workdir/figures; returns the paths."""
-    run, folder = records.read(workdir), Path(workdir) / 'figures'
+    run, folder = run_files.read(workdir), Path(workdir) / 'figures'
     pictures = [
         (loss, 'loss', 'loss.png'),
         (information, 'mi', 'mi.png'),
@@ -24,22 +25,22 @@ def draw(workdir: str | Path) -> list[Path]:
     return [
         function(run, folder / name)
         for function, needs, name in pictures
-        if records.keys(run, needs)
+        if run_files.keys(run, needs)
     ]
 
 
 @style.drawing
-def loss(run: records.Run, output: Path) -> Path:
+def loss(run: run_files.Run, output: Path) -> Path:
     """Above the loss, below its joint and marginal term; one column a phase."""
-    phases = records.keys(run, 'loss')
+    phases = run_files.keys(run, 'loss')
     figure = style.new(4.6 * len(phases) + 1.4, 5.2)
     panels = figure.subplots(2, len(phases), sharex=True, squeeze=False)
     for phase, (above, below) in zip(phases, panels.T):
-        curves.draw(above, _curve(run, ('loss', phase), '', records.look(run).colour))
+        curves.draw(above, _curve(run, ('loss', phase), '', run_files.look(run).colour))
         above.set(ylabel='loss')
         above.set_title(PHASES.get(phase, phase))
         for term, colour, line in (('joint', JOINT, '-'), ('marginal', MARGINAL, style.DASHES)):
-            if phase in records.keys(run, term):
+            if phase in run_files.keys(run, term):
                 curves.draw(below, _curve(run, (term, phase), term, colour, line))
         below.set(xlabel='epoch', ylabel='terms of the loss')
         if below.lines:
@@ -55,13 +56,13 @@ def loss(run: records.Run, output: Path) -> Path:
 
 
 @style.drawing
-def information(run: records.Run, output: Path) -> Path:
+def information(run: run_files.Run, output: Path) -> Path:
     """Three estimates of mutual information; on the Gaussian mixture with the true value."""
-    look = records.look(run)
+    look = run_files.look(run)
     figure = style.new(10.5, 3.9)
     panels = curves.grid(figure, 1)
-    true = records.paper()['true_mi']['nats'] if records.on_gaussian(run) else None
-    for estimator in records.keys(run, 'mi'):
+    true = run_files.paper()['true_mi']['nats'] if run_files.on_gaussian(run) else None
+    for estimator in run_files.keys(run, 'mi'):
         curve = _curve(run, ('mi', estimator), look.label, look.colour)
         curves.information(
             figure, panels, 0, estimator, [curve], None if estimator == 'jsd' else true
@@ -76,16 +77,16 @@ def information(run: records.Run, output: Path) -> Path:
 
 
 @style.drawing
-def collapse(run: records.Run, output: Path) -> Path:
+def collapse(run: run_files.Run, output: Path) -> Path:
     """Spread, effective rank and class separation of every branch, beside those of an even
     distribution."""
-    width, branches = records.width(run), records.keys(run, 'collapse')
+    width, branches = run_files.width(run), run_files.keys(run, 'collapse')
     figure = style.new(10.5, 3.6)
     panels = figure.subplots(1, 3)
     names = _branch_names(branches)
     for ax, path in zip(panels, (('std',), ('effective_rank',), ('nn_gap', 'mean'))):
         for branch, line in zip(branches, ('-', style.DASHES)):
-            colour = records.look(run).colour
+            colour = run_files.look(run).colour
             curves.draw(ax, _curve(run, ('collapse', branch, *path), names[branch], colour, line))
         ax.set(xlabel='epoch')
         if len(branches) > 1:
@@ -108,7 +109,7 @@ def collapse(run: records.Run, output: Path) -> Path:
         'NN gap of the classes (degrees)',
         (
             [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
-            if records.on_gaussian(run)
+            if run_files.on_gaussian(run)
             else []
         ),
     )
@@ -123,14 +124,14 @@ def collapse(run: records.Run, output: Path) -> Path:
 
 
 @style.drawing
-def trajectory(run: records.Run, output: Path) -> Path:
+def trajectory(run: run_files.Run, output: Path) -> Path:
     """The centres' ways over the sphere, one sphere a branch, as in the paper's Figure 3."""
-    branches = records.keys(run, 'centres')
+    branches = run_files.keys(run, 'centres')
     names = _branch_names(branches)
     figure = style.new(2.9 * (len(branches) + 1), 3.9, row_gap=0.1)
     grid = figure.add_gridspec(1, len(branches) + 1)
     for column, branch in enumerate(branches):
-        label = f'{records.look(run).label} {names[branch]}'
+        label = f'{run_files.look(run).label} {names[branch]}'
         epochs = gaussian.sphere_of_trajectories(figure, grid[column], run, branch, label)
     spheres.legend(figure.add_subplot(grid[-1]), epochs[0], epochs[-1])
     style.heading(
@@ -144,9 +145,9 @@ def trajectory(run: records.Run, output: Path) -> Path:
 
 
 def _curve(
-    run: records.Run, path: tuple[str, ...], label: str, colour: str, line='-'
+    run: run_files.Run, path: tuple[str, ...], label: str, colour: str, line='-'
 ) -> curves.Curve:
-    return curves.Curve(label, colour, *records.series(run, *path), line)
+    return curves.Curve(label, colour, *run_files.series(run, *path), line)
 
 
 def _branch_names(branches: Sequence[str]) -> dict[str, str]:
@@ -164,11 +165,13 @@ def _label(ax: Axes, title: str, unit: str, levels: Sequence[tuple[float, str]])
     ax.set(ylabel=unit, ylim=(0, top))
 
 
-def _name(run: records.Run) -> str:
-    return f'{records.look(run).label} on {run.config["data"]["name"]}'
+def _name(run: run_files.Run) -> str:
+    return f'{run_files.look(run).label} on {run.config["data"]["name"]}'
 
 
-def _bands(run: records.Run) -> str:
+def _bands(run: run_files.Run) -> str:
     return (
-        '' if run.config['seeds'] == 1 else f'Line: mean over {records.seeds([run])}; band: ± 1 SD.'
+        ''
+        if run.config['seeds'] == 1
+        else f'Line: mean over {run_files.seeds([run])}; band: ± 1 SD.'
     )
