@@ -1,12 +1,12 @@
 """Barlow Twins on CIFAR-10: Table 5, row Barlow Twins CIFAR10.
 
 The paper's linear probe (Table 1): 85.56 +- 0.71 %.
-Open in the paper, and our choice: lambda 0.005; no warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: lambda 0.005; no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/barlow_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

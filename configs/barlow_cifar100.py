@@ -1,12 +1,12 @@
 """Barlow Twins on CIFAR-100: Table 5, row Barlow Twins CIFAR100.
 
 The paper's linear probe (Table 1): 51.91 +- 0.49 %.
-Open in the paper, and our choice: lambda 0.005; no warm-up. The rest: configs/images.py.
+Open in the paper, and our choice: lambda 0.005; no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/barlow_cifar100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -5,7 +5,7 @@ Our choice: the loss sees the output before l2-normalisation.
 python -m mi_ssl_jax.main --config=configs/barlow_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

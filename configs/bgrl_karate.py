@@ -5,7 +5,7 @@ python -m mi_ssl_jax.main --config=configs/bgrl_karate.py
 
 from ml_collections import ConfigDict
 
-from configs import graphs
+from configs.base import graphs
 
 
 def get_config():

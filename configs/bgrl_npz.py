@@ -8,7 +8,7 @@ Not run on that graph yet: 10,000 full-graph steps with 7,650 nodes want a GPU.
 
 from ml_collections import ConfigDict
 
-from configs import graphs
+from configs.base import graphs
 
 
 def get_config():

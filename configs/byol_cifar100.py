@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 63.11 +- 0.21 %.
 Open in the paper, and our choice: the target starts from its own random weights, as in BYOL's code;
-no warm-up. The rest: configs/images.py.
+no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/byol_cifar100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

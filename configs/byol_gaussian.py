@@ -5,7 +5,7 @@ EMA 0.996 from Table 3; predictor 3-64-3 is our choice.
 python -m mi_ssl_jax.main --config=configs/byol_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

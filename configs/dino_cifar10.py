@@ -7,7 +7,7 @@ the source's.
 python -m mi_ssl_jax.main --config=configs/dino_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

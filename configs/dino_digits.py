@@ -9,7 +9,7 @@ epochs: 96.1 % against 97.2 %). The projector is narrow and has batch norm (with
 python -m mi_ssl_jax.main --config=configs/dino_digits.py
 """
 
-from configs import digits
+from configs.base import digits
 
 
 def get_config():

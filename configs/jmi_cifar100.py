@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 57.22 +- 0.56 %.
 Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The
-rest: configs/images.py.
+rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/jmi_cifar100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

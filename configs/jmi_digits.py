@@ -3,7 +3,7 @@
 python -m mi_ssl_jax.main --config=configs/jmi_digits.py
 """
 
-from configs import digits
+from configs.base import digits
 
 
 def get_config():

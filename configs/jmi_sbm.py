@@ -3,7 +3,7 @@
 python -m mi_ssl_jax.main --config=configs/jmi_sbm.py
 """
 
-from configs import graphs
+from configs.base import graphs
 
 
 def get_config():

@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 32.23 +- 0.52 %.
 Open in the paper, and our choice: SimCLR's views, the projector's batch norms; temperature 0.1. The
-rest: configs/images.py.
+rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/jmi_tin.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -10,7 +10,7 @@ form, the order, the eigenvalue's momentum and eps; Barlow Twins' views; and, fr
 python -m mi_ssl_jax.main --config=configs/mmi_cifar100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -7,7 +7,7 @@ share is ours.
 python -m mi_ssl_jax.main --config=configs/mmi_digits.py
 """
 
-from configs import digits
+from configs.base import digits
 
 
 def get_config():

@@ -5,7 +5,7 @@ Our choice: the settings of the other methods there.
 python -m mi_ssl_jax.main --config=configs/mmi_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

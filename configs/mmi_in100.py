@@ -11,7 +11,7 @@ which are those of Table 6 of the main paper.
 python -m mi_ssl_jax.main --config=configs/mmi_in100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -11,7 +11,7 @@ held-out images are watched, all of them probed.
 python -m mi_ssl_jax.main --config=configs/mmi_in1k.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -4,13 +4,13 @@ tables.
 From the demonstration: queue of 4096 keys, EMA 0.99, temperature 0.1, embeddings of dimension 128
 by a linear projector, learning rate 0.06 for 512 images, weight decay 5e-4, cosine. Its views are
 weaker in hue and its
-200 epochs fewer: the views here are MoCo v1's own, the rest is configs/images.py's. Its batch
+200 epochs fewer: the views here are MoCo v1's own, the rest is configs/base/images.py's. Its batch
 norm's statistics are of eighths of the batch, ours of the whole.
 
 python -m mi_ssl_jax.main --config=configs/mocov1_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -7,7 +7,7 @@ authors' demonstration on CIFAR-10, not v2's 0.2 for ImageNet.
 python -m mi_ssl_jax.main --config=configs/mocov2_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

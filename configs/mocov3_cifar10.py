@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 91.10 +- 0.16 %.
 Open in the paper, and our choice: the predictor has no batch norm at its end, as MoCo-v3's for
-ResNets; no warm-up. The rest: configs/images.py.
+ResNets; no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/mocov3_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -5,7 +5,7 @@ Temperature 0.2 and predictor 3-64-3 are our choice.
 python -m mi_ssl_jax.main --config=configs/mocov3_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

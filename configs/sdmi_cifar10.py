@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 88.61 +- 0.13 (f) and 88.59 +- 0.35 (g) %.
 Open in the paper, and our choice: SimCLR's views, the projector's batch norms; no warm-up. The
-rest: configs/images.py.
+rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/sdmi_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

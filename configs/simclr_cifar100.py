@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 55.32 +- 0.46 %.
 Open in the paper, and our choice: batch norm on every layer of the projector, as in SimCLR's code;
-no warm-up. The rest: configs/images.py.
+no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/simclr_cifar100.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

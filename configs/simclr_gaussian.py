@@ -3,7 +3,7 @@
 python -m mi_ssl_jax.main --config=configs/simclr_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

@@ -2,12 +2,12 @@
 
 The paper's linear probe (Table 1): 89.72 +- 0.18 %.
 Open in the paper, and our choice: the predictor's learning rate is not decayed, as in SimSiam's
-code; no warm-up. The rest: configs/images.py.
+code; no warm-up. The rest: configs/base/images.py.
 
 python -m mi_ssl_jax.main --config=configs/simsiam_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

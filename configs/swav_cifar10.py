@@ -7,7 +7,7 @@ source's; K is a tenth of its 3000 for ImageNet. The queue is the multiple of th
 python -m mi_ssl_jax.main --config=configs/swav_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

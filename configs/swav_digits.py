@@ -8,7 +8,7 @@ little, their codes at 0.05 are nearly uniform and little is learnt (50 epochs: 
 python -m mi_ssl_jax.main --config=configs/swav_digits.py
 """
 
-from configs import digits
+from configs.base import digits
 
 
 def get_config():

@@ -7,7 +7,7 @@ want of a setting for CIFAR: the learning rate, weight decay and widths of BYOL'
 python -m mi_ssl_jax.main --config=configs/tico_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

@@ -6,7 +6,7 @@ diverges).
 python -m mi_ssl_jax.main --config=configs/vicreg_gaussian.py
 """
 
-from configs import gaussian
+from configs.base import gaussian
 
 
 def get_config():

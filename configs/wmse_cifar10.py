@@ -8,7 +8,7 @@ which the loss has whatever net.dtype is.
 python -m mi_ssl_jax.main --config=configs/wmse_cifar10.py
 """
 
-from configs import images
+from configs.base import images
 
 
 def get_config():

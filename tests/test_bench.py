@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import common
+from configs.base import common
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.bench import augmentation, costs, pillow_peer, steps, synthetic, table, timing

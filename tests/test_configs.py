@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import common, images
+from configs.base import common, images
 from mi_ssl_jax import augment, data, methods
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import schema
@@ -62,7 +62,7 @@ def test_a_field_too_few_or_too_many_is_named():
     config = common.base()
     del config.accumulate, config.mi.every
     with pytest.raises(
-        ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/common\.py'
+        ValueError, match=r'^my\.py lacks accumulate, mi\.every: see configs/base/common\.py'
     ):
         schema.check(config, 'my.py')
     config = common.base()
@@ -208,7 +208,7 @@ def test_docstring_has_the_papers_accuracy(method, name):
 
 @pytest.mark.parametrize('method, name', ON_IMAGES)
 def test_our_choices_stand(method, name):
-    """Not the paper's, but said to be ours in configs/images.py: a change here must change that
+    """Not the paper's, but said to be ours in configs/base/images.py: a change here must change that
     text."""
     config = load(f'{method}_{FILES[name]}')
     assert (config.optimizer.name, config.optimizer.momentum) == ('sgd', 0.9)

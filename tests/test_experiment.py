@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from configs import common
+from configs.base import common
 from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.train import feed, loop, state

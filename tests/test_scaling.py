@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from configs import common
+from configs.base import common
 from mi_ssl_jax import parallel
 from mi_ssl_jax.bench import costs, scaling, table
 from mi_ssl_jax.experiment import build as experiments

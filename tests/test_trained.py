@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from configs import digits
+from configs.base import digits
 from mi_ssl_jax import embed
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import encoders, probes, run

@@ -1,4 +1,4 @@
-"""The fields that every configuration has, no fewer and no others; configs/common.py gives them
+"""The fields that every configuration has, no fewer and no others; configs/base/common.py gives them
 their defaults."""
 
 import difflib
@@ -81,7 +81,7 @@ def check(config: ConfigDict, where: str) -> None:
         )
     if found != FIELDS:
         raise ValueError(
-            f'{where} lacks {", ".join(sorted(FIELDS - found))}: see configs/common.py for what'
+            f'{where} lacks {", ".join(sorted(FIELDS - found))}: see configs/base/common.py for what'
             ' they are and for the values that change nothing'
         )
 

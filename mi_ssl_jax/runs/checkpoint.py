@@ -48,9 +48,8 @@ class Store:
         self._folder, self._keep, self._report = folder.absolute(), keep, report
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
         self._pending: Future | None = None
-        self.newest: Mapping[str, Any] | None = (
-            None  # progress of the newest good checkpoint, once one was seen
-        )
+        # progress of the newest good checkpoint, once one was seen
+        self.newest: Mapping[str, Any] | None = None
 
     def save(
         self, number: int, tree: Tree, progress: Mapping[str, Any], best: Checkpoint | None = None

@@ -53,9 +53,8 @@ class Recorder:
         """
         self._ready, self._store, self._extra, self._say = ready, store, extra, say
         self._start, self._best = progress['epoch'], progress['best']
-        self._fresh: Checkpoint | None = (
-            None  # the best, until the next checkpoint takes it to the disk
-        )
+        # the best, until the next checkpoint takes it to the disk
+        self._fresh: Checkpoint | None = None
         self._fixed = {
             'pace': loop.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 
 from mi_ssl_jax.runs import exits
 
-GRACE = (
-    25.0  # seconds from a signal to the end of the process; cluster managers commonly kill after 30
-)
+# seconds from a signal to the end of the process; cluster managers commonly kill after 30
+GRACE = 25.0
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -14,9 +14,8 @@ from absl.testing import parameterized
 from mi_ssl_jax.augment import ops, resample
 from tests import goldens
 
-TORCHVISION = (
-    2e-5  # float32 in another order of operations; the blur and the cubic sum up to 23 terms
-)
+# float32 in another order of operations; the blur and the cubic sum up to 23 terms
+TORCHVISION = 2e-5
 
 CASES = list(goldens.cases('augment_ops'))
 COLOURS = {name: getattr(ops, name) for name in ('brightness', 'contrast', 'saturation', 'hue')}

@@ -111,8 +111,10 @@ def test_unknown_names_are_answered(file, tmp_path):
         ValueError, match="no data set 'cifar11' for jmi: there is no configs/jmi_cifar11.py"
     ):
         plan.runs(module, 'jmi', 'cifar11')
-    with pytest.raises(ValueError, match='configs/digits.py is not a search: it has no METHODS'):
-        plan.load(pathlib.Path('configs/digits.py'))
+    with pytest.raises(
+        ValueError, match='configs/base/digits.py is not a search: it has no METHODS'
+    ):
+        plan.load(pathlib.Path('configs/base/digits.py'))
     with pytest.raises(ValueError, match='no file nowhere.py'):
         plan.load(pathlib.Path('nowhere.py'))
 

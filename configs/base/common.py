@@ -16,19 +16,15 @@ def base() -> ConfigDict:
     config.lr_scaling = 'none'  # 'linear': times batch_size / 256; 'sqrt': times the root of that
     config.weight_decay = 0.0
     config.period = 0  # steps of a phase before the next takes over; 0 = a whole pass (Algorithm 1)
-    config.log_every = (
-        50  # steps between two lines of metrics.jsonl, from each of which a run can resume
-    )
+    # steps between two lines of metrics.jsonl, from each of which a run can resume
+    config.log_every = 50
     config.devices = 0  # 0 = all local devices
-    config.accumulate = (
-        1  # pieces in which a device encodes its share of the batch: less memory, one more encoding
-    )
-    config.check_replicas = (
-        False  # make sure, at every line of the log, that all devices hold the same state
-    )
-    config.mode = (  # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
-        'auto'
-    )
+    # pieces in which a device encodes its share of the batch: less memory, one more encoding
+    config.accumulate = 1
+    # make sure, at every line of the log, that all devices hold the same state
+    config.check_replicas = False
+    # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
+    config.mode = 'auto'
 
     config.wandb = ''  # project of Weights & Biases to log to as well; '' = none
 
@@ -41,18 +37,15 @@ def base() -> ConfigDict:
     config.data = ConfigDict()
     config.data.name = ''
     config.data.dir = ''  # where TFDS keeps prepared data; '' = TFDS_DATA_DIR, else TFDS's default
-    config.data.short_side = (
-        0  # px; images of different sizes are held in memory as squares of this side
-    )
-    config.data.streamed = (
-        False  # read each batch while training instead of holding the data set in memory
-    )
+    # px; images of different sizes are held in memory as squares of this side
+    config.data.short_side = 0
+    # read each batch while training instead of holding the data set in memory
+    config.data.streamed = False
     config.data.canvas = 0  # px; streamed images are cut to squares of this side
     config.data.workers = 0  # processes that decode streamed images; 0 = threads of this one
     config.data.options = ConfigDict()  # of generated data, their own arguments
-    config.data.limit = (
-        0  # train on this many examples, evenly picked in the data set's order; 0 = all
-    )
+    # train on this many examples, evenly picked in the data set's order; 0 = all
+    config.data.limit = 0
 
     config.views = ConfigDict()
     config.views.name = ''
@@ -62,26 +55,23 @@ def base() -> ConfigDict:
     config.net.name = ''
     config.net.projector = ()  # widths, hidden layers first; () = none
     config.net.predictor = ()  # hidden widths, for methods that have a predictor
-    config.net.dtype = (  # compute dtype, or 'bfloat16'; parameters and statistics are float32
-        'float32'
-    )
+    # compute dtype, or 'bfloat16'; parameters and statistics are float32
+    config.net.dtype = 'float32'
     # statistics of the batch over all devices, or of each device's part: 'device'
     config.net.batch_norm = 'global'
     config.net.options = ConfigDict()  # network name -> its own arguments
 
     config.mi = ConfigDict()
     config.mi.every = 1  # epochs between two evaluations
-    config.mi.every_steps = (
-        0  # steps (of all phases) between two evaluations instead; 0 = by epochs
-    )
+    # steps (of all phases) between two evaluations instead; 0 = by epochs
+    config.mi.every_steps = 0
     config.mi.temperature = 1.0  # of the cosine critic that measures
     config.mi.examples = 0  # held-out examples that are watched, evenly picked; 0 = all
     config.mi.batch_size = 2500  # held-out examples encoded at a time
 
     config.probe = ConfigDict()
-    config.probe.online = (
-        False  # a linear classifier trained beside the encoder, on its training batches
-    )
+    # a linear classifier trained beside the encoder, on its training batches
+    config.probe.online = False
     config.probe.at_end = False  # linear probe and kNN when training ends
     config.probe.labels = (
         'all',
@@ -98,14 +88,12 @@ def base() -> ConfigDict:
     config.checkpoint.best = 'mi'
 
     config.collapse = ConfigDict()
-    config.collapse.stop = (
-        0  # end the run (status 4) after so many collapsed evaluations in a row; 0 = warn alone
-    )
+    # end the run (status 4) after so many collapsed evaluations in a row; 0 = warn alone
+    config.collapse.stop = 0
 
     config.rollback = ConfigDict()
-    config.rollback.times = (
-        0  # after a loss that is not finite, go back to the last checkpoint at most so often
-    )
+    # after a loss that is not finite, go back to the last checkpoint at most so often
+    config.rollback.times = 0
     config.rollback.factor = 0.5  # ... and go on with the learning rate times this
     return config
 

@@ -8,7 +8,7 @@ on the training nodes' and tested on the held-out ones'.
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from configs.base import common, methods
 
 
 def base(name: str, **changes) -> ConfigDict:

@@ -35,7 +35,7 @@ Worth overriding:
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from configs.base import common, methods
 
 # Of the other methods: their own. TiCo's source has BYOL's, MEC's MoCo-v3's; MMI's are not public:
 # ours.

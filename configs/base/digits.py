@@ -5,7 +5,7 @@ A small convolutional encoder, a minute or less on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from configs.base import common, methods
 
 
 def base(name: str, **changes) -> ConfigDict:

@@ -7,7 +7,7 @@ everything a configuration says about its method.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs.base import common
 
 
 def base(name: str, **arguments) -> ConfigDict:

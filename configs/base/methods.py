@@ -1,6 +1,6 @@
 """The arguments of every method: the paper's, or its source's where the paper says nothing."""
 
-from configs import common
+from configs.base import common
 
 _EMA = {'momentum': 0.996, 'momentum_schedule': 'constant'}  # Table 3
 _COSINE = {'momentum': 0.996, 'momentum_schedule': 'cosine'}  # the sources' own
