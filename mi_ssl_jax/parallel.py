@@ -339,3 +339,13 @@ def _host_loop(step: Callable) -> Callable:
         return tuple(states), _stack(totals)
 
     return run
+
+
+def process_index() -> int:
+    """This process, counted from 0."""
+    return jax.process_index()
+
+
+def process_count() -> int:
+    """The number of processes that train together."""
+    return jax.process_count()

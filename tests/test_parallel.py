@@ -13,7 +13,7 @@ import pytest
 from flax import linen as nn
 
 from mi_ssl_jax import methods, parallel
-from tests import devices, tiny
+from tests.helpers import devices, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def process_of_two_devices(path, mode, names):
         ),
         'PYTHONPATH': str(ROOT),
     }
-    command = [sys.executable, '-m', 'tests.two_devices', str(path), mode, *names]
+    command = [sys.executable, '-m', 'tests.helpers.two_devices', str(path), mode, *names]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
     )

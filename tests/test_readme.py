@@ -9,7 +9,7 @@ import pytest
 
 from mi_ssl_jax.runs import run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'README.md').read_text()
 
 

@@ -15,7 +15,6 @@ from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.runs import processes
 from mi_ssl_jax.train import optim, step
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
@@ -265,7 +264,7 @@ def _check_shares(config: ConfigDict, source: inputs.Source, devices: int) -> No
     if config.net.batch_norm not in ('global', 'device'):
         raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
     if config.batch_size % devices:
-        of = f' of {processes.count()} processes' if processes.count() > 1 else ''
+        of = f' of {parallel.process_count()} processes' if parallel.process_count() > 1 else ''
         why = (
             f': {source.name} is one graph, which devices cannot share; set devices=1'
             if source.rows > 1

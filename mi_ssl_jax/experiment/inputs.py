@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import data, parallel
 from mi_ssl_jax.data import streamed
-from mi_ssl_jax.runs import processes
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.spec import Spec
 
@@ -135,7 +134,7 @@ def feeding(
         batch_size=config.batch_size,
         seed=config.seed,
         worker_count=config.data.workers,
-        part=(processes.index(), processes.count()),
+        part=(parallel.process_index(), parallel.process_count()),
     )
     reader.set_state({**reader.get_state(), 'taken': taken})
     try:

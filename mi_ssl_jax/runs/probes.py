@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax import data, parallel, probe
+from mi_ssl_jax import data, parallel
 from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 from mi_ssl_jax.experiment import build as experiments

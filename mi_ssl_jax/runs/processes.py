@@ -22,6 +22,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from mi_ssl_jax import parallel
+
 Tree = Any
 PORTS = range(
     61440, 65536
@@ -214,24 +216,14 @@ def _leave(here: Place, error: BaseException) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def index() -> int:
-    """This process, counted from 0."""
-    return jax.process_index()
-
-
-def count() -> int:
-    """How many processes there are."""
-    return jax.process_count()
-
-
 def first() -> bool:
     """Whether this is process 0, which alone writes the run's folder."""
-    return index() == 0
+    return parallel.process_index() == 0
 
 
 def largest(values: Sequence[int]) -> list[int]:
     """Each value's maximum over the processes, which all call this at the same point."""
-    if count() == 1:
+    if parallel.process_count() == 1:
         return list(values)
     return np.max(multihost_utils.process_allgather(np.asarray(values, np.int32)), axis=0).tolist()
 
@@ -254,7 +246,7 @@ def from_first(tree: Tree, like: Tree) -> Tree:
 
     like: arrays or shapes as process 0's. The others' `tree` is not looked at.
     """
-    if count() == 1:
+    if parallel.process_count() == 1:
         return tree
     data = send(b''.join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)))
     shapes, structure = jax.tree.flatten(like)
@@ -268,12 +260,12 @@ def from_first(tree: Tree, like: Tree) -> Tree:
 
 def told(value: Any) -> Any:
     """Process 0's JSON value, on every process."""
-    return value if count() == 1 else json.loads(send(json.dumps(value).encode()))
+    return value if parallel.process_count() == 1 else json.loads(send(json.dumps(value).encode()))
 
 
 def send(data: bytes) -> bytes:
     """Process 0's bytes to every process. The others' own are not looked at."""
-    if count() == 1:
+    if parallel.process_count() == 1:
         return data
     size = np.frombuffer(struct.pack('<q', len(data)), np.uint8)
     (length,) = struct.unpack('<q', multihost_utils.broadcast_one_to_all(size).tobytes())

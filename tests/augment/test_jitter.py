@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax.augment import jitter, ops
-from tests import goldens
+from tests.helpers import goldens
 
 ORDERS = list(itertools.permutations(range(4)))  # 0 brightness, 1 contrast, 2 saturation, 3 hue
 STEPS = (ops.brightness, ops.contrast, ops.saturation, ops.hue)

@@ -12,7 +12,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.augment import ops, resample
-from tests import goldens
+from tests.helpers import goldens
 
 # float32 in another order of operations; the blur and the cubic sum up to 23 terms
 TORCHVISION = 2e-5

@@ -10,7 +10,7 @@ from absl.testing import parameterized
 
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import jitter, ops, recipes, resample, rgb
-from tests import goldens
+from tests.helpers import goldens
 
 NORM = recipes.IMAGES['cifar10'].norm
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 20, 24, 3), dtype=np.uint8)

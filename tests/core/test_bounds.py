@@ -11,7 +11,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core import bounds, critics, pairs
-from tests import goldens, oracles
+from tests.helpers import goldens, oracles
 
 RNG = np.random.default_rng(2)
 SCORES = RNG.standard_normal((6, 6)).astype(np.float32)

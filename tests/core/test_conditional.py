@@ -9,7 +9,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core.bounds import conditional
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(11)
 Y, MEAN, LOG_VARIANCE = RNG.standard_normal((3, 7, 2)).astype(np.float32)

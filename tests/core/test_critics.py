@@ -10,7 +10,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core import critics
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(1)
 ZA = RNG.standard_normal((5, 4)).astype(np.float32)

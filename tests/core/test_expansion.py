@@ -12,7 +12,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core import critics, expansion, linalg, pairs
-from tests import goldens, oracles
+from tests.helpers import goldens, oracles
 
 RNG = np.random.default_rng(7)
 ZA = RNG.standard_normal((9, 3)).astype(np.float32)

@@ -20,7 +20,7 @@ import pytest
 
 from mi_ssl_jax.core import bounds, critics, pairs
 from mi_ssl_jax.core.bounds import paper
-from tests import goldens
+from tests.helpers import goldens
 
 CASES = {case.id: case for case in goldens.cases('core_estimators')}
 JSD_OFFSET = 2 * math.log(2)

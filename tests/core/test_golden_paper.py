@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.core import bounds, critics, linalg, pairs
-from tests import goldens
+from tests.helpers import goldens
 
 CASES = {case.id: case for case in goldens.cases('core_paper')}
 LOSSES = {

@@ -10,7 +10,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core import linalg
-from tests import goldens, oracles
+from tests.helpers import goldens, oracles
 
 RNG = np.random.default_rng(0)
 ZA = RNG.standard_normal((7, 4)).astype(np.float32)

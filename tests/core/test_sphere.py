@@ -11,7 +11,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.core import sphere
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(8)
 Z = RNG.standard_normal((9, 4)).astype(np.float32)

@@ -11,7 +11,7 @@ from mi_ssl_jax.core import gaussian_entropy
 from mi_ssl_jax.data import known_mi
 from mi_ssl_jax.data.known_mi import families, truth
 from mi_ssl_jax.figures import run_files
-from tests import tiny
+from tests.helpers import tiny
 
 ONE_OF_EACH = [
     'gaussian_3x3_1nats',

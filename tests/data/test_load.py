@@ -11,7 +11,7 @@ import pytest
 from mi_ssl_jax import data
 from mi_ssl_jax.data import images, in_memory, records, streamed
 from mi_ssl_jax.data.splits import subset
-from tests.data import samples
+from tests.helpers import samples
 
 REAL = os.environ.get('MI_SSL_TEST_DATA')
 real_data = pytest.mark.skipif(

@@ -16,7 +16,7 @@ from mi_ssl_jax import data
 from mi_ssl_jax.data import images
 from mi_ssl_jax.data import prepare as command
 from mi_ssl_jax.data.building import archive, folders, plan
-from tests.data import samples
+from tests.helpers import samples
 
 TINY = ('n01443537', 'n02002724', 'n02231487')
 

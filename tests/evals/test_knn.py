@@ -8,7 +8,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.evals import knn
-from tests import goldens
+from tests.helpers import goldens
 
 
 def unit(x):

@@ -11,8 +11,9 @@ import scipy.stats
 
 from mi_ssl_jax.figures import methods, probes, run_files, views
 from mi_ssl_jax.figures.paper import figure2, figure4, scatter, table1
-from tests.figures import probed, test_pictures
+from tests.figures import test_pictures
 from tests.figures.test_pictures import check, words
+from tests.helpers import probed
 
 SPEC = Path(__file__).parents[1] / 'paper.json'
 drawn = test_pictures.drawn

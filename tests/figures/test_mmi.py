@@ -7,8 +7,8 @@ import pytest
 
 from mi_ssl_jax.figures import style
 from mi_ssl_jax.figures.paper import mmi, mmi_costs
-from tests.figures import probed
 from tests.figures.test_pictures import check
+from tests.helpers import probed
 
 ENTROPIES = {'h_a': 5.0, 'h_b': 4.0, 'h_joint': 7.5}
 

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from mi_ssl_jax.figures import curves, methods, one_run, run_files, spheres, style
 from mi_ssl_jax.figures.paper import ablations, gaussian, proposition
-from tests.figures import synthetic
+from tests.helpers import synthetic_runs
 
 ABLATIONS = (
     'SDMI',
@@ -26,7 +26,7 @@ ABLATIONS = (
 
 @pytest.fixture(scope='module')
 def workdirs(tmp_path_factory):
-    return synthetic.all_methods(tmp_path_factory.mktemp('runs'), seeds=3, epochs=8)
+    return synthetic_runs.all_methods(tmp_path_factory.mktemp('runs'), seeds=3, epochs=8)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_figure6_needs_sdmi(workdirs, tmp_path):
 
 
 def test_figure6_shows_the_papers_epochs(tmp_path, drawn):
-    run = synthetic.write(tmp_path / 'run', 'sdmi', seeds=1, epochs=100)
+    run = synthetic_runs.write(tmp_path / 'run', 'sdmi', seeds=1, epochs=100)
     gaussian.figure6({'sdmi': run}, tmp_path / 'a.png')
     expected = [f'SDMI {letter}, epoch {epoch}' for letter in 'fg' for epoch in (1, 5, 20, 70, 100)]
     assert [ax.get_title() for ax in drawn[0].axes] == expected
@@ -171,7 +171,7 @@ def test_gaps_stand_beside_the_papers(workdirs, drawn, tmp_path):
     ],
 )
 def test_pictures_of_one_run(tmp_path, drawn, name, data, pictures):
-    workdir = synthetic.write(tmp_path, name, seeds=2, epochs=4, data=data)
+    workdir = synthetic_runs.write(tmp_path, name, seeds=2, epochs=4, data=data)
     paths = one_run.draw(workdir)
     assert paths == [workdir / 'figures' / picture for picture in pictures]
     for path, figure in zip(paths, drawn, strict=True):
@@ -179,13 +179,13 @@ def test_pictures_of_one_run(tmp_path, drawn, name, data, pictures):
 
 
 def test_a_run_before_its_first_evaluation_has_no_pictures(tmp_path):
-    workdir = synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1)
+    workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=1)
     (workdir / 'metrics.jsonl').write_text('')
     assert one_run.draw(workdir) == []
 
 
 def test_an_even_spread_is_marked(tmp_path, drawn):
-    run = run_files.read(synthetic.write(tmp_path, 'jmi', seeds=1, epochs=2))
+    run = run_files.read(synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=2))
     one_run.collapse(run, tmp_path / 'a.png')
     levels = [
         line.get_ydata()[0]
@@ -198,7 +198,7 @@ def test_an_even_spread_is_marked(tmp_path, drawn):
 
 def test_ablation_bars(tmp_path, drawn):
     def write(index, length):
-        return synthetic.write(
+        return synthetic_runs.write(
             tmp_path / f'{index}-{length}',
             'sdmi' if index < 3 else 'simsiam',
             seeds=2,

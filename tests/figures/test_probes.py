@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.figures import probes, run_files
-from tests.figures import probed
+from tests.helpers import probed
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mi_ssl_jax import figures
 from mi_ssl_jax.figures import report, run_files
-from tests.figures import synthetic
+from tests.helpers import synthetic_runs
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_report_of_a_run(tmp_path):
-    workdir = synthetic.write(tmp_path, 'sdmi', seeds=3, epochs=4)
+    workdir = synthetic_runs.write(tmp_path, 'sdmi', seeds=3, epochs=4)
     (workdir / 'figures').mkdir()
     for name in report.CAPTIONS:
         (workdir / 'figures' / name).touch()
@@ -37,19 +37,19 @@ def test_the_report_of_a_run(tmp_path):
 
 
 def test_parts_that_are_missing_are_left_out(tmp_path):
-    workdir = synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1)
+    workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=1)
     (workdir / 'metrics.jsonl').write_text('')
     text = report.write(workdir).read_text()
     assert 'Nothing has been measured yet.' in text and '##' not in text
 
 
 def test_a_run_measured_only_before_training(tmp_path):
-    workdir = synthetic.write(tmp_path, 'jmi', seeds=2, epochs=0)
+    workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=2, epochs=0)
     assert 'Measured before training only.' in report.write(workdir).read_text()
 
 
 def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
-    workdir = synthetic.write(tmp_path, 'sdmi', seeds=2, epochs=2, data='cifar10')
+    workdir = synthetic_runs.write(tmp_path, 'sdmi', seeds=2, epochs=2, data='cifar10')
     rows = [
         {
             'encoder': encoder,
@@ -70,7 +70,7 @@ def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
 
 
 def test_collapse_figures_in_words(tmp_path):
-    workdir = synthetic.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits')
+    workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits')
     run = run_files.read(workdir)
     branch = run.lines[-1]['collapse']['theta']
     branch.update(std=[0.05], effective_rank=[12.346], nn_gap={**branch['nn_gap'], 'mean': [61.26]})

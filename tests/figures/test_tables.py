@@ -5,13 +5,13 @@ import json
 import pytest
 
 from mi_ssl_jax.figures import methods, run_files, tables
-from tests.figures import synthetic
+from tests.helpers import synthetic_runs
 
 
 def write(folder, name, gaps, *, mi=((0.1, 0.2, 0.3),), std=0.57, rank=2.5):
     """A run with these last mean gaps, one a seed, min 1 below, max 2 above, SD 3; mi: a curve a
     seed."""
-    branches = synthetic.BRANCHES.get(name, ('theta',))
+    branches = synthetic_runs.BRANCHES.get(name, ('theta',))
     figures = {
         'std': [std] * len(gaps),
         'effective_rank': [rank] * len(gaps),

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from mi_ssl_jax.methods import bgrl, byol, table7
-from tests import goldens
+from tests.helpers import goldens
 
 CASE = {case.id: case for case in goldens.cases('graphs')}['bgrl_symmetric_corr_8_16']
 

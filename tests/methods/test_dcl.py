@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.methods import simclr
-from tests import goldens, tiny
+from tests.helpers import goldens, tiny
 
 CASES = {case.id: case for case in goldens.cases('methods_dcl')}
 

@@ -14,7 +14,7 @@ from mi_ssl_jax import augment, methods, nets
 from mi_ssl_jax.methods import api, dino
 from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import optim, state, step
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(31)
 STUDENT = RNG.standard_normal((4, 5, 3)).astype(np.float32)

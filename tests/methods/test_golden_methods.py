@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax.methods import api, barlow, byol, jmi, moco, sdmi, simclr, simsiam, vicreg
-from tests import goldens
+from tests.helpers import goldens
 
 CASES = {case.id: case for case in goldens.cases('methods_losses')}
 VICREG = dict(invariance_weight=25.0, variance_weight=25.0, covariance_weight=1.0, eps=1e-4)

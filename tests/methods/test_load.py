@@ -7,7 +7,7 @@ import pytest
 
 from mi_ssl_jax import methods
 from mi_ssl_jax.methods import api
-from tests import tiny
+from tests.helpers import tiny
 
 # Table 7 of the paper (arXiv 2510.01345), and the devices that its text and the methods' own papers
 # name.
@@ -159,7 +159,7 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
     # A method of ours whose argument the tests do not know fails the contract tests, with what to
     # do.
     with pytest.raises(
-        AssertionError, match='requires sharpness: add it to ARGUMENTS in tests/tiny.py'
+        AssertionError, match='requires sharpness: add it to ARGUMENTS in tests/helpers/tiny.py'
     ):
         tiny.arguments(name)
 

@@ -10,7 +10,7 @@ import pytest
 from absl.testing import parameterized
 
 from mi_ssl_jax.methods import api, mec
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(23)
 ZA = RNG.standard_normal((9, 4)).astype(np.float32)

@@ -12,7 +12,7 @@ from absl.testing import parameterized
 
 from mi_ssl_jax.core import gaussian_entropy, running
 from mi_ssl_jax.methods import api, mmi
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(24)
 ZA = RNG.standard_normal((40, 3)).astype(np.float32)

@@ -13,7 +13,7 @@ import pytest
 
 from mi_ssl_jax.core import queue
 from mi_ssl_jax.methods import api, moco
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(21)
 Q = RNG.standard_normal((6, 4)).astype(np.float32)

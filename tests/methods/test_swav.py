@@ -11,7 +11,7 @@ import pytest
 
 from mi_ssl_jax.core import assignment, queue
 from mi_ssl_jax.methods import api, swav
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(32)
 SCORES = RNG.standard_normal((4, 6, 5)).astype(np.float32)

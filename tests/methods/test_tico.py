@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from mi_ssl_jax.methods import api, tico
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(25)
 ZA = RNG.standard_normal((6, 4)).astype(np.float32)

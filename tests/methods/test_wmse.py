@@ -10,7 +10,7 @@ import pytest
 
 from mi_ssl_jax.methods import api, wmse
 from mi_ssl_jax.train import loop
-from tests import goldens, oracles, tiny
+from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(22)
 ZA = RNG.standard_normal((16, 3)).astype(np.float32)

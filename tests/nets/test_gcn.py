@@ -8,7 +8,7 @@ import pytest
 
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets import gcn
-from tests import goldens
+from tests.helpers import goldens
 
 RNG = np.random.default_rng(3)
 NODES, FEATURES = 7, 4

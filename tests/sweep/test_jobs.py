@@ -17,8 +17,7 @@ from mi_ssl_jax.figures import probes
 from mi_ssl_jax.runs import after_training, run, run_folder, signals
 from mi_ssl_jax.sweep import jobs, plan, results
 from mi_ssl_jax.train import loop
-from tests import tiny
-from tests.sweep import searches
+from tests.helpers import searches, tiny
 
 ROOT = Path(__file__).parents[2]
 

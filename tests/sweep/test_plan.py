@@ -11,7 +11,7 @@ import pytest
 from configs import sweep_cifar, sweep_digits
 from mi_ssl_jax.figures import tables
 from mi_ssl_jax.sweep import plan, results, slurm_array, stages
-from tests.sweep import searches
+from tests.helpers import searches
 
 PAPER = json.loads((pathlib.Path(__file__).parents[1] / 'paper.json').read_text())['table3_sweep1']
 

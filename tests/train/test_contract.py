@@ -10,7 +10,7 @@ import pytest
 
 from mi_ssl_jax import methods, parallel
 from mi_ssl_jax.train import state, step
-from tests import tiny
+from tests.helpers import tiny
 
 SEEDS = 2
 

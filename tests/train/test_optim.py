@@ -11,7 +11,7 @@ import pytest
 
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim
-from tests import goldens, tiny
+from tests.helpers import goldens, tiny
 
 CASES = {case.id: case for case in goldens.cases('methods_optim')}
 SKIPPED = {

@@ -7,7 +7,7 @@ import pytest
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.train import state
-from tests import tiny
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope='module', autouse=True)

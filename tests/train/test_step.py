@@ -10,7 +10,7 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api, barlow
 from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import state, step
-from tests import tiny
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope='module', autouse=True)

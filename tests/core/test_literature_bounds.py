@@ -1,0 +1,174 @@
+"""TUBA, I_alpha, SMILE, JS-NWJ and MINE against oracles, their limits and their defining
+properties."""
+
+import functools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl.testing import parameterized
+
+from mi_ssl_jax.core import bounds, pairs
+from tests.helpers import goldens, oracles
+
+RNG = np.random.default_rng(9)
+SCORES = RNG.standard_normal((6, 6)).astype(np.float32)
+BASELINE = RNG.standard_normal(6).astype(np.float32)
+PAIRS = pairs.in_batch(SCORES)
+
+
+class EstimatorsTest(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(
+        ('tuba', bounds.tuba, oracles.tuba(SCORES, BASELINE)),
+        (
+            'i_alpha_01',
+            functools.partial(bounds.i_alpha, alpha=0.1),
+            oracles.i_alpha(SCORES, BASELINE, 0.1),
+        ),
+        (
+            'i_alpha_09',
+            functools.partial(bounds.i_alpha, alpha=0.9),
+            oracles.i_alpha(SCORES, BASELINE, 0.9),
+        ),
+    )
+    def test_with_a_baseline(self, bound, expected):
+        np.testing.assert_allclose(self.variant(bound)(PAIRS, BASELINE), expected, rtol=1e-5)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(
+        ('tuba', bounds.tuba), ('i_alpha', functools.partial(bounds.i_alpha, alpha=0.3))
+    )
+    def test_a_baseline_in_half_precision_is_widened_first(self, bound):
+        half = jnp.asarray(BASELINE, jnp.bfloat16)
+        values = [
+            self.variant(bound)(PAIRS, baseline) for baseline in (half, half.astype(jnp.float32))
+        ]
+        np.testing.assert_allclose(*values, rtol=1e-6)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(('tight', 0.5), ('loose', 5.0))
+    def test_smile(self, clip):
+        bound = self.variant(functools.partial(bounds.smile, clip=clip))
+        np.testing.assert_allclose(bound(PAIRS), oracles.smile(SCORES, clip), rtol=1e-5)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.named_parameters(
+        ('smile', functools.partial(bounds.smile_jsd_terms, clip=0.5), oracles.smile(SCORES, 0.5)),
+        ('js_nwj', bounds.js_nwj_terms, oracles.nwj(SCORES)),
+    )
+    def test_value_of_one_gradient_of_jsd(self, terms, expected):
+        def value(terms, scores):
+            joint, marginal = terms(pairs.in_batch(scores))
+            return joint - marginal
+
+        actual, gradient = self.variant(jax.value_and_grad(functools.partial(value, terms)))(SCORES)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+        expected = jax.grad(functools.partial(value, bounds.jsd_terms))(SCORES)
+        chex.assert_trees_all_close(gradient, expected, rtol=1e-6)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_mine_starts_from_its_first_batch(self):
+        step = self.variant(functools.partial(bounds.mine_terms, decay=0.9))
+        terms, first = step(PAIRS, -jnp.inf)
+        chex.assert_trees_all_close(terms, bounds.dv_terms(PAIRS), rtol=1e-6)
+        np.testing.assert_allclose(first, terms.marginal, rtol=1e-6)
+        terms, second = step(pairs.in_batch(2 * SCORES), first)
+        expected = math.log(0.9 * math.exp(first) + 0.1 * math.exp(terms.marginal))
+        np.testing.assert_allclose(second, expected, rtol=1e-5)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_mine_divides_its_marginal_gradient_by_the_running_mean(self):
+        def marginal(terms, scores):
+            return terms(pairs.in_batch(scores)).marginal
+
+        # Running mean 0.9 D + 0.1 B of the batch mean B = D e: the gradient of DV times B / (0.9 D
+        # + 0.1 B).
+        log_denominator = bounds.dv_terms(PAIRS).marginal - 1.0
+        actual = self.variant(
+            jax.grad(
+                functools.partial(
+                    marginal, lambda p: bounds.mine_terms(p, log_denominator, decay=0.9)[0]
+                )
+            )
+        )(SCORES)
+        dv = jax.grad(functools.partial(marginal, bounds.dv_terms))(SCORES)
+        chex.assert_trees_all_close(actual, dv * math.e / (0.9 + 0.1 * math.e), rtol=1e-5)
+
+    @chex.variants(with_jit=True)
+    @parameterized.named_parameters(
+        ('tuba', lambda s: bounds.tuba(pairs.in_batch(s), BASELINE)),
+        ('i_0', lambda s: bounds.i_alpha(pairs.in_batch(s), BASELINE, alpha=0.0)),
+        ('i_05', lambda s: bounds.i_alpha(pairs.in_batch(s), BASELINE, alpha=0.5)),
+        ('i_1', lambda s: bounds.i_alpha(pairs.in_batch(s), BASELINE, alpha=1.0)),
+        ('smile', lambda s: bounds.smile(pairs.in_batch(s), clip=5.0)),
+    )
+    def test_finite_at_scores_of_80(self, bound):
+        for scores in (80 * np.sign(SCORES), 80 * np.eye(6), -80 * np.eye(6), np.zeros((6, 6))):
+            chex.assert_tree_all_finite(self.variant(jax.value_and_grad(bound))(np.float32(scores)))
+
+
+class LimitsTest(parameterized.TestCase):
+    def test_nwj_is_tuba_with_baseline_e(self):
+        np.testing.assert_allclose(
+            bounds.tuba(PAIRS, np.ones(6, np.float32)), bounds.nwj(PAIRS), rtol=1e-5
+        )
+
+    def test_tuba_is_largest_at_the_mean_of_its_column(self):
+        best = np.float32([oracles.log_mean_exp(oracles.column(SCORES, j)) for j in range(6)])
+        top = bounds.tuba(PAIRS, best)
+        for shift in (-0.3, 0.3):
+            assert bounds.tuba(PAIRS, best + np.float32(shift)) < top
+
+    @parameterized.named_parameters(
+        ('nwj', 0.0, bounds.nwj(PAIRS)),
+        ('infonce_of_columns', 1.0, bounds.infonce(pairs.in_batch(SCORES.T))),
+    )
+    def test_i_alpha_ends(self, alpha, expected):
+        actual = bounds.i_alpha(PAIRS, np.ones(6, np.float32), alpha=alpha)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+    def test_smile_without_a_clip_is_dv_and_clips_only_the_marginal(self):
+        np.testing.assert_allclose(bounds.smile(PAIRS, clip=np.inf), bounds.dv(PAIRS), rtol=1e-6)
+        joint, marginal = bounds.smile_terms(pairs.in_batch(10 * SCORES), clip=1.0)
+        np.testing.assert_allclose(joint, 10 * SCORES.trace() / 6, rtol=1e-5)
+        assert -1 <= marginal <= 1
+
+    @parameterized.named_parameters(
+        ('tuba', bounds.tuba), ('i_05', functools.partial(bounds.i_alpha, alpha=0.5))
+    )
+    def test_optimal_critic_gives_the_true_information(self, bound):
+        # The optimal critic log p(y|x)/p(y) with a = 1: 8 batches of 1000, standard error below
+        # 0.01.
+        generator = np.random.default_rng(10)
+        batches = [oracles.gaussian_pairs(generator, 1000, 0.8) for _ in range(8)]
+        values = [
+            bound(
+                pairs.in_batch(np.float32(oracles.gaussian_log_ratio(x, y, 0.8))), jnp.zeros(1000)
+            )
+            for x, y in batches
+        ]
+        np.testing.assert_allclose(np.mean(values), oracles.gaussian_mi(0.8), atol=0.03)
+
+    def test_by_name(self):
+        smile = bounds.terms('smile', PAIRS)
+        np.testing.assert_allclose(
+            smile.joint - smile.marginal, oracles.smile(SCORES, 5.0), rtol=1e-5
+        )
+        assert bounds.terms('smile', PAIRS, clip=0.1).marginal <= 0.1
+
+
+def test_a_baseline_needs_a_batch():
+    with pytest.raises(ValueError, match='a baseline of each y needs in-batch pairs'):
+        bounds.tuba(pairs.with_negatives(SCORES[0], SCORES[:, :4]), BASELINE)
+
+
+def test_mine_in_float64_keeps_its_type():
+    with goldens.x64():
+        _, running = bounds.mine_terms(
+            pairs.in_batch(np.float64(SCORES)), jnp.asarray(-jnp.inf), decay=0.9
+        )
+    assert running.dtype == np.float64
