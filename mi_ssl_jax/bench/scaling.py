@@ -17,8 +17,8 @@ from mi_ssl_jax.bench import costs
 from mi_ssl_jax.bench.table import Row
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import gradient_cache, schedule, step
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train import step
 
 Tree = Any
 DEVICES = 1, 8, 64
@@ -152,15 +152,15 @@ def cost(ready: experiments.Setup, phase_name: str) -> Cost:
     )
     labels = jax.ShapeDtypeStruct((batch // 2, ready.source.rows), 'int32')
     # A streamed batch that consists of views: encoders, loss, gradient and update remain.
-    made = step.make(two._replace(views=lambda key, example: example), phase_name)
+    made = schedule.step(two._replace(views=lambda key, example: example), phase_name)
     method, phase = alone.method, states.phase_of(alone.method, phase_name)
     jaxpr = parallel.trace(
         made, two.layout, *states.split(state, method, phase), (), {'x': views, 'y': labels}
     )
     sent = costs.sent(jaxpr)
     outputs = jax.eval_shape(
-        lambda variables, views: (
-            step.encode_all(method, phase, variables, step.branch_views(method, views)).outputs
+        lambda variables, views: gradient_cache.outputs_of(
+            step.encode(method, variables, step.branch_views(method, views))
         ),
         state.variables,
         views,

@@ -58,7 +58,7 @@ def compile_fits(
     rest train.
     """
     layout = parallel.Layout(parallel.choose_devices(1), plan.fits, 'scan')
-    return parallel.over_seeds(functools.partial(_fit, plan=plan), layout, shared=2)
+    return parallel.over_seeds(functools.partial(_fit, plan=plan), shared=2)
 
 
 def _fit(

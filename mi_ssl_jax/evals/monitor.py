@@ -61,20 +61,18 @@ def make(
         name: _encoder(method.branches[name], layout, inputs, batch_size)
         for name in method.branches
     }
-    on_arrays = layout._replace(mode='scan')
     estimate = parallel.over_seeds(
-        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature), on_arrays
+        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature)
     )
     bootstrap = parallel.over_seeds(
         lambda za, zb: cosine_mi.bootstrap(
             za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature
         ),
-        on_arrays,
     )
     figures = parallel.over_seeds(
-        lambda z, y: collapse.figures(z, y, classes=inputs.classes), on_arrays, shared=1
+        lambda z, y: collapse.figures(z, y, classes=inputs.classes), shared=1
     )
-    gaps = parallel.over_seeds(centres.gaps, on_arrays)
+    gaps = parallel.over_seeds(centres.gaps)
 
     def held_out(z: jax.Array) -> jax.Array:
         return z if z.shape[1] == len(rows) else z[:, rows]
@@ -82,8 +80,8 @@ def make(
     def information(variables: Tree, lagged: Tree, start: bool, end: bool) -> dict:
         if tracked.lag and start:
             return {'mi': {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}}
-        of_b = lagged if tracked.lag else _branch(variables, tracked.b, layout)
-        za = encoders[tracked.a](_branch(variables, tracked.a, layout), inputs.x, 'first')
+        of_b = lagged if tracked.lag else _branch(variables, tracked.b)
+        za = encoders[tracked.a](_branch(variables, tracked.a), inputs.x, 'first')
         za, zb = held_out(za), held_out(encoders[tracked.b](of_b, inputs.x, 'second'))
         if not end or len(rows) < cosine_mi.FEWEST:
             return {'mi': estimate(za, zb)}
@@ -93,7 +91,7 @@ def make(
     def measure(variables: Tree, lagged: Tree, start: bool = False, end: bool = False) -> dict:
         line = {**information(variables, lagged, start, end), 'collapse': {}}
         for name in dict.fromkeys([tracked.a, tracked.b]):
-            encode = functools.partial(encoders[name], _branch(variables, name, layout))
+            encode = functools.partial(encoders[name], _branch(variables, name))
             line['collapse'][name] = figures(held_out(encode(inputs.x, 'plain')), labels)
             if inputs.centres is not None:
                 plain, *views = (
@@ -107,8 +105,8 @@ def make(
     return measure
 
 
-def _branch(variables: Tree, name: str, layout: parallel.Layout) -> Tree:
-    return parallel.per_seed(lambda own: own[name], variables, layout)
+def _branch(variables: parallel.Population, name: str) -> parallel.Population:
+    return variables.map(lambda own: own[name])
 
 
 def _encoder(
@@ -129,7 +127,7 @@ def _encoder(
         def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
             return branch.net.apply(variables, jax.vmap(prepare[which])(keys, x), train=False).z
 
-        return parallel.over_seeds(apply, layout, shared=2)
+        return parallel.over_seeds(apply, shared=2)
 
     applies = {which: compiled(which) for which in prepare}
 

@@ -15,7 +15,7 @@ from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import optim, step
+from mi_ssl_jax.train import optim, schedule
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 from mi_ssl_jax.train.state import State
@@ -143,7 +143,7 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
     return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
 
 
-def initial(ready: Setup) -> Tree:
+def initial(ready: Setup) -> parallel.Population:
     """The population before step one."""
     create = functools.partial(states.init, spec=ready.spec, example=ready.source.example)
     seed, seeds = ready.config.seed, ready.config.seeds
@@ -163,15 +163,15 @@ def abstract(ready: Setup) -> State:
     )
 
 
-def stacked(population: Tree, layout: parallel.Layout) -> State:
+def stacked(population: parallel.Population) -> State:
     """The population on the host, each array with a leading axis of seeds: the form of
     checkpoints."""
     return jax.tree.map(
-        lambda *leaves: np.stack(leaves), *map(jax.device_get, parallel.members(population, layout))
+        lambda *leaves: np.stack(leaves), *map(jax.device_get, population.members())
     )
 
 
-def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
+def from_stacked(tree: State, layout: parallel.Layout) -> parallel.Population:
     """The inverse of `stacked`."""
     return parallel.population(
         [jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)], layout
@@ -251,7 +251,7 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
     def one_step(x: Tree) -> tuple:
         state = states.init(0, spec.hyper[0], spec, inputs.pick(x, 0))
         batch = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
-        return step.make(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
+        return schedule.step(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.

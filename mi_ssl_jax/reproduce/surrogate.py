@@ -87,10 +87,10 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
                 found |= with_cosine(za, zb)
         return found
 
-    compiled = parallel.over_seeds(numbers, ready.layout, shared=1)
+    compiled = parallel.over_seeds(numbers, shared=1)
 
     def evaluate(variables: Tree, lagged: Tree, **when: bool) -> dict:
-        own = parallel.per_seed(lambda tree: tree[branch], variables, ready.layout)
+        own = variables.map(lambda tree: tree[branch])
         return {'measured': jax.tree.map(np.asarray, compiled(own, x))}
 
     return evaluate

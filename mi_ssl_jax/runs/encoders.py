@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from mi_ssl_jax import augment, parallel
+from mi_ssl_jax import augment
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.nets.heads import Output
 from mi_ssl_jax.runs import run, run_folder
@@ -52,7 +52,7 @@ def restored(
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
     population, _ = run.restore(ready, workdir, best=best)
-    return encoder(ready, name), parallel.members(population, ready.layout)[seed].variables[name]
+    return encoder(ready, name), population.members()[seed].variables[name]
 
 
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Tree, jax.Array], Output]:

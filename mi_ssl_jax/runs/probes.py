@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax import data, parallel
+from mi_ssl_jax import data
 from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 from mi_ssl_jax.experiment import build as experiments
@@ -60,7 +60,7 @@ def _encoders(name: str, ready: experiments.Setup, population: Tree) -> list[dic
     for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
         encoded = [
             backbone_features(ready, member.variables[branch], branch)
-            for member in parallel.members(population, ready.layout)
+            for member in population.members()
         ]
         rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
     return rows

@@ -17,11 +17,11 @@ from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import exits, processes, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
-from mi_ssl_jax.train import loop
+from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
 # Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see
-# loop.pace), bytes of the files that grow, the best evaluation, the configuration.
+# schedule.pace), bytes of the files that grow, the best evaluation, the configuration.
 START = {
     'chunk': 0,
     'epoch': 0,
@@ -56,7 +56,7 @@ class Recorder:
         # the best, until the next checkpoint takes it to the disk
         self._fresh: Checkpoint | None = None
         self._fixed = {
-            'pace': loop.pace(ready.spec, ready.config.log_every),
+            'pace': schedule.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),
         }
         first = processes.first()
@@ -146,7 +146,7 @@ class Recorder:
     def _state(self, now: loop.Progress) -> State:
         """The state, if all of it is finite: the last update of a chunk may break what its losses
         do not show yet."""
-        state = experiments.stacked(now.population, self._ready.layout)
+        state = experiments.stacked(now.population)
         for name, tree in state.variables.items():
             _check_finite(tree, f"the parameters of '{name}'", now.epoch)
         _check_finite(

@@ -11,12 +11,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import exits, processes, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
-from mi_ssl_jax.train import loop
+from mi_ssl_jax.train import loop, schedule
 
 Tree = Any
 Say = Callable[[str], None]
@@ -115,7 +114,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     with processes.together():
         number, state, saved = store.restore(like) or (
             0,
-            experiments.stacked(experiments.initial(ready), layout),
+            experiments.stacked(experiments.initial(ready)),
             {},
         )
     state = processes.from_first(state, like)
@@ -123,7 +122,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
         [number, saved, _rollbacks(workdir) if processes.first() else []]
     )
     progress = {**recording.START, **saved}
-    if progress['pace'] not in (None, loop.pace(ready.spec, ready.config.log_every)):
+    if progress['pace'] not in (None, schedule.pace(ready.spec, ready.config.log_every)):
         raise ValueError(
             f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'
             ' must stay as they were, with --force too; train in another workdir'
@@ -143,10 +142,8 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
 def _go_on(
     ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say
 ) -> None:
-    config, layout = ready.config, ready.layout
-    steps = parallel.members(
-        parallel.per_seed(lambda state: state.steps, start.population, layout), layout
-    )[0]
+    config = ready.config
+    steps = start.population.map(lambda state: state.steps).first()
     position = inputs.taken(ready.spec, steps)
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = recording.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)

@@ -72,6 +72,16 @@ def moving(method: api.Method, phase: api.Phase) -> list[str]:
     ]
 
 
+def with_params(trained: Trained, phase: api.Phase, params: Tree) -> dict[str, Tree]:
+    """{the trained branch: its variables with these parameters}."""
+    return {phase.trains: {**trained.variables[phase.trains], 'params': params}}
+
+
+def followers(variables: Mapping[str, Tree], phase: api.Phase) -> dict[str, Tree]:
+    """The variables of the branches that follow the trained one."""
+    return {name: tree for name, tree in variables.items() if name != phase.trains}
+
+
 def split(state: State, method: api.Method, phase: api.Phase) -> tuple[Trained, Frozen]:
     """The state as a phase's step takes it; no array is copied."""
     names = moving(method, phase)

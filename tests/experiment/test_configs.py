@@ -392,7 +392,7 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
         run.run(small(load(name)), tmp_path)
         ready = experiments.setup(run_folder.read_config(tmp_path))
         population, progress = run.restore(ready, tmp_path)
-    restored = experiments.stacked(population, ready.layout)
+    restored = experiments.stacked(population)
     assert progress['epoch'] == 1 and {int(count[0]) for count in restored.steps.values()} == {2}
     for there, back in zip(jax.tree.leaves(saved[-1]), jax.tree.leaves(restored), strict=True):
         np.testing.assert_array_equal(there, back)

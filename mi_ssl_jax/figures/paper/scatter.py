@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mi_ssl_jax.figures import probes, run_files, statistics, style
+from mi_ssl_jax.figures import methods, probes, run_files, statistics, style
 from mi_ssl_jax.figures.probes import Probed
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
