@@ -38,13 +38,15 @@ class Layout(NamedTuple):
     @property
     def axis(self) -> str | None:
         """The axis name for batch statistics and gathers; None on one device, where neither is
-        needed."""
+        needed.
+        """
         return AXIS if len(self.devices) > 1 else None
 
     @property
     def own(self) -> tuple[jax.Device, ...]:
         """This process's devices. Arrays outside a pass lie on them alone; a pass joins the
-        processes."""
+        processes.
+        """
         return tuple(
             device for device in self.devices if device.process_index == jax.process_index()
         )
@@ -52,7 +54,8 @@ class Layout(NamedTuple):
 
 def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
     """The devices of all processes, or `count` of them, as many of each process. ValueError if
-    there are fewer."""
+    there are fewer.
+    """
     processes = [jax.local_devices(process_index=index) for index in range(jax.process_count())]
     each = min(map(len, processes))
     most = each * len(processes)
@@ -86,7 +89,8 @@ def choose_mode(step: Step, *arguments: Tree) -> str:
 
 def gather(tree: Tree, axis: str | None) -> Tree:
     """Per-device rows (n, ...) -> the global batch (devices * n, ...), differentiable; the identity
-    for axis None."""
+    for axis None.
+    """
     if axis is None:
         return tree
     return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
@@ -110,7 +114,8 @@ def positions(count: int, axis: str | None) -> Array:
 
 def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
     """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not
-    exist."""
+    exist.
+    """
     axes = [] if layout.axis is None else [(AXIS, len(layout.devices))]
     return jax.make_jaxpr(step, axis_env=axes)(*arguments).jaxpr
 
@@ -128,12 +133,13 @@ class Population:
     """
 
     def __init__(self, trees: Tree, *, apart: bool):
-        """trees: one tree with a leading axis of seeds, or a tuple of trees where they are apart."""
+        """trees: one tree with a leading axis of seeds; apart, a tuple of trees."""
         self._trees, self._apart = trees, apart
 
     def map(self, function: Callable, *others: 'Population') -> 'Population':
         """Apply a function that only takes trees apart or puts them together to every seed's tree,
-        with the trees of `others` of the same seed."""
+        with the trees of `others` of the same seed.
+        """
         rest = [other._trees for other in others]
         if self._apart:
             trees = tuple(function(*own) for own in zip(self._trees, *rest, strict=True))
@@ -176,7 +182,8 @@ def population(members: Sequence[Tree], layout: Layout) -> Population:
 
 def place(tree: Tree, layout: Layout) -> Tree:
     """Put the arrays on this process's devices, the same on each, as copies that the caller does
-    not share."""
+    not share.
+    """
     target = (
         layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
     )
@@ -189,7 +196,8 @@ def _over_devices(layout: Layout, spec: PartitionSpec) -> NamedSharding:
 
 def place_batch(batch: Tree, layout: Layout) -> Population:
     """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its
-    devices, for one seed."""
+    devices, for one seed.
+    """
     devices, apart = len(layout.own), layout.mode == 'loop'
     target = layout.devices[0]
     if layout.axis:
@@ -203,7 +211,8 @@ def place_batch(batch: Tree, layout: Layout) -> Population:
 
 def check_replicas(tree: Tree, layout: Layout) -> None:
     """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the
-    tree."""
+    tree.
+    """
     if layout.axis is None:
         return
     gaps = jax.device_get(_compiled_gaps(layout.devices)(tree, jnp.zeros(len(layout.own))))
@@ -222,7 +231,8 @@ def check_replicas(tree: Tree, layout: Layout) -> None:
 @functools.cache
 def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree, Array], Tree]:
     """-> gaps(tree, anything with a row for each own device): of each array the largest difference
-    between two copies."""
+    between two copies.
+    """
 
     def gap(x: Array) -> Array:
         return jnp.max(jax.lax.pmax(x, AXIS) - jax.lax.pmin(x, AXIS), initial=0)
@@ -261,7 +271,8 @@ def _stack(trees: Sequence[Tree]) -> Tree:
 
 def _map_seeds(function: Callable, shared: int) -> Callable:
     """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the
-    device."""
+    device.
+    """
 
     def mapped(*arguments):
         own, rest = arguments[: len(arguments) - shared], arguments[len(arguments) - shared :]
@@ -341,7 +352,8 @@ def compile_pass(
 
 def _on_devices(function: Callable, layout: Layout) -> Callable:
     """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its
-    plain shapes."""
+    plain shapes.
+    """
     if len(layout.devices) == 1:
         return jax.jit(function, donate_argnums=0)
     return jax.pmap(

@@ -31,7 +31,8 @@ class Trainer:
 
     def program(self, phase: str, steps: int) -> Program:
         """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in
-        full."""
+        full.
+        """
         scans = self.spec.layout.mode == 'scan'
         return Program(lambda count: self.run(phase, count), steps if scans else WARM)
 
@@ -84,7 +85,8 @@ def augmentation(ready: experiments.Setup) -> Program:
 
 def input_alone(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
     """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to
-    it."""
+    it.
+    """
     if isinstance(feed, feeds.Streamed):
         return Program(lambda steps: _read(feed, ready.method.phases[0].name, steps), WARM)
     steps_per_pass, count = ready.spec.steps_per_pass, device_share(ready)

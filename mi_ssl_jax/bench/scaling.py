@@ -129,7 +129,8 @@ def efficiency(own: Cost, batch: int, devices: int, *, dtype: str) -> float:
 
 def limit_of(own: Cost, batch: int) -> int | None:
     """The first power of two of devices on which the loss costs as much as the encoders; None up to
-    MOST."""
+    MOST.
+    """
     devices = 1
     while devices <= MOST:
         if (own.loss(devices * batch) or 0) >= own.encoders:
@@ -184,7 +185,8 @@ def _loss_flops(
     phase: api.Phase, outputs: Mapping[str, api.Views], aux: Tree, batch: int
 ) -> float | None:
     """FLOPs of the loss and its gradient with respect to the trained branch's outputs, for `batch`
-    examples."""
+    examples.
+    """
 
     def rows(seen: api.Views) -> api.Views:
         return api.Views(*_resized(batch, (seen.z, seen.p)), seen.shared)

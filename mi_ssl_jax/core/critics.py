@@ -14,7 +14,8 @@ from mi_ssl_jax.core import linalg
 
 def cosine(za: chex.Array, zb: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
     """cos(a, b) / temperature, in [-1, 1] / temperature (arXiv 2510.01345, Eqs. 14-15); 0 for a
-    zero row."""
+    zero row.
+    """
     _assert_embeddings(za, zb)
     # Dividing the rows, not the (Na, Nb) scores, leaves one pass less over the larger array.
     return linalg.matmul(linalg.unit(za) / temperature, linalg.unit(zb).T)

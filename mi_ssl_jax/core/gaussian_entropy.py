@@ -27,7 +27,8 @@ class Entropies(NamedTuple):
 
 class SecondMoment(NamedTuple):
     """A matrix with log det(C + eps I) = log det(matrix) + rest, for the covariance C (D, D) of N
-    samples."""
+    samples.
+    """
 
     matrix: chex.Array  # (m, m), m = min(N, D)
     rest: chex.Array  # (): (D - m) log eps, the directions that the samples do not reach
@@ -60,7 +61,8 @@ def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
 
 def log_det(matrix: chex.Array) -> jax.Array:
     """log det of a symmetric positive definite matrix by Cholesky; NaN if it is not positive
-    definite."""
+    definite.
+    """
     chex.assert_rank(matrix, 2)
     chex.assert_equal(*matrix.shape)
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(linalg.promote(matrix)))))
@@ -93,13 +95,15 @@ def taylor_log_det(matrix: chex.Array, scale: chex.Numeric, *, order: int) -> ja
 
 def gaussian_entropy(dimension: int, log_determinant: chex.Numeric) -> jax.Array:
     """Entropy of a Gaussian in `dimension` dimensions from the log determinant of its covariance,
-    nats."""
+    nats.
+    """
     return 0.5 * (dimension * math.log(2.0 * math.pi * math.e) + jnp.asarray(log_determinant))
 
 
 def gaussian_entropies(za: chex.Array, zb: chex.Array, *, eps: float) -> Entropies:
     """Exact entropies of Gaussians with the covariances of za (N, Da), zb (N, Db) and both side by
-    side."""
+    side.
+    """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
     return Entropies(

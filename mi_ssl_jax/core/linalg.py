@@ -40,7 +40,8 @@ def standardise(x: chex.Array, *, eps: float) -> jax.Array:
 
 def cross_correlation(za: chex.Array, zb: chex.Array) -> jax.Array:
     """za^T zb / N of two batches (N, Da), (N, Db), as given: standardise them first for
-    correlations."""
+    correlations.
+    """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
     return matmul(za.T, zb) / len(za)

@@ -53,7 +53,8 @@ def effective_rank(z: chex.Array) -> jax.Array:
 
 def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> jax.Array:
     """mean ||a - b||^alpha over positive pairs (N, D), (N, D), rows normalised here (Wang and Isola
-    2020)."""
+    2020).
+    """
     chex.assert_rank(za, 2)
     chex.assert_equal_shape([za, zb])
     chex.assert_type([za, zb], float)

@@ -1,5 +1,6 @@
 """Statistical regularisers that stand in for the marginal term of an MI bound (paper, Eq. 10 and
-section 3.4)."""
+section 3.4).
+"""
 
 import chex
 import jax
@@ -12,7 +13,8 @@ STANDARDISE_EPS = 1e-5  # batch norm's, as in Barlow Twins' reference code
 
 def variance_hinge(z: chex.Array, *, eps: float) -> jax.Array:
     """mean_j max(0, 1 - sqrt(Var_j + eps)) of a batch (N, D), unbiased variance (VICReg, arXiv
-    2105.04906, Eq. 1)."""
+    2105.04906, Eq. 1).
+    """
     chex.assert_rank(z, 2)
     z = linalg.promote(z)
     return jnp.mean(jax.nn.relu(1 - jnp.sqrt(jnp.var(z, axis=0, ddof=1) + eps)))
@@ -36,14 +38,16 @@ def variance_covariance(za: chex.Array, zb: chex.Array) -> jax.Array:
 
 def correlation(za: chex.Array, zb: chex.Array) -> jax.Array:
     """Cross-correlation matrix (D, D) of two views (N, D), each feature standardised over the
-    batch."""
+    batch.
+    """
     chex.assert_equal_shape([za, zb])
     return linalg.cross_correlation(*(linalg.standardise(z, eps=STANDARDISE_EPS) for z in (za, zb)))
 
 
 def redundancy(za: chex.Array, zb: chex.Array) -> jax.Array:
     """sum_{i != j} C_ij^2 of the cross-correlation matrix: Barlow Twins' regulariser (arXiv
-    2103.03230, Eq. 1)."""
+    2103.03230, Eq. 1).
+    """
     return linalg.off_diagonal_sum_of_squares(correlation(za, zb))
 
 

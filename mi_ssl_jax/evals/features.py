@@ -1,6 +1,7 @@
 """Frozen features of a whole data set, batch by batch."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np

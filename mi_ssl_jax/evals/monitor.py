@@ -1,5 +1,6 @@
 """What is watched while a run trains: mutual information, collapse figures and, on points, where
-the centres lie."""
+the centres lie.
+"""
 
 import functools
 from collections.abc import Callable
@@ -54,9 +55,9 @@ def make(
     end: after the last step, where it comes with its 95 % interval over examples, 'mi_interval'.
     temperature: of the cosine critic. batch_size: examples encoded at a time.
     """
-    labels = np.ravel(inputs.labels)
-    rows = np.flatnonzero(labels >= 0)
-    tracked, labels = method.tracked, jnp.asarray(labels[rows])
+    every = np.ravel(inputs.labels)
+    rows = np.flatnonzero(every >= 0)
+    tracked, labels = method.tracked, jnp.asarray(every[rows])
     encoders = {
         name: _encoder(method.branches[name], layout, inputs, batch_size)
         for name in method.branches
@@ -125,7 +126,7 @@ def _encoder(
 
     def compiled(which: str) -> Callable:
         def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
-            return branch.net.apply(variables, jax.vmap(prepare[which])(keys, x), train=False).z
+            return branch(variables, jax.vmap(prepare[which])(keys, x)).z
 
         return parallel.over_seeds(apply, shared=2)
 

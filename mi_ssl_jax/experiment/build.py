@@ -1,5 +1,6 @@
 """From a configuration to what it names: data, networks, method, optimiser, layout. Everything is
-checked here, before anything is compiled."""
+checked here, before anything is compiled.
+"""
 
 import contextlib
 import functools
@@ -44,7 +45,8 @@ class Setup(NamedTuple):
 
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot
-    work."""
+    work.
+    """
     return build(config, inputs.load(config), parallel.choose_devices(config.devices or None))
 
 
@@ -116,7 +118,8 @@ def method_arguments(config: ConfigDict) -> dict[str, Any]:
 
 def learning_rate(config: ConfigDict) -> float:
     """The largest learning rate of the schedule: `lr`, scaled with the batch where the
-    configuration says so."""
+    configuration says so.
+    """
     powers = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
     if config.lr_scaling not in powers:
         raise ValueError(f"lr_scaling='{config.lr_scaling}': use 'none', 'linear' or 'sqrt'")
@@ -165,7 +168,8 @@ def abstract(ready: Setup) -> State:
 
 def stacked(population: parallel.Population) -> State:
     """The population on the host, each array with a leading axis of seeds: the form of
-    checkpoints."""
+    checkpoints.
+    """
     return jax.tree.map(
         lambda *leaves: np.stack(leaves), *map(jax.device_get, population.members())
     )
@@ -260,7 +264,8 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
 
 def _check_shares(config: ConfigDict, source: inputs.Source, devices: int) -> None:
     """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm
-    more than one example."""
+    more than one example.
+    """
     if config.net.batch_norm not in ('global', 'device'):
         raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
     if config.batch_size % devices:

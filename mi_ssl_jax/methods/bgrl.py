@@ -23,7 +23,8 @@ PREDICTOR = {
 
 def bgrl_loss(p: chex.Array, z: chex.Array) -> jax.Array:
     """mean of 1 - cos(p, sg z), one direction: half of BYOL's (Eq. 5 of BGRL up to a constant). p,
-    z: (nodes, D)."""
+    z: (nodes, D).
+    """
     return byol.byol_loss(p, z) / 2
 
 

@@ -1,5 +1,6 @@
 """BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding
-(Eq. 9)."""
+(Eq. 9).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,8 @@ PROJECTOR = PREDICTOR = {'hidden_bias': True, 'last_bias': False, 'last_norm': N
 
 def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
     """mean ||p / |p| - sg(z / |z|)||^2 = mean of 2 - 2 cos, one direction (Eq. 2 of BYOL). p, z:
-    (N, D)."""
+    (N, D).
+    """
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)
     return jnp.mean(

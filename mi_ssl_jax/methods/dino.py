@@ -51,7 +51,8 @@ def dino_loss(
 
 def moved_centre(centre: chex.Array, teacher_logits: chex.Array, *, momentum: float) -> jax.Array:
     """EMA of the teacher's mean raw scores over views and batch (Eq. 4 of DINO). Shapes: see
-    dino_loss."""
+    dino_loss.
+    """
     chex.assert_rank([centre, teacher_logits], [1, 3])
     mean = jnp.mean(linalg.promote(teacher_logits), axis=(0, 1))
     return momentum * linalg.promote(centre) + (1 - momentum) * mean

@@ -31,7 +31,8 @@ def mocov3_terms(
     block_size: int | None = None,
 ) -> bounds.Terms:
     """Joint and marginal term of 2 t bound(cos(q, sg k) / t), t = temperature, one way. q, k: (N,
-    D)."""
+    D).
+    """
     chex.assert_equal_shape([q, k])
     terms = objectives.terms(
         q,
@@ -48,7 +49,8 @@ def mocov3_terms(
 
 def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Array:
     """2 t CE(cos(q, sg k) / t, labels = diagonal), one direction (Algorithm 1 of MoCo-v3). q, k:
-    (N, D)."""
+    (N, D).
+    """
     terms = mocov3_terms(q, k, temperature=temperature)
     return terms.marginal - terms.joint
 

@@ -1,5 +1,6 @@
 """SimSiam (Chen & He 2021, arXiv 2011.10566): predictor and stop-gradient; the target is the
-encoder itself (Eq. 8)."""
+encoder itself (Eq. 8).
+"""
 
 import chex
 import jax
@@ -14,7 +15,8 @@ PREDICTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
 def negative_cosine(p: chex.Array, z: chex.Array) -> jax.Array:
     """-mean cos(p, stop_gradient(z)) of predictions and targets (N, D) (Eq. 1 of SimSiam; Eq. 7 of
-    the paper)."""
+    the paper).
+    """
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)
     return -jnp.mean(jnp.sum(linalg.unit(p) * linalg.unit(jax.lax.stop_gradient(z)), axis=-1))

@@ -105,7 +105,8 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
 
 def label_sets(y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
     """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that
-    probes may use."""
+    probes may use.
+    """
     found = {}
     for name in wanted:
         count = re.fullmatch(r'(\d+) a class', name)
@@ -184,7 +185,8 @@ def write(
 
 def settings(ready: experiments.Setup) -> dict[str, Any]:
     """What a probe's result depends on beside the run: kept with it, so that an outdated one is
-    noticed."""
+    noticed.
+    """
     return json.loads(
         json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()})
     )  # as a file holds it

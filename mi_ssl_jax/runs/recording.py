@@ -1,5 +1,6 @@
 """What happens between two chunks of training: the log point is written and shown, a collapse told,
-the state saved."""
+the state saved.
+"""
 
 import json
 import time
@@ -114,7 +115,8 @@ class Recorder:
 
     def _evaluated(self, now: loop.Progress) -> str | None:
         """Tell of a collapse, once a kind; keep the best. Returns why the run should stop, if it
-        should."""
+        should.
+        """
         config, width = self._ready.config, self._ready.width
         self._history.append(plain(now.line['collapse']))
         found = collapse_history.findings(self._history, width)
@@ -145,7 +147,8 @@ class Recorder:
 
     def _state(self, now: loop.Progress) -> State:
         """The state, if all of it is finite: the last update of a chunk may break what its losses
-        do not show yet."""
+        do not show yet.
+        """
         state = experiments.stacked(now.population)
         for name, tree in state.variables.items():
             _check_finite(tree, f"the parameters of '{name}'", now.epoch)
@@ -234,7 +237,8 @@ def _history(path: Path) -> list[dict]:
 
 def _figure(line: Mapping[str, Any], name: str) -> float:
     """What the best checkpoint is chosen by, over seeds (and phases); NaN where a line does not
-    have it."""
+    have it.
+    """
     values = {
         'mi': lambda: line['mi']['cos_dv'],
         'none': lambda: np.nan,

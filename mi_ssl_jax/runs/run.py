@@ -1,5 +1,6 @@
 """One run in its folder: train it or resume it, go back when it diverges, give back what was
-trained."""
+trained.
+"""
 
 import contextlib
 import json
@@ -23,7 +24,8 @@ Say = Callable[[str], None]
 
 class Start(NamedTuple):
     """Where training goes on. progress: see recording.START. lr_factor: of the configured learning
-    rate, after roll-backs."""
+    rate, after roll-backs.
+    """
 
     population: Tree
     progress: Mapping[str, Any]
@@ -68,7 +70,8 @@ def restore(
     ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write
 ) -> tuple[Tree, dict]:
     """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when
-    there is none."""
+    there is none.
+    """
     with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
         found = store.restore(experiments.abstract(ready), best=best)
     if found is None:
@@ -91,7 +94,7 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> N
                     f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs'
                     ' to go on'
                 )
-                return
+                return None
             if start.progress['chunk']:
                 say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
             if processes.first():
@@ -178,7 +181,8 @@ def _roll_back(
     error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say
 ) -> None:
     """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning
-    rate, before it does; raises `error` when it may not."""
+    rate, before it does; raises `error` when it may not.
+    """
     done = _rollbacks(workdir) if processes.first() else []
     if processes.told(len(done)) >= config.rollback.times:
         raise error

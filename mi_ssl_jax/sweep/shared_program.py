@@ -1,5 +1,6 @@
 """Configurations that share a compiled step, trained as one population; each writes a run's
-folder."""
+folder.
+"""
 
 import contextlib
 import time
@@ -184,7 +185,8 @@ def _hand_out(
     ready: experiments.Setup, members: Sequence[Member], standing: Standing, say: Say
 ) -> dict[str, str]:
     """Save each unfinished member's state in its folder, as its run would. Returns those that
-    diverged."""
+    diverged.
+    """
     progress, diverged = standing.progress, dict(standing.progress['diverged'])
     pace = schedule.pace(ready.spec, ready.config.log_every)
     for number, member in enumerate(members):

@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
 
 def gradient(
     encode: Callable[[Tree, Tree], dict[str, Encoded]],
-    loss: Callable[[Mapping[str, api.Views]], tuple[jax.Array, Any]],
+    loss: Callable[[dict[str, api.Views]], tuple[jax.Array, Any]],
     params: Tree,
     views: Tree,
     *,
@@ -77,7 +77,8 @@ def in_turn(
     """
     if jax.default_backend() != 'cpu':
         return jax.lax.scan(function, start, rows)
-    carry, results = start, []
+    carry = start
+    results: list[Tree] = []
     for number in range(len(jax.tree.leaves(rows)[0])):
         row = jax.tree.map(lambda x: x[number], rows)
         carry, result = function(carry, after(row, (carry, results[-1:])))
@@ -113,16 +114,19 @@ def _joined(parts: Mapping[str, Encoded]) -> dict[str, Encoded]:
         # What is the same for every example is the same for every piece.
         shared = jax.tree.map(lambda x: x[0], seen.shared)
         statistics = jax.tree.map(lambda x: x.mean(axis=0), part.statistics)
-        return Encoded(api.Views(*rows((seen.z, seen.p)), shared), statistics, rows(part.features))
+        outputs = api.Views(rows(seen.z), rows(seen.p), shared)
+        return Encoded(outputs, statistics, rows(part.features))
 
     return {name: joined(part) for name, part in parts.items()}
 
 
 def _pieces_of(wanted: Mapping[str, api.Views], count: int) -> dict[str, api.Views]:
     """The gradient with respect to the batch's outputs -> to each piece's, which share what is no
-    example's."""
+    example's.
+    """
     rows = lambda tree: jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
     same = lambda tree: jax.tree.map(lambda x: jnp.broadcast_to(x / count, (count, *x.shape)), tree)
     return {
-        name: api.Views(*rows((seen.z, seen.p)), same(seen.shared)) for name, seen in wanted.items()
+        name: api.Views(rows(seen.z), rows(seen.p), same(seen.shared))
+        for name, seen in wanted.items()
     }

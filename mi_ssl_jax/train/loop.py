@@ -1,5 +1,6 @@
 """The training loop: passes, chunks, log points. It yields after every chunk; who calls it writes,
-saves and stops."""
+saves and stops.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ Feed = feeds.Resident | feeds.Streamed
 
 class Diverged(Exception):
     """A loss or one of its terms is no longer finite; the message says which, where and what to
-    do."""
+    do.
+    """
 
 
 class Progress(NamedTuple):
@@ -98,7 +100,8 @@ def train(
 
 def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
     """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of
-    an epoch."""
+    an epoch.
+    """
     before = epoch * sum(lengths) + sum(lengths[:index])
     return (before + lengths[index]) // of > before // of
 
@@ -111,9 +114,11 @@ def _run_chunk(
     chunk: schedule.Chunk,
 ) -> tuple[parallel.Population, dict]:
     """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric:
-    {phase: (seeds,)}}."""
+    {phase: (seeds,)}}.
+    """
     method = spec.method
-    sums, taken = {}, {}
+    sums: dict[str, Tree] = {}
+    taken: dict[str, int] = {}
     for name, steps in chunk:
         phase = states.phase_of(method, name)
         trained, frozen = population.map(lambda state: states.split(state, method, phase)).unzip()

@@ -44,13 +44,15 @@ def plan(spec: Spec, log_every: int) -> Iterator[Chunk]:
 
 def chunks(steps: int, most: int) -> list[int]:
     """`steps` in nearly equal parts of at most `most`: two lengths at most, hence two compilations
-    of a scan."""
+    of a scan.
+    """
     parts = -(-steps // most)
     return [steps // parts + (part < steps % parts) for part in range(parts)]
 
 
 def pace(spec: Spec, log_every: int) -> dict[str, int]:
     """What a chunk's number means: steps of a phase in an epoch, steps before the phases change,
-    chunks of an epoch."""
+    chunks of an epoch.
+    """
     count = len(list(plan(spec, log_every)))
     return {'steps': spec.steps_per_pass, 'period': spec.period, 'chunks': count}

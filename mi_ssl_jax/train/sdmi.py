@@ -3,9 +3,9 @@
     E-step   theta <- theta - lr * d/dtheta L(f_theta(x), stop_gradient(g_xi(x)))
     M-step   xi    <- xi    - lr * d/dxi    L(stop_gradient(f_theta(x)), g_xi(x))
 
-Each step is (trained tree, frozen tree, batch) -> new trained tree. Methods whose M-step is implicit
-(SimSiam, BYOL, MoCo, DINO: Eqs. 8 and 9) have the E-step alone; their second tree follows by copy
-or EMA. Which step runs when is train/schedule.py.
+Each step is (trained tree, frozen tree, batch) -> new trained tree. Methods whose M-step is
+implicit (SimSiam, BYOL, MoCo, DINO: Eqs. 8 and 9) have the E-step alone; their second tree follows
+by copy or EMA. Which step runs when is train/schedule.py.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import gradient_cache, online_probe, shuffle_bn
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.gradient_cache import Encoded
@@ -69,7 +70,8 @@ def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict
 
 def make_views(spec: Spec, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
     """Views of each example. One key a *global* batch position: the same views on any number of
-    devices."""
+    devices.
+    """
     places = parallel.positions(len(jax.tree.leaves(examples)[0]), spec.layout.axis)
     keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
     return jax.vmap(spec.views)(keys, examples)
@@ -123,7 +125,8 @@ def encode_branch(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) 
     def apply(view: Tree) -> tuple[Any, Tree]:
         return branch.net.apply(variables, view, train=True, mutable=['batch_stats'])
 
-    outputs, statistics = [None] * len(views), []
+    found: dict[int, heads.Output] = {}
+    statistics = []
     shapes = [tuple(leaf.shape for leaf in jax.tree.leaves(view)) for view in views]
     for shape in dict.fromkeys(shapes):
         places = [place for place, own in enumerate(shapes) if own == shape]
@@ -132,8 +135,9 @@ def encode_branch(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) 
         )
         output, moved = jax.vmap(apply)(together)
         for row, place in enumerate(places):
-            outputs[place] = jax.tree.map(lambda leaf: leaf[row], output)
+            found[place] = jax.tree.map(lambda leaf: leaf[row], output)
         statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
+    outputs = [found[place] for place in range(len(views))]
     total = jax.tree.map(lambda *sums: sum(sums) / len(views), *statistics)
     predictions = tuple(output.p for output in outputs if output.p is not None)
     seen = api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared)
@@ -174,9 +178,10 @@ def whole_batch(
     """The branches' outputs over the global batch, all in its order."""
     shuffled, found = shuffled_branches(spec), {}
     for name, seen in outputs.items():
-        rows = parallel.gather((seen.z, seen.p), spec.layout.axis)
-        rows = shuffle_bn.restored(rows, key) if name in shuffled else rows
-        found[name] = api.Views(*rows, seen.shared)
+        z, p = parallel.gather((seen.z, seen.p), spec.layout.axis)
+        if name in shuffled:
+            z, p = shuffle_bn.restored((z, p), key)
+        found[name] = api.Views(z, p, seen.shared)
     return found
 
 
@@ -196,7 +201,8 @@ def update(
     gradient: Tree,
 ) -> tuple[Trained, dict[str, jax.Array]]:
     """The trained tree after the optimiser's update, its followers, the online probe; and metrics:
-    the loss and its terms, the probe's accuracy."""
+    the loss and its terms, the probe's accuracy.
+    """
     axis, params = spec.layout.axis, trained.variables[phase.trains]['params']
     updates, optimiser = spec.optimiser(frozen.hyper, phase).update(
         gradient, trained.optimiser, params

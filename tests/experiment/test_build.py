@@ -89,7 +89,7 @@ def test_fields_reach_the_step(monkeypatch):
 
 @pytest.mark.parametrize('asked', [False, True])
 def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeypatch):
-    """What the check finds is tested in a process that has two devices: tests/helpers/two_devices.py."""
+    """What the check finds is tested with two devices, in tests/helpers/two_devices.py."""
     seen = []
     monkeypatch.setattr(
         parallel,

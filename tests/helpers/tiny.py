@@ -53,7 +53,8 @@ def arguments(name: str) -> dict[str, float]:
     ]
     missing = sorted(set(required) - set(ARGUMENTS))
     assert not missing, (
-        f"method '{name}' requires {', '.join(missing)}: add it to ARGUMENTS in tests/helpers/tiny.py"
+        f"method '{name}' requires {', '.join(missing)}: "
+        'add it to ARGUMENTS in tests/helpers/tiny.py'
     )
     return {key: ARGUMENTS[key] for key in required}
 

@@ -11,7 +11,7 @@ from mi_ssl_jax.cli import cpu_tuning, guard
 from mi_ssl_jax.figures import methods
 from mi_ssl_jax.reproduce import __main__ as command
 from mi_ssl_jax.reproduce import cifar10
-from mi_ssl_jax.runs import exits, signals
+from mi_ssl_jax.runs import signals
 from mi_ssl_jax.train import loop
 from tests.helpers import probed
 

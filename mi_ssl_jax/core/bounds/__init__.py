@@ -5,7 +5,7 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 
 | name | what it is | kind |
 |---|---|---|
-| dv, infonce, jsd, nwj, taylor_dv | the paper's (`paper`) | lower; jsd not in nats, taylor_dv nearly |
+| dv, infonce, jsd, nwj, taylor_dv | the paper's (`paper`) | lower; jsd: not in nats |
 | tuba, i_alpha | with a learned baseline a(y) (`literature`) | lower |
 | smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: no bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |
@@ -13,7 +13,8 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 """
 
 import functools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from mi_ssl_jax.core.bounds.conditional import barber_agakov, club, log_likelihood
 from mi_ssl_jax.core.bounds.literature import (

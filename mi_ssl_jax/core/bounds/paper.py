@@ -67,7 +67,8 @@ def infonce(pairs: Pairs) -> jax.Array:
 
 def jsd_terms(pairs: Pairs) -> Terms:
     """-mean softplus(-S) over joint pairs; mean softplus(S) over marginal pairs (paper, appendix
-    A.2.2)."""
+    A.2.2).
+    """
     assert_pairs(pairs)
     return Terms(
         jsd_joint(pairs.joint), reductions.masked_mean(jax.nn.softplus(pairs.marginal), pairs.mask)
@@ -81,7 +82,8 @@ def jsd_joint(joint: chex.Array) -> jax.Array:
 
 def jsd(pairs: Pairs) -> jax.Array:
     """Jensen-Shannon in the paper's form: -2 log 2 at S = 0, 0 for perfect separation; not in nats
-    of MI."""
+    of MI.
+    """
     return value(jsd_terms(pairs))
 
 
@@ -119,7 +121,8 @@ def taylor_dv_terms(pairs: Pairs, *, variance_weight: chex.Numeric) -> Terms:
 
 def taylor_dv(pairs: Pairs, *, variance_weight: chex.Numeric) -> jax.Array:
     """DV expanded to second order around its mean score; near `dv` while the scores vary by less
-    than 1."""
+    than 1.
+    """
     return value(taylor_dv_terms(pairs, variance_weight=variance_weight))
 
 
