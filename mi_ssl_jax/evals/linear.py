@@ -202,7 +202,7 @@ def _schedule(progress: jax.Array, settings: Settings) -> jax.Array:
     if settings.schedule == 'cosine':
         return (1 + jnp.cos(jnp.pi * progress)) / 2
     marks = jnp.asarray([1 / 2, 2 / 3, 5 / 6])
-    return 0.2 ** jnp.sum(progress >= marks)
+    return 0.2 ** jnp.sum(progress[..., None] >= marks, axis=-1)
 
 
 def _logits(weights: Classifiers, x: jax.Array) -> jax.Array:
