@@ -26,9 +26,9 @@ class Layout(NamedTuple):
 
     devices: those that share each global batch, of all processes. seeds: independent copies trained
     side by side.
-    mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program) or 'loop' (a host
-    loop over the compiled step, one seed after another). A population is one tree with a leading
-    axis of seeds under 'scan', and a tuple of trees under 'loop'.
+    mode: 'scan' (a chunk of steps is one compiled loop, all seeds in one program), 'apart' (the
+    same, one seed after another) or 'loop' (a host loop over the compiled step, one seed after
+    another).
     """
 
     devices: tuple[jax.Device, ...]
@@ -41,6 +41,11 @@ class Layout(NamedTuple):
         needed.
         """
         return AXIS if len(self.devices) > 1 else None
+
+    @property
+    def apart(self) -> bool:
+        """Whether seeds run one after another, each as a tree of its own."""
+        return self.mode != 'scan' or self.seeds == 1
 
     @property
     def own(self) -> tuple[jax.Device, ...]:
@@ -73,14 +78,14 @@ def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
 
 
 def choose_mode(step: Step, *arguments: Tree) -> str:
-    """'loop' on a CPU for networks with convolutions, else 'scan'.
+    """'scan' for dense networks; for networks with convolutions 'loop' on a CPU, else 'apart'.
 
     Inside scan, cond or map XLA's CPU backend runs the gradients of convolutions 25 to 46 times
-    slower than outside.
+    slower than outside. vmap over seeds makes grouped convolutions of them, which GPUs are slow at.
     """
-    if jax.default_backend() != 'cpu':
+    if 'conv_general_dilated' not in str(jax.make_jaxpr(step)(*arguments)):
         return 'scan'
-    return 'loop' if 'conv_general_dilated' in str(jax.make_jaxpr(step)(*arguments)) else 'scan'
+    return 'loop' if jax.default_backend() == 'cpu' else 'apart'
 
 
 # Inside a step
@@ -175,9 +180,8 @@ def population(members: Sequence[Tree], layout: Layout) -> Population:
 
     Placed before step one: a state that moves at step two is a second compilation.
     """
-    apart = layout.mode == 'loop'
-    trees = tuple(members) if apart else _stack(members)
-    return place(Population(trees, apart=apart), layout)
+    trees = tuple(members) if layout.apart else _stack(members)
+    return place(Population(trees, apart=layout.apart), layout)
 
 
 def place(tree: Tree, layout: Layout) -> Tree:
@@ -198,15 +202,11 @@ def place_batch(batch: Tree, layout: Layout) -> Population:
     """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its
     devices, for one seed.
     """
-    devices, apart = len(layout.own), layout.mode == 'loop'
-    target = layout.devices[0]
+    devices, target = len(layout.own), layout.devices[0]
     if layout.axis:
         batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
         target = _over_devices(layout, PartitionSpec(AXIS))
-    if not apart:  # the devices' axis stands first, the seeds' axis behind it
-        batch = jax.tree.map(lambda x: x[:, None] if layout.axis else x[None], batch)
-    placed = jax.device_put(batch, target)
-    return Population((placed,) if apart else placed, apart=apart)
+    return Population((jax.device_put(batch, target),), apart=True)
 
 
 def check_replicas(tree: Tree, layout: Layout) -> None:
@@ -309,7 +309,7 @@ def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Population
 
     # pmap takes its arguments where it wants them or not at all.
     shares = None if devices == 1 else _over_devices(layout, PartitionSpec(AXIS))
-    if layout.mode == 'loop':
+    if layout.apart:
         compiled = jax.jit(order, out_shardings=shares)
     else:  # the devices' axis stands first, where pmap wants it; the seeds' axis behind it
         over = jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1)
@@ -327,27 +327,60 @@ def compile_pass(
     `trained` is donated, metrics come back with a leading axis of seeds, on the device. Scan and
     loop agree to rounding, not to the bit.
     """
-    if layout.mode == 'loop':
-        return _host_loop(_on_devices(step, layout))
+    compiled = (host_loop if layout.mode == 'loop' else device_loop)(step, layout)
+
+    def run(trained, frozen, data, order, length):
+        program = compiled(length)
+        if not layout.apart:
+            trees, metrics = program(trained._trees, frozen._trees, data, order._trees)
+            return Population(trees, apart=False), metrics
+        states, sums = [], []
+        own = (each.members() for each in (trained, frozen, order))
+        for state, rest, batches in zip(*own, strict=True):
+            state, metrics = program(state, rest, data, batches)
+            states.append(state)
+            sums.append(metrics)
+        return Population(tuple(states), apart=True), _stack(sums)
+
+    return run
+
+
+def device_loop(step: Step, layout: Layout) -> Callable[[int], Callable]:
+    """-> program(length): `length` steps in one compiled loop, of one seed or of all together."""
 
     @functools.cache
-    def scan(length: int) -> Callable:
-        def one(trained, frozen, order, data):
+    def program(length: int) -> Callable:
+        def steps(trained, frozen, data, order):
             trained, metrics = jax.lax.scan(
                 lambda carry, _: step(carry, frozen, data, order), trained, length=length
             )
             return trained, jax.tree.map(lambda x: x.sum(axis=0), metrics)
 
-        mapped = _map_seeds(one, shared=1)
-        return _on_devices(
-            lambda trained, frozen, data, order: mapped(trained, frozen, order, data), layout
-        )
+        def every_seed(trained, frozen, data, order):
+            each = _map_seeds(lambda own, rest, order, data: steps(own, rest, data, order), 1)
+            return each(trained, frozen, order, data)
 
-    def run(trained, frozen, data, order, length):
-        trees, metrics = scan(length)(trained._trees, frozen._trees, data, order._trees)
-        return Population(trees, apart=False), metrics
+        return _on_devices(steps if layout.apart else every_seed, layout)
 
-    return run
+    return program
+
+
+def host_loop(step: Step, layout: Layout) -> Callable[[int], Callable]:
+    """-> program(length): steps dispatched one by one from the host, which waits for none."""
+    one = _on_devices(step, layout)
+    add = jax.jit(lambda sums, metrics: jax.tree.map(jnp.add, sums, metrics), donate_argnums=0)
+
+    def program(length: int) -> Callable:
+        def steps(trained, frozen, data, order):
+            total = None
+            for _ in range(length):
+                trained, metrics = one(trained, frozen, data, order)
+                total = metrics if total is None else add(total, metrics)
+            return trained, total
+
+        return steps
+
+    return program
 
 
 def _on_devices(function: Callable, layout: Layout) -> Callable:
@@ -364,25 +397,6 @@ def _on_devices(function: Callable, layout: Layout) -> Callable:
         donate_argnums=0,
         devices=layout.devices,
     )
-
-
-def _host_loop(step: Callable) -> Callable:
-    """Steps dispatched one by one from the host, which does not wait for any of them."""
-    add = jax.jit(lambda sums, metrics: jax.tree.map(jnp.add, sums, metrics), donate_argnums=0)
-
-    def run(trained, frozen, data, order, length):
-        states, totals = [], []
-        own = (each.members() for each in (trained, frozen, order))
-        for state, rest, batches in zip(*own, strict=True):
-            total = None
-            for _ in range(length):
-                state, metrics = step(state, rest, data, batches)
-                total = metrics if total is None else add(total, metrics)
-            states.append(state)
-            totals.append(total)
-        return Population(tuple(states), apart=True), _stack(totals)
-
-    return run
 
 
 def process_index() -> int:

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -180,13 +181,40 @@ def train_step(net, shape):
 
 
 @pytest.mark.parametrize(
-    'net, shape, mode', [(nn.Conv(2, (3, 3)), (1, 4, 4, 1), 'loop'), (nn.Dense(2), (1, 4), 'scan')]
+    'net, shape, cpu, gpu',
+    [
+        (nn.Conv(2, (3, 3)), (1, 4, 4, 1), 'loop', 'apart'),
+        (nn.Dense(2), (1, 4), 'scan', 'scan'),
+    ],
 )
-def test_convolutions_run_as_a_host_loop_on_a_cpu(net, shape, mode, monkeypatch):
+def test_convolutions_run_seed_by_seed_and_on_a_cpu_as_a_host_loop(
+    net, shape, cpu, gpu, monkeypatch
+):
     step, params, x = train_step(net, shape)
-    assert parallel.choose_mode(step, params, (), x, ()) == mode
+    assert parallel.choose_mode(step, params, (), x, ()) == cpu
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
-    assert parallel.choose_mode(step, params, (), x, ()) == 'scan'
+    assert parallel.choose_mode(step, params, (), x, ()) == gpu
+
+
+def test_no_grouped_convolutions_come_of_seeds():
+    """The program lowered for a GPU: vmap over seeds would group the convolutions by seed."""
+    step, params, x = train_step(nn.Conv(2, (3, 3)), (1, 4, 4, 1))
+    groups = {}
+    for mode in ('apart', 'scan'):
+        layout = tiny.one_device(seeds=3, mode=mode)
+        given = params, x
+        if not layout.apart:
+            given = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), given)
+        own_data = lambda own, rest, data, order: step(own, rest, order, data)
+        program = parallel.device_loop(own_data, layout)(2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jax, 'default_backend', lambda: 'gpu')
+            exported = jax.export.export(program, platforms=['cuda'])(given[0], (), (), given[1])
+        text = exported.mlir_module()
+        groups[mode] = set(re.findall(r'feature_group_count = (\d+)', text)) | set(
+            re.findall(r'batch_group_count = (\d+)', text)
+        )
+    assert groups['apart'] == {'1'} and groups['scan'] != {'1'}
 
 
 # Orders -------------------------------------------------------------------------------------------

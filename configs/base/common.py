@@ -24,7 +24,7 @@ def base() -> ConfigDict:
     config.accumulate = 1
     # make sure, at every line of the log, that all devices hold the same state
     config.check_replicas = False
-    # 'scan', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
+    # 'scan', 'apart', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
     config.mode = 'auto'
 
     config.wandb = ''  # project of Weights & Biases to log to as well; '' = none

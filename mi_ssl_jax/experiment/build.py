@@ -246,10 +246,10 @@ def batch_of(size: int, example: Tree) -> Tree:
 
 
 def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
-    if mode in ('scan', 'loop'):
+    if mode in ('scan', 'apart', 'loop'):
         return mode
     if mode != 'auto':
-        raise ValueError(f"mode='{mode}': use 'auto', 'scan' or 'loop'")
+        raise ValueError(f"mode='{mode}': use 'auto', 'scan', 'apart' or 'loop'")
     phase = spec.method.phases[0]
 
     def one_step(x: Tree) -> tuple:

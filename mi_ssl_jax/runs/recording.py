@@ -4,7 +4,7 @@ the state saved.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Recorder:
         knows it.
         """
         self._ready, self._store, self._extra, self._say = ready, store, extra, say
-        self._start, self._best = progress['epoch'], progress['best']
+        self._best, self._saved = progress['best'], time.monotonic()
         # the best, until the next checkpoint takes it to the disk
         self._fresh: Checkpoint | None = None
         self._fixed = {
@@ -77,39 +77,37 @@ class Recorder:
             )
             self._tracker = wandb_log.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
+        self._bar = _bar(ready.config, progress['epoch'])
 
-    def record(self, chunks: Iterator[loop.Progress], asked: list[int]) -> None:
-        """Take the chunks as they come, to the last epoch. asked: signals that came.
+    def take(self, now: loop.Progress, asked: list[int]) -> None:
+        """Write, show and, when it is due, save a chunk. asked: signals that came.
 
         signals.Interrupted: after a signal. cli.Stopped: a collapse that config.collapse.stop ends
         the run at, or a last
         checkpoint that could not be saved. loop.Diverged: parameters that are not finite. OSError:
         a full disk.
         """
-        config, saved = self._ready.config, time.monotonic()
-        with _bar(config, self._start) as bar:
-            for now in chunks:
-                for log in (self._writer, self._tracker):
-                    log.write(
-                        {**now.line, **self._extra}, step=sum(now.line.get('step', {}).values())
-                    )
-                _show(bar, now)
-                collapsed = self._evaluated(now) if now.evaluated else None
-                due = save_due(now, config, time.monotonic() - saved)
-                # Several processes save and stop at the same chunk, whichever of them a signal or a
-                # clock told to.
-                number, collapse, due = processes.largest(
-                    [asked[0] if asked else 0, collapsed is not None, due]
-                )
-                stop = number or collapse or now.epoch == config.epochs
-                if stop or due:
-                    self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
-                    self._fresh, saved = None, time.monotonic()
-                if stop:
-                    self._stop(now, asked, collapsed)
+        config = self._ready.config
+        for log in (self._writer, self._tracker):
+            log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
+        _show(self._bar, now)
+        collapsed = self._evaluated(now) if now.evaluated else None
+        due = save_due(now, config, time.monotonic() - self._saved)
+        # Several processes save and stop at the same chunk, whichever of them a signal or a clock
+        # told to.
+        number, collapse, due = processes.largest(
+            [asked[0] if asked else 0, collapsed is not None, due]
+        )
+        stop = number or collapse or now.epoch == config.epochs
+        if stop or due:
+            self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
+            self._fresh, self._saved = None, time.monotonic()
+        if stop:
+            self._stop(now, asked, collapsed)
 
     def close(self) -> None:
         """Close the files, and end what was tracked elsewhere."""
+        self._bar.close()
         self._writer.close()
         self._tracker.close()
 

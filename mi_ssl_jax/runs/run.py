@@ -62,7 +62,19 @@ def run(
             if first
             else Elsewhere()
         )
-        _train(ready, workdir, held.enter_context(contextlib.closing(store)), say)
+        held.enter_context(contextlib.closing(store))
+        standing = signals.watched(
+            lambda: f'{store.standing()}; the same command goes on from there'
+        )
+        asked, start = held.enter_context(standing), _start(ready, workdir, store)
+        while start.progress['epoch'] < config.epochs:
+            try:
+                _go_on(ready, workdir, store, start, asked, say)
+                return ready
+            except loop.Diverged as error:
+                _roll_back(error, config, workdir, store, say)
+                start = _start(ready, workdir, store)
+    say(f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs to go on')
     return ready
 
 
@@ -80,32 +92,6 @@ def restore(
             ' mi_ssl_jax.main'
         )
     return experiments.from_stacked(found[1], ready.layout), found[2]
-
-
-def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> None:
-    config = ready.config
-    with signals.watched(
-        lambda: f'{store.standing()}; the same command goes on from there'
-    ) as asked:
-        while True:
-            start = _start(ready, workdir, store)
-            if start.progress['epoch'] >= config.epochs:
-                say(
-                    f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs'
-                    ' to go on'
-                )
-                return None
-            if start.progress['chunk']:
-                say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
-            if processes.first():
-                run_folder.keep_config(config, workdir)
-                run_folder.write_json(
-                    workdir / 'environment.json', run_folder.environment(ready.layout)
-                )
-            try:
-                return _go_on(ready, workdir, store, start, asked, say)
-            except loop.Diverged as error:
-                _roll_back(error, config, workdir, store, say)
 
 
 def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
@@ -146,8 +132,12 @@ def _go_on(
     ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say
 ) -> None:
     config = ready.config
-    steps = start.population.map(lambda state: state.steps).first()
-    position = inputs.taken(ready.spec, steps)
+    if start.progress['chunk']:
+        say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
+    if processes.first():
+        run_folder.keep_config(config, workdir)
+        run_folder.write_json(workdir / 'environment.json', run_folder.environment(ready.layout))
+    position = inputs.taken(ready.spec, start.population.map(lambda state: state.steps).first())
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = recording.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
     with (
@@ -165,7 +155,8 @@ def _go_on(
             done=start.progress['chunk'],
         )
         try:
-            recorder.record(chunks, asked)
+            for now in chunks:
+                recorder.take(now, asked)
         except OSError as error:
             if error.errno not in exits.NO_ROOM:
                 raise

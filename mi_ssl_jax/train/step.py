@@ -165,10 +165,19 @@ def evaluate(
         loss = phase.loss(whole_batch(spec, outputs, batch.shuffle_key), trained.aux, batch.info)
         return loss.value, loss
 
+    def whole(params: Tree) -> tuple[jax.Array, tuple[api.Loss, dict[str, Encoded]]]:
+        encoded = encode(params, batch.views)
+        outputs = whole_batch(spec, gradient_cache.outputs_of(encoded), batch.shuffle_key)
+        loss = phase.loss(outputs, trained.aux, batch.info)
+        return loss.value, (loss, encoded)
+
     params = trained.variables[phase.trains]['params']
-    loss, encoded, gradient = gradient_cache.gradient(
-        encode, objective, params, batch.views, count=spec.accumulate
-    )
+    if spec.accumulate == 1:
+        (_, (loss, encoded)), gradient = jax.value_and_grad(whole, has_aux=True)(params)
+    else:
+        loss, encoded, gradient = gradient_cache.gradient(
+            encode, objective, params, batch.views, count=spec.accumulate
+        )
     return loss, encoded, parallel.mean(gradient, spec.layout.axis)
 
 

@@ -40,7 +40,7 @@ def check_batch(layout: parallel.Layout) -> None:
     for device, shard in zip(layout.devices, placed.addressable_shards, strict=True):
         assert shard.device == device
     np.testing.assert_array_equal(np.asarray(placed).reshape(6, 2), rows)
-    assert placed.shape == ((2, 1, 3, 2) if layout.mode == 'scan' else (2, 3, 2))
+    assert placed.shape == (2, 3, 2)
 
 
 def check_broken_replicas(population: Any, layout: parallel.Layout) -> None:
