@@ -18,6 +18,19 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
 os.environ.setdefault('XLA_FLAGS', '')
 
 
+# The unit tier: the maths, the methods and the networks, and the import law.
+UNIT = ('core', 'methods', 'nets', 'cli', 'test_layering.py')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the unit tier by where they stand."""
+    tests = pathlib.Path(__file__).parent
+    for item in items:
+        slow = item.get_closest_marker('slow') is not None
+        if item.path.relative_to(tests).parts[0] in UNIT and not slow:
+            item.add_marker(pytest.mark.unit)
+
+
 @pytest.fixture(scope='session')
 def test_data() -> pathlib.Path:
     """The folder of samples of real image data sets: tfds/ (prepared) and raw/ (as downloaded)."""
