@@ -34,8 +34,8 @@ def dino_loss(
 ) -> jax.Array:
     """Compute the mean cross-entropy of the teacher's and the student's distributions.
 
-    softmax((teacher - centre) / t_t) against softmax(student / t_s), over all pairs of a view of the
-    teacher's and another of the student's (DINO, arXiv 2104.14294, Eq. 3).
+    softmax((teacher - centre) / t_t) against softmax(student / t_s), over all pairs of a view of
+    the teacher's and another of the student's (DINO, arXiv 2104.14294, Eq. 3).
 
     Args:
         student_logits: (V, N, K) of all V views.

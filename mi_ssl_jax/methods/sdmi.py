@@ -69,8 +69,8 @@ def sdmi_loss(
         frozen: the same by the other encoder, under a stop-gradient.
         temperature: of the cosine critic.
         objective: a bound by name, see `mi_ssl_jax.bounds.BOUNDS`.
-        marginal: 'bound' for the bound's own marginal term; else Eq. 10's form, with a regulariser R
-            of `mi_ssl_jax.surrogates.REGULARISERS` or without one (collapses).
+        marginal: 'bound' for the bound's own marginal term; else Eq. 10's form, with a regulariser
+            R of `mi_ssl_jax.surrogates.REGULARISERS` or without one (collapses).
         marginal_weight: of R.
         block_size: rows of scores held at a time, None for all.
 

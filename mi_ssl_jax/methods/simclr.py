@@ -45,7 +45,7 @@ def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.T
 
 
 def dcl_loss(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
-    """Compute NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848).
+    """Compute NT-Xent without the positive among the others (DCL, arXiv 2110.06848).
 
     Args:
         za: (N, D) embeddings of view 1, one row a sample, not normalised.

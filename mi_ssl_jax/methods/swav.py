@@ -17,9 +17,9 @@ ASSIGNED = 2  # the first views have codes
 
 
 def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
-    """Compute the mean cross-entropy of codes and softmax(scores / t) (arXiv 2006.09882, Eqs. 1, 2).
+    """Compute the mean cross-entropy of codes and softmax(scores / t).
 
-    Over all pairs of a view with codes and another view.
+    Over all pairs of a view with codes and another view (SwAV, arXiv 2006.09882, Eqs. 1 and 2).
 
     Args:
         scores: (V, N, K) of all V views against the prototypes.

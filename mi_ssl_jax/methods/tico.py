@@ -35,8 +35,8 @@ def tico_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """Compute TiCo's loss, one direction (Zhu et al. 2022, arXiv 2206.10698, Algorithm 1).
 
-    1 - mean cos(za, zb) + weight * mean u^T C u, u = za of unit length, with the moving average C of
-    u^T u / N, which includes this batch and is a constant for the gradient.
+    1 - mean cos(za, zb) + weight * mean u^T C u, u = za of unit length, with the moving average C
+    of u^T u / N, which includes this batch and is a constant for the gradient.
 
     Args:
         za: (N, D) embeddings of one view, one row a sample, not normalised.
