@@ -10,14 +10,19 @@ import pytest
 
 import mi_ssl_jax as ms
 
-MODULES = [name for name in ms.__all__ if inspect.ismodule(getattr(ms, name))]
+MODULES = {name: getattr(ms, name) for name in ms.__all__ if inspect.ismodule(getattr(ms, name))}
+MODULES['augment.ops'] = ms.augment.ops
 GLOBALS = {'functools': functools, 'jax': jax, 'jnp': jnp, 'ms': ms}
 
 
 def examples(name: str) -> list[doctest.DocTest]:
     """The examples of a public module's members, or of one member of the package."""
-    value = getattr(ms, name)
-    own = {key: getattr(value, key) for key in value.__all__} if name in MODULES else {name: value}
+    module = MODULES.get(name)
+    own = (
+        {key: getattr(module, key) for key in module.__all__}
+        if module
+        else {name: getattr(ms, name)}
+    )
     finder = doctest.DocTestFinder(recurse=False, exclude_empty=True)
     return [
         test

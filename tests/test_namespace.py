@@ -18,16 +18,18 @@ ROOT = pathlib.Path(__file__).parents[1]
 PASS_ON_OPTIONS = {'augment.evaluation', 'augment.load', 'methods.load', 'nets.load'}
 
 
-def members() -> dict[str, object]:
-    """Public name -> object: the package's own members, and those of its modules' `__all__`."""
-    own = {name: getattr(ms, name) for name in ms.__all__ if not name.startswith('__')}
-    found = {name: value for name, value in own.items() if not inspect.ismodule(value)}
-    for module in set(own) - set(found):
-        found |= {f'{module}.{name}': getattr(own[module], name) for name in own[module].__all__}
-    return dict(sorted(found.items()))
+def members(module: types.ModuleType, prefix: str = '') -> dict[str, object]:
+    """Public name -> object: what `__all__` lists, here and in the modules that it lists."""
+    found = {}
+    for name in module.__all__:
+        value = getattr(module, name)
+        inner = inspect.ismodule(value)
+        found |= members(value, f'{prefix}{name}.') if inner else {prefix + name: value}
+    return found
 
 
-FUNCTIONS = {name: value for name, value in members().items() if inspect.isfunction(value)}
+MEMBERS = members(ms)
+FUNCTIONS = {name: value for name, value in MEMBERS.items() if inspect.isfunction(value)}
 
 
 def in_a_new_process(code: str) -> str:
@@ -149,7 +151,7 @@ def test_what_is_missing_is_seen():
 
 
 def test_public_classes_are_documented():
-    classes = {name: value for name, value in members().items() if inspect.isclass(value)}
+    classes = {name: value for name, value in MEMBERS.items() if inspect.isclass(value)}
     assert classes and [name for name, value in classes.items() if not value.__doc__] == []
 
 

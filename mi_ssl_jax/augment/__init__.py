@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from mi_ssl_jax.augment import digits, graph, points, recipes, rgb
+from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb
 
-__all__ = ['evaluation', 'load', 'names']
+__all__ = ['evaluation', 'load', 'names', 'ops']
 
 Pipeline = Callable[[Array, Array], tuple[Array, ...]]
 Evaluation = Callable[[Array], Array]
