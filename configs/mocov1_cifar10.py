@@ -1,5 +1,6 @@
-"""MoCo v1 on CIFAR-10, with the settings of its authors' demonstration there. Not in the paper's
-tables.
+"""MoCo v1 on CIFAR-10 with the settings of its authors' demonstration there.
+
+Not in the paper's tables.
 
 From the demonstration: queue of 4096 keys, EMA 0.99, temperature 0.1, embeddings of dimension 128
 by a linear projector, learning rate 0.06 for 512 images, weight decay 5e-4, cosine. Its views are

@@ -1,5 +1,6 @@
-"""MoCo v2 on CIFAR-10: mocov1_cifar10 with v2's two-layer projector and its views. Not in the
-paper's tables.
+"""MoCo v2 on CIFAR-10: mocov1_cifar10 with v2's two-layer projector and its views.
+
+Not in the paper's tables.
 
 The hidden layer is as wide as the features, as in MoCo v2's code. The temperature is the 0.1 of the
 authors' demonstration on CIFAR-10, not v2's 0.2 for ImageNet.

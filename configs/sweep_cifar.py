@@ -1,5 +1,5 @@
-"""The paper's search on CIFAR-10 and CIFAR-100 (Tables 3 and 4): 192 runs a data set, then two more
-stages.
+r"""The paper's search on CIFAR-10 and CIFAR-100 (Tables 3 and 4): 192 runs a data set, then two
+more stages.
 
 A run is the flags of one command, {'config': file, 'config.lr': 0.01, ...}; the first of SDMI on
 CIFAR-10 is

@@ -36,5 +36,6 @@ def second_stage(best: dict) -> dict:
 
 def final(winner: dict) -> dict:
     """The better of a method's best run and its second stage, as long as the digits'
-    configurations."""
+    configurations.
+    """
     return {**winner, 'config.epochs': FINAL_EPOCHS}

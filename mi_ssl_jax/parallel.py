@@ -38,13 +38,15 @@ class Layout(NamedTuple):
     @property
     def axis(self) -> str | None:
         """The axis name for batch statistics and gathers; None on one device, where neither is
-        needed."""
+        needed.
+        """
         return AXIS if len(self.devices) > 1 else None
 
     @property
     def own(self) -> tuple[jax.Device, ...]:
         """This process's devices. Arrays outside a pass lie on them alone; a pass joins the
-        processes."""
+        processes.
+        """
         return tuple(
             device for device in self.devices if device.process_index == jax.process_index()
         )
@@ -52,7 +54,8 @@ class Layout(NamedTuple):
 
 def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
     """The devices of all processes, or `count` of them, as many of each process. ValueError if
-    there are fewer."""
+    there are fewer.
+    """
     processes = [jax.local_devices(process_index=index) for index in range(jax.process_count())]
     each = min(map(len, processes))
     most = each * len(processes)
@@ -86,7 +89,8 @@ def choose_mode(step: Step, *arguments: Tree) -> str:
 
 def gather(tree: Tree, axis: str | None) -> Tree:
     """Per-device rows (n, ...) -> the global batch (devices * n, ...), differentiable; the identity
-    for axis None."""
+    for axis None.
+    """
     if axis is None:
         return tree
     return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
@@ -110,7 +114,8 @@ def positions(count: int, axis: str | None) -> Array:
 
 def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
     """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not
-    exist."""
+    exist.
+    """
     axes = [] if layout.axis is None else [(AXIS, len(layout.devices))]
     return jax.make_jaxpr(step, axis_env=axes)(*arguments).jaxpr
 
@@ -119,29 +124,66 @@ def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
 # --------------------------------------------------------------------------------------------------
 
 
-def population(members: Sequence[Tree], layout: Layout) -> Tree:
-    """Per-seed trees -> the population in the form the layout's mode wants, placed on the devices.
+@jax.tree_util.register_pytree_node_class
+class Population:
+    """Independent copies of a tree, one a seed, as compiled programs take them.
+
+    Inside they are stacked along a leading axis of seeds, or apart where a host loop takes one
+    after another; outside this file nobody needs to know.
+    """
+
+    def __init__(self, trees: Tree, *, apart: bool):
+        """trees: one tree with a leading axis of seeds; apart, a tuple of trees."""
+        self._trees, self._apart = trees, apart
+
+    def map(self, function: Callable, *others: 'Population') -> 'Population':
+        """Apply a function that only takes trees apart or puts them together to every seed's tree,
+        with the trees of `others` of the same seed.
+        """
+        rest = [other._trees for other in others]
+        if self._apart:
+            trees = tuple(function(*own) for own in zip(self._trees, *rest, strict=True))
+        else:
+            trees = function(self._trees, *rest)
+        return Population(trees, apart=self._apart)
+
+    def unzip(self) -> tuple['Population', 'Population']:
+        """A population of pairs as a pair of populations."""
+        return self.map(lambda pair: pair[0]), self.map(lambda pair: pair[1])
+
+    def members(self) -> list[Tree]:
+        """One tree a seed."""
+        if self._apart:
+            return list(self._trees)
+        seeds = len(jax.tree.leaves(self._trees)[0])
+        return [jax.tree.map(lambda leaf: leaf[seed], self._trees) for seed in range(seeds)]
+
+    def first(self) -> Tree:
+        """The tree of the first seed."""
+        return self._trees[0] if self._apart else jax.tree.map(lambda leaf: leaf[0], self._trees)
+
+    def tree_flatten(self) -> tuple[tuple[Tree], bool]:
+        return (self._trees,), self._apart
+
+    @classmethod
+    def tree_unflatten(cls, apart: bool, children: tuple[Tree]) -> 'Population':
+        return cls(children[0], apart=apart)
+
+
+def population(members: Sequence[Tree], layout: Layout) -> Population:
+    """Per-seed trees as a population in the form the layout's mode wants, placed on the devices.
 
     Placed before step one: a state that moves at step two is a second compilation.
     """
-    tree = (
-        tuple(members)
-        if layout.mode == 'loop'
-        else jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    )
-    return place(tree, layout)
-
-
-def members(tree: Tree, layout: Layout) -> list[Tree]:
-    """The population as one tree a seed."""
-    if layout.mode == 'loop':
-        return list(tree)
-    return [jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)]
+    apart = layout.mode == 'loop'
+    trees = tuple(members) if apart else _stack(members)
+    return place(Population(trees, apart=apart), layout)
 
 
 def place(tree: Tree, layout: Layout) -> Tree:
     """Put the arrays on this process's devices, the same on each, as copies that the caller does
-    not share."""
+    not share.
+    """
     target = (
         layout.devices[0] if len(layout.devices) == 1 else _over_devices(layout, PartitionSpec())
     )
@@ -152,25 +194,25 @@ def _over_devices(layout: Layout, spec: PartitionSpec) -> NamedSharding:
     return NamedSharding(Mesh(layout.own, (AXIS,)), spec)
 
 
-def place_batch(batch: Tree, layout: Layout) -> Tree:
+def place_batch(batch: Tree, layout: Layout) -> Population:
     """This process's rows (n, ...) of a batch, from the host, as a pass takes them: over its
-    devices, for one seed."""
-    devices = len(layout.own)
+    devices, for one seed.
+    """
+    devices, apart = len(layout.own), layout.mode == 'loop'
+    target = layout.devices[0]
     if layout.axis:
         batch = jax.tree.map(lambda x: x.reshape(devices, len(x) // devices, *x.shape[1:]), batch)
-        batch = jax.tree.map(lambda x: x if layout.mode == 'loop' else x[:, None], batch)
-        placed = jax.device_put(batch, _over_devices(layout, PartitionSpec(AXIS)))
-    else:
-        placed = jax.device_put(
-            batch if layout.mode == 'loop' else jax.tree.map(lambda x: x[None], batch),
-            layout.devices[0],
-        )
-    return (placed,) if layout.mode == 'loop' else placed
+        target = _over_devices(layout, PartitionSpec(AXIS))
+    if not apart:  # the devices' axis stands first, the seeds' axis behind it
+        batch = jax.tree.map(lambda x: x[:, None] if layout.axis else x[None], batch)
+    placed = jax.device_put(batch, target)
+    return Population((placed,) if apart else placed, apart=apart)
 
 
 def check_replicas(tree: Tree, layout: Layout) -> None:
     """AssertionError, naming arrays, unless every device holds the same numbers in its copy of the
-    tree."""
+    tree.
+    """
     if layout.axis is None:
         return
     gaps = jax.device_get(_compiled_gaps(layout.devices)(tree, jnp.zeros(len(layout.own))))
@@ -189,7 +231,8 @@ def check_replicas(tree: Tree, layout: Layout) -> None:
 @functools.cache
 def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree, Array], Tree]:
     """-> gaps(tree, anything with a row for each own device): of each array the largest difference
-    between two copies."""
+    between two copies.
+    """
 
     def gap(x: Array) -> Array:
         return jnp.max(jax.lax.pmax(x, AXIS) - jax.lax.pmin(x, AXIS), initial=0)
@@ -203,41 +246,37 @@ def _compiled_gaps(devices: tuple[jax.Device, ...]) -> Callable[[Tree, Array], T
     )
 
 
-def per_seed(function: Callable, tree: Tree, layout: Layout, *others: Tree) -> Tree:
-    """Apply a function that only takes trees apart or puts them together to every seed's tree."""
-    if layout.mode == 'loop':
-        return tuple(function(*own) for own in zip(tree, *others, strict=True))
-    return function(tree, *others)
+def over_seeds(function: Callable, *, shared: int = 0) -> Callable:
+    """`function(tree, ..., *shared)` for one seed as a compiled function of populations.
 
-
-def unzip(pairs: Tree, layout: Layout) -> tuple[Tree, Tree]:
-    """A population of pairs as a pair of populations."""
-    return tuple(zip(*pairs, strict=True)) if layout.mode == 'loop' else pairs
-
-
-def over_seeds(function: Callable, layout: Layout, *, shared: int = 0) -> Callable:
-    """`function(tree, *shared)` for one seed -> a compiled function of the population; results have
-    a seeds axis.
-
+    It takes populations, or arrays stacked along a leading axis of seeds; its results are stacked.
     The last `shared` arguments are the same for all seeds.
     """
-    one = jax.jit(function)
-    if layout.mode == 'loop':
-        return lambda tree, *rest: _stack([one(member, *rest) for member in tree])
-    return jax.jit(_map_seeds(function, layout, shared))
+    one, stacked = jax.jit(function), jax.jit(_map_seeds(function, shared))
+
+    def mapped(*arguments):
+        own, rest = arguments[: len(arguments) - shared], arguments[len(arguments) - shared :]
+        if isinstance(own[0], Population) and own[0]._apart:
+            members = zip(*(each.members() for each in own), strict=True)
+            return _stack([one(*member, *rest) for member in members])
+        trees = (each._trees if isinstance(each, Population) else each for each in own)
+        return stacked(*trees, *rest)
+
+    return mapped
 
 
 def _stack(trees: Sequence[Tree]) -> Tree:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
+def _map_seeds(function: Callable, shared: int) -> Callable:
     """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the
-    device."""
+    device.
+    """
 
     def mapped(*arguments):
         own, rest = arguments[: len(arguments) - shared], arguments[len(arguments) - shared :]
-        if layout.seeds == 1:
+        if len(jax.tree.leaves(own)[0]) == 1:
             result = function(*jax.tree.map(lambda leaf: leaf[0], own), *rest)
             return jax.tree.map(lambda leaf: leaf[None], result)
         if jax.default_backend() == 'cpu':
@@ -251,7 +290,7 @@ def _map_seeds(function: Callable, layout: Layout, shared: int) -> Callable:
 # --------------------------------------------------------------------------------------------------
 
 
-def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int], Tree]:
+def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Population, int], Population]:
     """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled
     for each seed.
 
@@ -271,17 +310,16 @@ def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Tree, int]
     # pmap takes its arguments where it wants them or not at all.
     shares = None if devices == 1 else _over_devices(layout, PartitionSpec(AXIS))
     if layout.mode == 'loop':
-        one = jax.jit(order, out_shardings=shares)
-        return lambda keys, number: tuple(one(key, number) for key in keys)
-    # The devices' axis stands first, where pmap wants it; the seeds' axis behind it.
-    return jax.jit(
-        jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1), out_shardings=shares
-    )
+        compiled = jax.jit(order, out_shardings=shares)
+    else:  # the devices' axis stands first, where pmap wants it; the seeds' axis behind it
+        over = jax.vmap(order, in_axes=(0, None), out_axes=0 if devices == 1 else 1)
+        compiled = jax.jit(over, out_shardings=shares)
+    return lambda keys, number: keys.map(lambda key: compiled(key, number))
 
 
 def compile_pass(
     step: Step, layout: Layout
-) -> Callable[[Tree, Tree, Tree, Tree, int], tuple[Tree, Tree]]:
+) -> Callable[[Population, Population, Tree, Population, int], tuple[Population, Tree]]:
     """-> run(trained, frozen, data, order, length): takes `length` steps; gives (trained, metrics
     summed over them).
 
@@ -300,17 +338,22 @@ def compile_pass(
             )
             return trained, jax.tree.map(lambda x: x.sum(axis=0), metrics)
 
-        mapped = _map_seeds(one, layout, shared=1)
+        mapped = _map_seeds(one, shared=1)
         return _on_devices(
             lambda trained, frozen, data, order: mapped(trained, frozen, order, data), layout
         )
 
-    return lambda trained, frozen, data, order, length: scan(length)(trained, frozen, data, order)
+    def run(trained, frozen, data, order, length):
+        trees, metrics = scan(length)(trained._trees, frozen._trees, data, order._trees)
+        return Population(trees, apart=False), metrics
+
+    return run
 
 
 def _on_devices(function: Callable, layout: Layout) -> Callable:
     """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its
-    plain shapes."""
+    plain shapes.
+    """
     if len(layout.devices) == 1:
         return jax.jit(function, donate_argnums=0)
     return jax.pmap(
@@ -329,14 +372,15 @@ def _host_loop(step: Callable) -> Callable:
 
     def run(trained, frozen, data, order, length):
         states, totals = [], []
-        for state, rest, batches in zip(trained, frozen, order, strict=True):
+        own = (each.members() for each in (trained, frozen, order))
+        for state, rest, batches in zip(*own, strict=True):
             total = None
             for _ in range(length):
                 state, metrics = step(state, rest, data, batches)
                 total = metrics if total is None else add(total, metrics)
             states.append(state)
             totals.append(total)
-        return tuple(states), _stack(totals)
+        return Population(tuple(states), apart=True), _stack(totals)
 
     return run
 

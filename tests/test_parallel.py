@@ -194,33 +194,35 @@ def test_convolutions_run_as_a_host_loop_on_a_cpu(net, shape, mode, monkeypatch)
 
 def keys_of(layout):
     keys = [jax.random.PRNGKey(seed) for seed in range(layout.seeds)]
-    return tuple(keys) if layout.mode == 'loop' else jnp.stack(keys)
+    return parallel.population(keys, layout)
 
 
 def test_an_order_takes_every_index_at_most_once_and_whole_batches_only():
     layout = tiny.one_device(seeds=2)
-    for one in parallel.compile_order(23, 5, layout)(keys_of(layout), 0):
+    for one in parallel.compile_order(23, 5, layout)(keys_of(layout), 0).members():
         assert one.shape == (4, 5)
         assert len(np.unique(one)) == 20 and np.min(one) >= 0 and np.max(one) < 23
 
 
 def test_orders_differ_between_passes_and_seeds_and_come_again():
     layout = tiny.one_device(seeds=2)
-    order, keys = parallel.compile_order(40, 8, layout), keys_of(layout)
-    first, other, late = order(keys, 0)[0], order(keys, 0)[1], order(keys, 1)[0]
+    compiled, keys = parallel.compile_order(40, 8, layout), keys_of(layout)
+    order = lambda number: compiled(keys, number).members()
+    first, other, late = order(0)[0], order(0)[1], order(1)[0]
     assert np.mean(first == other) < 0.5 and np.mean(first == late) < 0.5
-    np.testing.assert_array_equal(order(keys, 0)[0], first)
+    np.testing.assert_array_equal(order(0)[0], first)
     # No example is left out for good.
-    seen = np.unique([order(keys, number)[0] for number in range(20)])
+    seen = np.unique([order(number)[0] for number in range(20)])
     np.testing.assert_array_equal(seen, np.arange(40))
 
 
 def test_both_modes_have_the_same_batches():
     loop, scan = tiny.one_device(seeds=2), tiny.one_device(seeds=2, mode='scan')
     expected = np.stack(
-        parallel.compile_order(24, 6, loop)(keys_of(loop), 3)
+        parallel.compile_order(24, 6, loop)(keys_of(loop), 3).members()
     )  # (seeds, steps, batch)
-    np.testing.assert_array_equal(parallel.compile_order(24, 6, scan)(keys_of(scan), 3), expected)
+    found = parallel.compile_order(24, 6, scan)(keys_of(scan), 3).members()
+    np.testing.assert_array_equal(np.stack(found), expected)
 
 
 # Seeds --------------------------------------------------------------------------------------------
@@ -231,10 +233,11 @@ def test_a_population_is_its_members(mode):
     layout = tiny.one_device(seeds=3, mode=mode)
     trees = [{'a': jnp.full((2,), seed), 'b': jnp.float32(seed)} for seed in range(3)]
     population = parallel.population(trees, layout)
-    for member, tree in zip(parallel.members(population, layout), trees, strict=True):
+    for member, tree in zip(population.members(), trees, strict=True):
         jax.tree.map(np.testing.assert_array_equal, member, tree)
     # Copies: donating the population must not take the caller's arrays.
-    jax.tree.map(lambda leaf: leaf.delete(), population)
+    for leaf in jax.tree.leaves(population):
+        leaf.delete()
     assert float(trees[0]['a'].sum()) == 0
 
 
@@ -243,9 +246,8 @@ def test_taking_apart_and_putting_together(mode):
     layout = tiny.one_device(seeds=2, mode=mode)
     trees = [{'a': jnp.full(2, seed), 'b': jnp.full(2, -seed)} for seed in (1.0, 2.0)]
     population = parallel.population(trees, layout)
-    halves = parallel.per_seed(lambda tree: (tree['a'], tree['b']), population, layout)
-    a, b = parallel.unzip(halves, layout)
-    joined = parallel.per_seed(lambda one, other: {'a': one, 'b': other}, a, layout, b)
+    a, b = population.map(lambda tree: (tree['a'], tree['b'])).unzip()
+    joined = a.map(lambda one, other: {'a': one, 'b': other}, b)
     assert jax.tree.structure(joined) == jax.tree.structure(population)
     jax.tree.map(np.testing.assert_array_equal, joined, population)
 
@@ -261,9 +263,9 @@ def test_a_function_over_seeds(backend, seeds, monkeypatch):
         population = parallel.population(
             [jnp.full(4, float(seed)) for seed in range(seeds)], layout
         )
-        result = parallel.over_seeds(
-            lambda own, common: {'sum': jnp.sum(own * common)}, layout, shared=1
-        )(population, jnp.arange(4.0))
+        result = parallel.over_seeds(lambda own, common: {'sum': jnp.sum(own * common)}, shared=1)(
+            population, jnp.arange(4.0)
+        )
         np.testing.assert_allclose(result['sum'], 6.0 * np.arange(seeds))
 
 

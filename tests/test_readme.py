@@ -26,7 +26,7 @@ def test_the_example_method_trains(tmp_path, monkeypatch):
     config.epochs, config.batch_size, config.data.limit = 2, 100, 200
     ready = run.run(config, tmp_path / 'run')
     population, progress = run.restore(ready, tmp_path / 'run')
-    kernel = population.variables['theta']['params']['backbone']['Dense_0']['kernel']
+    kernel = population.first().variables['theta']['params']['backbone']['Dense_0']['kernel']
     assert progress['epoch'] == 2 and np.isfinite(kernel).all()
 
 

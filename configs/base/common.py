@@ -1,5 +1,6 @@
 """Every field a configuration has, with its unit. A configuration is `base()` and what it
-changes."""
+changes.
+"""
 
 from ml_collections import ConfigDict, config_dict
 

@@ -13,7 +13,8 @@ from configs.base import common, methods
 
 def base(name: str, **changes) -> ConfigDict:
     """A contextual stochastic block model: 1,000 nodes, 5 communities, about 12 neighbours, 4 of
-    them strangers."""
+    them strangers.
+    """
     config = common.base()
     config.data.name = 'sbm'
     config.data.options = ConfigDict(

@@ -67,7 +67,8 @@ def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:
 
 def cifar(name: str, data: str) -> ConfigDict:
     """Table 3's fixed values; Table 5's are the configuration's own. data: 'cifar10' or
-    'cifar100'."""
+    'cifar100'.
+    """
     config = base(name, data, size=32, stem='small')
     config.batch_size = 512
     config.epochs = 1000
@@ -98,7 +99,8 @@ def imagenet100(name: str) -> ConfigDict:
 
 def imagenet(name: str, data: str) -> ConfigDict:
     """What both ImageNets share, decoded while training to squares of 256 px. data: as in
-    mi_ssl_jax.data."""
+    mi_ssl_jax.data.
+    """
     config = base(name, data, size=224, stem='imagenet')
     config.data.streamed = True
     config.data.canvas = 256

@@ -18,7 +18,8 @@ def luma(planes: Planes) -> Array:
 
 def blend(planes: Planes, base: Array | float, factor: Array | float) -> Planes:
     """clip(factor * planes + (1 - factor) * base, 0, 1): brightness, contrast and saturation are
-    this."""
+    this.
+    """
     rest = (1 - factor) * base
     return tuple(jnp.clip(factor * plane + rest, 0, 1) for plane in planes)
 

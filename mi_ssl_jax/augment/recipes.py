@@ -18,7 +18,8 @@ Views = tuple[View, ...]
 
 class Images(NamedTuple):
     """A data set: its row in the recipes, side of the views, normalisation, centre crop of the
-    evaluation."""
+    evaluation.
+    """
 
     kind: str
     size: int
@@ -64,7 +65,8 @@ def byol(kind: str, size: int) -> Views:
 
 def mocov3(kind: str, size: int) -> Views:
     """MoCo v3 (its ResNet-50 setting): BYOL's views, bilinear, from a fifth of the image on
-    ImageNet."""
+    ImageNet.
+    """
     if kind == 'cifar':
         return byol(kind, size)
     least = 0.2 if kind == 'imagenet' else 0.08

@@ -1,5 +1,6 @@
 """A configuration's compiled views against Pillow's, and crops by matrix products against
-gathers."""
+gathers.
+"""
 
 import functools
 import os
@@ -91,7 +92,8 @@ def crop_alone(view: rgb.View) -> rgb.View:
 
 def gathered(key: Array, image: Array, *, view: rgb.View, norm: rgb.Norm) -> Array:
     """`rgb.one` of a crop that enlarges, by gathers of rows, then of columns, not by
-    products."""
+    products.
+    """
     key_box, _, key_chances = jax.random.split(key, 3)
     flip = jax.random.uniform(key_chances, (5,), jnp.float32)[0] < 0.5
     box = resample.random_box(key_box, *image.shape[:2], scale=view.scale, ratio=(3 / 4, 4 / 3))
@@ -105,7 +107,8 @@ def gathered(key: Array, image: Array, *, view: rgb.View, norm: rgb.Norm) -> Arr
 
 def _taps(start: Array, length: Array, view: rgb.View, flip: Array | bool) -> tuple[Array, Array]:
     """Pixels that make each output along one axis, and their weights: (size, 2), bicubic (size,
-    4)."""
+    4).
+    """
     position = jnp.arange(view.size, dtype=jnp.float32)
     position = jnp.where(flip, view.size - 1 - position, position)
     place = (position + 0.5) * length / view.size - 0.5

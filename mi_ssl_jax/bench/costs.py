@@ -47,7 +47,8 @@ class Memory(NamedTuple):
 
 class Compilation(NamedTuple):
     """Times, one entry each: trace (to StableHLO), cold (XLA, nothing cached), warm (from the
-    cache)."""
+    cache).
+    """
 
     trace: Times
     cold: Times
@@ -145,7 +146,8 @@ def _jaxprs(parameters: dict[str, Any]) -> Iterator[Any]:
 
 def _pass(trainer: Trainer, phase: str, steps: int) -> tuple[Any, tuple]:
     """(function, arguments) of one call of a phase's pass; a host loop and a stream take one step a
-    call."""
+    call.
+    """
     looped = trainer.spec.layout.mode == 'loop'
     batches, length = next(iter(trainer.feed.pieces(phase, 1 if looped else steps)))
     run = trainer.passes[phase]

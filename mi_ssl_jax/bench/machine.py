@@ -12,7 +12,8 @@ import jaxlib
 
 def describe(load_before: float) -> dict[str, Any]:
     """Processor, cores of this process, devices, versions, the machine's load (1 minute) before and
-    after."""
+    after.
+    """
     return {
         'date': date.today().isoformat(),
         'processor': _processor(),

@@ -25,7 +25,8 @@ def measure(
     scaling: bool = False,
 ) -> dict[str, Any]:
     """{'rows', 'settings', 'machine', 'method'}; see bench.steps, .augmentation and
-    .scaling."""
+    .scaling.
+    """
     from mi_ssl_jax.bench import augmentation as pipelines
     from mi_ssl_jax.bench import machine
     from mi_ssl_jax.bench import scaling as paper

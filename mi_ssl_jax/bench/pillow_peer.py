@@ -24,7 +24,8 @@ def batch(
     norm: Norm,
 ) -> list[np.ndarray]:
     """The views of uint8 images (H, W, 3): for each view a normalised float32 (N, size, size,
-    3)."""
+    3).
+    """
     made = [
         [one(random, image, view=view, norm=norm) for view in views]
         for image in map(Image.fromarray, images)

@@ -12,7 +12,7 @@ from mi_ssl_jax.bench.timing import Program
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.train import feed as feeds
-from mi_ssl_jax.train import loop, step
+from mi_ssl_jax.train import schedule, step
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 
@@ -26,23 +26,24 @@ class Trainer:
 
     def __init__(self, spec: Spec, population: Tree, feed: feeds.Resident | feeds.Streamed):
         self.spec, self.feed, self.population = spec, feed, population
-        self.passes = loop.trainer(spec).compile_passes(spec)
+        self.passes = schedule.compile_steps(spec)
         feed.begin(population, 0)
 
     def program(self, phase: str, steps: int) -> Program:
         """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in
-        full."""
+        full.
+        """
         scans = self.spec.layout.mode == 'scan'
         return Program(lambda count: self.run(phase, count), steps if scans else WARM)
 
     def run(self, phase: str, steps: int) -> None:
         """Take `steps` steps of a phase."""
-        layout, own = self.spec.layout, states.phase_of(self.spec.method, phase)
+        own = states.phase_of(self.spec.method, phase)
         trained, frozen = self.halves(phase)
         for batches, length in self.feed.pieces(phase, steps):
             trained, metrics = self.passes[phase](trained, frozen, self.feed.data, batches, length)
-        self.population = parallel.per_seed(
-            lambda state, new: states.merge(state, own, new), self.population, layout, trained
+        self.population = self.population.map(
+            lambda state, new: states.merge(state, own, new), trained
         )
         jax.block_until_ready((trained, metrics))
 
@@ -50,12 +51,7 @@ class Trainer:
         """The state as a phase's pass takes it: (trained, frozen)."""
         spec = self.spec
         own = states.phase_of(spec.method, phase)
-        pairs = parallel.per_seed(
-            lambda state: states.split(state, spec.method, own),
-            self.population,
-            spec.layout,
-        )
-        return parallel.unzip(pairs, spec.layout)
+        return self.population.map(lambda state: states.split(state, spec.method, own)).unzip()
 
 
 def network(ready: experiments.Setup) -> Trainer:
@@ -89,7 +85,8 @@ def augmentation(ready: experiments.Setup) -> Program:
 
 def input_alone(ready: experiments.Setup, feed: feeds.Resident | feeds.Streamed) -> Program:
     """Batches alone: gathered on the device (one device's share), or decoded, cut and sent to
-    it."""
+    it.
+    """
     if isinstance(feed, feeds.Streamed):
         return Program(lambda steps: _read(feed, ready.method.phases[0].name, steps), WARM)
     steps_per_pass, count = ready.spec.steps_per_pass, device_share(ready)

@@ -17,8 +17,8 @@ from mi_ssl_jax.bench import costs
 from mi_ssl_jax.bench.table import Row
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.train import gradient_cache, schedule, step
 from mi_ssl_jax.train import state as states
-from mi_ssl_jax.train import step
 
 Tree = Any
 DEVICES = 1, 8, 64
@@ -129,7 +129,8 @@ def efficiency(own: Cost, batch: int, devices: int, *, dtype: str) -> float:
 
 def limit_of(own: Cost, batch: int) -> int | None:
     """The first power of two of devices on which the loss costs as much as the encoders; None up to
-    MOST."""
+    MOST.
+    """
     devices = 1
     while devices <= MOST:
         if (own.loss(devices * batch) or 0) >= own.encoders:
@@ -152,15 +153,15 @@ def cost(ready: experiments.Setup, phase_name: str) -> Cost:
     )
     labels = jax.ShapeDtypeStruct((batch // 2, ready.source.rows), 'int32')
     # A streamed batch that consists of views: encoders, loss, gradient and update remain.
-    made = step.make(two._replace(views=lambda key, example: example), phase_name)
+    made = schedule.step(two._replace(views=lambda key, example: example), phase_name)
     method, phase = alone.method, states.phase_of(alone.method, phase_name)
     jaxpr = parallel.trace(
         made, two.layout, *states.split(state, method, phase), (), {'x': views, 'y': labels}
     )
     sent = costs.sent(jaxpr)
     outputs = jax.eval_shape(
-        lambda variables, views: (
-            step.encode_all(method, phase, variables, step.branch_views(method, views)).outputs
+        lambda variables, views: gradient_cache.outputs_of(
+            step.encode(method, variables, step.branch_views(method, views))
         ),
         state.variables,
         views,
@@ -184,7 +185,8 @@ def _loss_flops(
     phase: api.Phase, outputs: Mapping[str, api.Views], aux: Tree, batch: int
 ) -> float | None:
     """FLOPs of the loss and its gradient with respect to the trained branch's outputs, for `batch`
-    examples."""
+    examples.
+    """
 
     def rows(seen: api.Views) -> api.Views:
         return api.Views(*_resized(batch, (seen.z, seen.p)), seen.shared)

@@ -19,7 +19,8 @@ PAPER_GB = 15, 7  # of SDMI and of all other methods (paper, appendix C.1)
 
 class Bench(NamedTuple):
     """One configuration, ready to be timed. alone: the network. compiled, flops: a phase; FLOPs a
-    step."""
+    step.
+    """
 
     ready: experiments.Setup
     trainer: programs.Trainer

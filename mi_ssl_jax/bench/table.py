@@ -42,7 +42,8 @@ def seconds(what: str, phase: str, times: Times) -> Row:
 
 def ratios(what: str, slow: Times, fast: Times, unit: str) -> list[Row]:
     """slow / fast, round by round, of wall and of CPU time, which what else the machine does moves
-    less."""
+    less.
+    """
     rows = []
     for clock in Times._fields:
         found = np.divide(getattr(slow, clock), getattr(fast, clock))

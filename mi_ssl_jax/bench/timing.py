@@ -1,5 +1,6 @@
 """Times of several programs, taken in alternation, so that other work of the machine falls on all
-alike."""
+alike.
+"""
 
 import statistics
 import time
@@ -9,7 +10,8 @@ from typing import NamedTuple
 
 class Program(NamedTuple):
     """run(steps): takes steps, returns when their results are there. warm: steps before any
-    timing."""
+    timing.
+    """
 
     run: Callable[[int], None]
     warm: int

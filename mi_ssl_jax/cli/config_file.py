@@ -1,5 +1,6 @@
 """Configurations on the command line (--config=configs/NAME.py --config.lr=0.1); wrong ones
-explained."""
+explained.
+"""
 
 import difflib
 import os
@@ -68,7 +69,8 @@ def parse(
 
 def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:
     """One line for a flag that cannot be parsed, with the nearest right name for a misspelt
-    field."""
+    field.
+    """
     for flag in files:
         known = _fields(argv, flag)
         for word in words(argv):

@@ -19,7 +19,8 @@ class Parser(argparse.ArgumentParser):
 
 def guard(command: Callable[[], int | None]) -> int:
     """Run a command; what ends it early becomes one line and an exit status: ValueError 2, Stopped
-    its own, a full disk 5, a full device 6, Ctrl-C 130."""
+    its own, a full disk 5, a full device 6, Ctrl-C 130.
+    """
     sys.path.insert(
         0, os.getcwd()
     )  # configs/ and the user's own modules are imported from where the command runs

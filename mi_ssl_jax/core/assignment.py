@@ -69,5 +69,5 @@ def swapped_cross_entropy(targets: chex.Array, logits: chex.Array) -> jax.Array:
     log_p = jax.nn.log_softmax(linalg.promote(logits))
     sums = -jnp.einsum('qnk,vnk->qv', linalg.promote(targets), log_p, precision='highest')
     entropies = sums / logits.shape[1]
-    others = ~jnp.eye(*entropies.shape, dtype=bool)
+    others = ~jnp.eye(len(targets), len(logits), dtype=bool)
     return jnp.sum(entropies, where=others) / (len(targets) * (len(logits) - 1))

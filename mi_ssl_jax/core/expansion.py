@@ -39,13 +39,15 @@ class Expansion(NamedTuple):
     @property
     def bound(self) -> jax.Array:
         """What |exact - second_order| is at most for these scores: max |K'''| / 6 (below Eq.
-        22)."""
+        22).
+        """
         return self.third / 6
 
     @property
     def range_bound(self) -> jax.Array:
         """The same for any scores in such an interval: a third cumulant is at most width^3 / (6
-        sqrt 3)."""
+        sqrt 3).
+        """
         return self.width**3 / (36 * math.sqrt(3))
 
 

@@ -38,7 +38,8 @@ class Entropies(NamedTuple):
 
 class SecondMoment(NamedTuple):
     """A matrix with log det(C + eps I) = log det(matrix) + rest, for the covariance C (D, D) of N
-    samples."""
+    samples.
+    """
 
     matrix: chex.Array  # (m, m), m = min(N, D)
     rest: chex.Array  # (): (D - m) log eps, the directions that the samples do not reach

@@ -24,7 +24,8 @@ def average_init(shape: tuple[int, ...] = ()) -> Average:
 
 def average_update(state: Average, x: chex.Array, *, momentum: chex.Numeric) -> Average:
     """Weighs everything seen by `momentum` and x by 1 - momentum; no gradient flows into the
-    average."""
+    average.
+    """
     chex.assert_equal_shape([state.total, x])
     x = jax.lax.stop_gradient(x)
     return Average(
@@ -34,13 +35,15 @@ def average_update(state: Average, x: chex.Array, *, momentum: chex.Numeric) -> 
 
 def average(state: Average) -> jax.Array:
     """The weighted mean of what was put in: of the first value alone after one update, 0 before
-    it."""
+    it.
+    """
     return state.total / jnp.where(state.weight > 0, state.weight, 1.0)
 
 
 class TopEigenvalue(NamedTuple):
     """Moving average of the largest eigenvalue of a stream of matrices; read it by
-    `average(state.value)`."""
+    `average(state.value)`.
+    """
 
     value: Average
     vector: chex.Array  # (d,) unit: where the next power iteration starts

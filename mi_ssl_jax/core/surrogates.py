@@ -1,5 +1,6 @@
 """Statistical regularisers that stand in for the marginal term of an MI bound (paper, Eq. 10 and
-section 3.4)."""
+section 3.4).
+"""
 
 import chex
 import jax

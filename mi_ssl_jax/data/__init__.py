@@ -1,11 +1,14 @@
 """Data sets by name: `load('gaussian', data_dir)` holds one in memory, `stream` reads it while it
-is used."""
+is used.
+"""
 
 import importlib
 import inspect
 
 from mi_ssl_jax.data import in_memory, on_disk, streamed
 from mi_ssl_jax.data.splits import Resident, Split, few_labels, subset
+
+__all__ = ['Resident', 'Split', 'few_labels', 'find', 'load', 'names', 'stream', 'subset']
 
 GENERATED = (
     'gaussian',
@@ -26,7 +29,8 @@ _IMAGES = {  # name -> the version that is read, what its prepare command still 
 
 def names() -> list[str]:
     """The data sets this package knows. Other sets of labelled images that TFDS prepared can be
-    named too."""
+    named too.
+    """
     return sorted([*_MODULES, *_IMAGES])
 
 
@@ -59,7 +63,8 @@ def load(name: str, data_dir: str | None, *, short_side: int | None = None, **op
 
 def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
     """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as
-    `load`."""
+    `load`.
+    """
     if name in _MODULES:
         raise ValueError(f'{name} is held in memory: set data.streamed=False')
     return streamed.Stream(find(name, data_dir), canvas)
@@ -76,7 +81,8 @@ def prepare_command(name: str, data_dir: str | None) -> str:
 
 def find(name: str, data_dir: str | None) -> on_disk.Prepared:
     """Where the image data set `name` lies and what it holds, without reading it. Errors as
-    `load`."""
+    `load`.
+    """
     if name in _IMAGES:
         command = prepare_command(name, data_dir)
         return on_disk.find(name, data_dir, version=_IMAGES[name][0], command=command)

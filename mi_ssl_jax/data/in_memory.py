@@ -1,5 +1,6 @@
 """Prepared images decoded once into memory, with a copy of the decoded arrays kept beside the
-records."""
+records.
+"""
 
 import hashlib
 import os

@@ -1,5 +1,6 @@
 """Image data sets that lie prepared in the TFDS folder: found by name, described, read record by
-record."""
+record.
+"""
 
 import functools
 import json
@@ -103,7 +104,8 @@ def _source(folder: Path, split: str) -> Sequence[dict[str, Any]]:
 
 def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tuple[bytes, int]]:
     """(encoded image, label) of some examples of the split 'train' or 'test', in the order of
-    `indices`."""
+    `indices`.
+    """
     source = _source(prepared.folder, prepared.splits[split])
     return [
         (example['image'], int(example['label'])) for example in source.__getitems__(list(indices))
@@ -114,7 +116,8 @@ def image(
     prepared: Prepared, split: str, index: int, data: bytes, *, side: int | None, offset: float
 ) -> np.ndarray:
     """One image decoded, and cut to a square of `side` pixels (None: whole). Errors name its
-    record."""
+    record.
+    """
     try:
         decoded = images.decode(data, prepared.shape[-1])
     except ValueError as error:

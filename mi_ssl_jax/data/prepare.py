@@ -1,5 +1,6 @@
 """Prepares a data set: python -m mi_ssl_jax.data.prepare NAME --data_dir=DIR [--source=PATH]
-[--skip_bad]"""
+[--skip_bad]
+"""
 
 import argparse
 import signal

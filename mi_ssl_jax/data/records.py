@@ -44,7 +44,8 @@ class Spec(NamedTuple):
 @functools.cache
 def tfds():
     """The tensorflow_datasets module (0.7 s to import, hence only when records are read or
-    written)."""
+    written).
+    """
     with quiet():
         return importlib.import_module('tensorflow_datasets')
 
@@ -62,7 +63,8 @@ def quiet():
 
 def root(data_dir: str | os.PathLike | None) -> Path:
     """The folder that holds all data sets: `data_dir`, else TFDS_DATA_DIR, else
-    ~/tensorflow_datasets."""
+    ~/tensorflow_datasets.
+    """
     return Path(data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
 
 
@@ -128,13 +130,15 @@ def _write_and_rename(spec: Spec, home: Path, target: Path) -> None:
 
 def _builder(spec: Spec):
     """The TFDS builder class of `spec`, kept out of TFDS's registry, where a name can stand only
-    once."""
+    once.
+    """
     module = tfds()
 
     class Info(module.core.DatasetInfo):
         def initialize_from_bucket(self):
             """Asks no server for known sizes; TFDS's own method leaves an empty temporary folder,
-            too."""
+            too.
+            """
 
     with module.core.registered.skip_registration():
 

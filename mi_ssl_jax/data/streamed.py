@@ -17,7 +17,8 @@ from mi_ssl_jax.data.splits import Split
 
 class Stream(NamedTuple):
     """A prepared data set that is read while it is used. canvas: side of its square images in
-    pixels."""
+    pixels.
+    """
 
     prepared: Prepared
     canvas: int
@@ -31,7 +32,8 @@ class Stream(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class _Records:
     """The training examples for Grain, still encoded; each process opens the record files for
-    itself."""
+    itself.
+    """
 
     prepared: Prepared
 
@@ -44,7 +46,8 @@ class _Records:
 
 def _cut(stream: Stream, example: tuple[int, bytes, int], rng: np.random.Generator) -> Split:
     """The square lies anywhere along the longer side, so that over the epochs all of the image is
-    seen."""
+    seen.
+    """
     index, data, label = example
     image = prepared_lib.image(
         stream.prepared, 'train', index, data, side=stream.canvas, offset=rng.random()
@@ -111,7 +114,8 @@ class Batches:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from a position. Raises ValueError when it belongs to another order of
-        batches."""
+        batches.
+        """
         other = [key for key, value in self._key.items() if state.get(key) != value]
         if other:
             raise ValueError(

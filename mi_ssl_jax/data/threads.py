@@ -13,7 +13,8 @@ def in_order(
     function: Callable[[Any], Any], items: Iterable[Any], *, ahead: int
 ) -> Iterator[tuple[Any, Any]]:
     """(item, function(item)) for every item in turn; at most `ahead` results wait for the
-    reader."""
+    reader.
+    """
     waiting = collections.deque()
     pool = ThreadPoolExecutor(COUNT)
     try:

@@ -4,7 +4,8 @@ A final batch norm fixes each feature's variance, so the standard deviation alon
 merge behind it; the angles between class means can.
 """
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import chex
 import jax
@@ -104,5 +105,6 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
 
 def _seeds(value: Any) -> np.ndarray:
     """(seeds,) float; what could not be measured (None in the metrics file) compares as not
-    collapsed."""
+    collapsed.
+    """
     return np.atleast_1d(np.asarray(value, dtype=float))

@@ -30,7 +30,8 @@ def kinds(found: Mapping[str, str]) -> dict[str, str]:
 
 def collapsed_for(history: Sequence[Mapping[str, Any]], width: int, *, most: int) -> int:
     """How many of the last evaluations in a row, `most` at most, show a branch collapsed; a partial
-    collapse is none."""
+    collapse is none.
+    """
     for count in range(most):
         found = findings(history[: len(history) - count], width)
         if not any(sentence.startswith('collapse') for sentence in found.values()):

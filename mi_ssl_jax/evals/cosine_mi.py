@@ -6,7 +6,8 @@ so one pass over the N x N scores and one exponential a score serve them all. Va
 core.bounds on the same pairs to rounding.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import chex
 import jax
@@ -127,7 +128,8 @@ def _totals(
     total: Callable[[jax.Array], jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """Row totals of e^S and of softplus(S) over the marginal pairs, (N, R) each; total: (B, N) ->
-    (B, R)."""
+    (B, R).
+    """
     n = len(za)
     size = min(block_size or BLOCK_SIZE, n)
     blocks = -(-n // size)
@@ -149,7 +151,8 @@ def _combine(
     joint: jax.Array, exponentials: jax.Array, softplus: jax.Array, counts: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Estimates (R,) from joint scores (N,), row totals (N, R) and how often each example is drawn
-    (N, R)."""
+    (N, R).
+    """
     n = len(joint)
     joint = joint[:, None]
     negatives = n - counts  # draws other than the row's own example

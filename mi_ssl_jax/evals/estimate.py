@@ -1,5 +1,6 @@
 """Mutual information between two arrays of samples, by a learned critic or by second moments, in
-nats."""
+nats.
+"""
 
 import math
 from typing import NamedTuple
@@ -55,7 +56,8 @@ def bounds() -> list[str]:
 
 def critics_of(bound: str) -> list[str]:
     """The critics that an estimator can be used with, its default first; none for second
-    moments."""
+    moments.
+    """
     return [] if bound == GAUSSIAN else estimators.critics_of(bound)
 
 
@@ -195,7 +197,8 @@ def check_options(
 
 def check(x: np.ndarray, name: str) -> np.ndarray:
     """Samples (N, D) as float32, each column with mean 0 and standard deviation 1. ValueError in
-    one line."""
+    one line.
+    """
     x = np.asarray(x)
     if x.dtype.kind not in 'fiub':
         raise ValueError(f'{name} holds {x.dtype}, not real numbers')

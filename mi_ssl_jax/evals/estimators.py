@@ -146,7 +146,7 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
         return params | ({'baseline': baseline.init(for_baseline, y)} if baseline else {})
 
     def log_baseline(params: Params, y: jax.Array) -> jax.Array | None:
-        return baseline.apply(params['baseline'], y) if baseline else None
+        return jnp.asarray(baseline.apply(params['baseline'], y)) if baseline else None
 
     def loss(params: Params, x: jax.Array, y: jax.Array, state: Tree) -> tuple[Scalar, Tree]:
         scores = critic.apply(params['critic'], x, y)

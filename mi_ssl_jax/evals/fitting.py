@@ -1,5 +1,6 @@
 """One compiled program that fits a critic, stops early and judges it on examples it has not seen,
-for every fit."""
+for every fit.
+"""
 
 import functools
 from collections.abc import Callable
@@ -23,7 +24,8 @@ PATIENCE = 4  # training stops when a PATIENCE-th of the checks has passed witho
 
 class Plan(NamedTuple):
     """A fit's numbers. part: examples of the validation and of the test part each. together: how
-    many of a part are scored against each other at once."""
+    many of a part are scored against each other at once.
+    """
 
     bound: str
     critic: str
@@ -57,8 +59,7 @@ def compile_fits(
     An order's first `part` examples are the test part, the next `part` the validation part, the
     rest train.
     """
-    layout = parallel.Layout(parallel.choose_devices(1), plan.fits, 'scan')
-    return parallel.over_seeds(functools.partial(_fit, plan=plan), layout, shared=2)
+    return parallel.over_seeds(functools.partial(_fit, plan=plan), shared=2)
 
 
 def _fit(

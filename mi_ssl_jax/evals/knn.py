@@ -1,5 +1,6 @@
 """Weighted k nearest neighbours on frozen features (Wu et al. 2018; DINO's protocol, Caron et al.
-2021)."""
+2021).
+"""
 
 import functools
 from typing import NamedTuple

@@ -46,7 +46,8 @@ class Settings(NamedTuple):
 
 class Probe(NamedTuple):
     """Test accuracies in percent after the last epoch, means over label draws, and how they came
-    about."""
+    about.
+    """
 
     top1: float
     top5: float
@@ -109,8 +110,9 @@ def evaluate(
     return Probe(
         100 * float(top1.mean()),
         100 * float(top5.mean()),
-        *map(float, grid[best]),
-        protocol=f'{describe(settings, n)}; {labels}',
+        float(grid[best][0]),
+        float(grid[best][1]),
+        f'{describe(settings, n)}; {labels}',
     )
 
 
@@ -130,7 +132,8 @@ def describe(settings: Settings, n: int) -> str:
 @jax.jit
 def standardise(train: chex.Array, test: chex.Array) -> tuple[jax.Array, jax.Array]:
     """By the training features' mean and standard deviation, over sqrt(F); constant features become
-    0."""
+    0.
+    """
     train, test = linalg.promote(train), linalg.promote(test)
     mean, sd = jnp.mean(train, axis=0), jnp.std(train, axis=0)
     varies = sd > 1e-6 * jnp.max(jnp.abs(train), axis=0)
@@ -198,7 +201,8 @@ def fit(
 def _schedule(progress: jax.Array, settings: Settings) -> jax.Array:
     if settings.schedule == 'cosine':
         return (1 + jnp.cos(jnp.pi * progress)) / 2
-    return 0.2 ** sum((progress >= mark).astype(jnp.float32) for mark in (1 / 2, 2 / 3, 5 / 6))
+    marks = jnp.asarray([1 / 2, 2 / 3, 5 / 6])
+    return 0.2 ** jnp.sum(progress[..., None] >= marks, axis=-1)
 
 
 def _logits(weights: Classifiers, x: jax.Array) -> jax.Array:
@@ -219,7 +223,8 @@ def score(
     classifiers: Classifiers, x: chex.Array, y: chex.Array, indices: chex.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Shares right in the first 1 and 5, and loss, (draws, G) each, on each draw's
-    x[indices[draw]]."""
+    x[indices[draw]].
+    """
 
     def example(weights, index):
         logits = jax.nn.log_softmax(_logits(weights, x[index][None])[0])

@@ -1,5 +1,6 @@
 """What is watched while a run trains: mutual information, collapse figures and, on points, where
-the centres lie."""
+the centres lie.
+"""
 
 import functools
 from collections.abc import Callable
@@ -54,27 +55,25 @@ def make(
     end: after the last step, where it comes with its 95 % interval over examples, 'mi_interval'.
     temperature: of the cosine critic. batch_size: examples encoded at a time.
     """
-    labels = np.ravel(inputs.labels)
-    rows = np.flatnonzero(labels >= 0)
-    tracked, labels = method.tracked, jnp.asarray(labels[rows])
+    every = np.ravel(inputs.labels)
+    rows = np.flatnonzero(every >= 0)
+    tracked, labels = method.tracked, jnp.asarray(every[rows])
     encoders = {
         name: _encoder(method.branches[name], layout, inputs, batch_size)
         for name in method.branches
     }
-    on_arrays = layout._replace(mode='scan')
     estimate = parallel.over_seeds(
-        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature), on_arrays
+        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature)
     )
     bootstrap = parallel.over_seeds(
         lambda za, zb: cosine_mi.bootstrap(
             za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature
         ),
-        on_arrays,
     )
     figures = parallel.over_seeds(
-        lambda z, y: collapse.figures(z, y, classes=inputs.classes), on_arrays, shared=1
+        lambda z, y: collapse.figures(z, y, classes=inputs.classes), shared=1
     )
-    gaps = parallel.over_seeds(centres.gaps, on_arrays)
+    gaps = parallel.over_seeds(centres.gaps)
 
     def held_out(z: jax.Array) -> jax.Array:
         return z if z.shape[1] == len(rows) else z[:, rows]
@@ -82,8 +81,8 @@ def make(
     def information(variables: Tree, lagged: Tree, start: bool, end: bool) -> dict:
         if tracked.lag and start:
             return {'mi': {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}}
-        of_b = lagged if tracked.lag else _branch(variables, tracked.b, layout)
-        za = encoders[tracked.a](_branch(variables, tracked.a, layout), inputs.x, 'first')
+        of_b = lagged if tracked.lag else _branch(variables, tracked.b)
+        za = encoders[tracked.a](_branch(variables, tracked.a), inputs.x, 'first')
         za, zb = held_out(za), held_out(encoders[tracked.b](of_b, inputs.x, 'second'))
         if not end or len(rows) < cosine_mi.FEWEST:
             return {'mi': estimate(za, zb)}
@@ -93,7 +92,7 @@ def make(
     def measure(variables: Tree, lagged: Tree, start: bool = False, end: bool = False) -> dict:
         line = {**information(variables, lagged, start, end), 'collapse': {}}
         for name in dict.fromkeys([tracked.a, tracked.b]):
-            encode = functools.partial(encoders[name], _branch(variables, name, layout))
+            encode = functools.partial(encoders[name], _branch(variables, name))
             line['collapse'][name] = figures(held_out(encode(inputs.x, 'plain')), labels)
             if inputs.centres is not None:
                 plain, *views = (
@@ -107,8 +106,8 @@ def make(
     return measure
 
 
-def _branch(variables: Tree, name: str, layout: parallel.Layout) -> Tree:
-    return parallel.per_seed(lambda own: own[name], variables, layout)
+def _branch(variables: parallel.Population, name: str) -> parallel.Population:
+    return variables.map(lambda own: own[name])
 
 
 def _encoder(
@@ -127,9 +126,9 @@ def _encoder(
 
     def compiled(which: str) -> Callable:
         def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
-            return branch.net.apply(variables, jax.vmap(prepare[which])(keys, x), train=False).z
+            return branch(variables, jax.vmap(prepare[which])(keys, x)).z
 
-        return parallel.over_seeds(apply, layout, shared=2)
+        return parallel.over_seeds(apply, shared=2)
 
     applies = {which: compiled(which) for which in prepare}
 

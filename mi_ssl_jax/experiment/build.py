@@ -1,5 +1,6 @@
 """From a configuration to what it names: data, networks, method, optimiser, layout. Everything is
-checked here, before anything is compiled."""
+checked here, before anything is compiled.
+"""
 
 import contextlib
 import functools
@@ -15,7 +16,7 @@ from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import optim, step
+from mi_ssl_jax.train import optim, schedule
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 from mi_ssl_jax.train.state import State
@@ -44,7 +45,8 @@ class Setup(NamedTuple):
 
 def setup(config: ConfigDict) -> Setup:
     """Load the data and build the experiment. ValueError, in one line, for anything that cannot
-    work."""
+    work.
+    """
     return build(config, inputs.load(config), parallel.choose_devices(config.devices or None))
 
 
@@ -116,7 +118,8 @@ def method_arguments(config: ConfigDict) -> dict[str, Any]:
 
 def learning_rate(config: ConfigDict) -> float:
     """The largest learning rate of the schedule: `lr`, scaled with the batch where the
-    configuration says so."""
+    configuration says so.
+    """
     powers = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
     if config.lr_scaling not in powers:
         raise ValueError(f"lr_scaling='{config.lr_scaling}': use 'none', 'linear' or 'sqrt'")
@@ -143,7 +146,7 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
     return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
 
 
-def initial(ready: Setup) -> Tree:
+def initial(ready: Setup) -> parallel.Population:
     """The population before step one."""
     create = functools.partial(states.init, spec=ready.spec, example=ready.source.example)
     seed, seeds = ready.config.seed, ready.config.seeds
@@ -163,15 +166,16 @@ def abstract(ready: Setup) -> State:
     )
 
 
-def stacked(population: Tree, layout: parallel.Layout) -> State:
+def stacked(population: parallel.Population) -> State:
     """The population on the host, each array with a leading axis of seeds: the form of
-    checkpoints."""
+    checkpoints.
+    """
     return jax.tree.map(
-        lambda *leaves: np.stack(leaves), *map(jax.device_get, parallel.members(population, layout))
+        lambda *leaves: np.stack(leaves), *map(jax.device_get, population.members())
     )
 
 
-def from_stacked(tree: State, layout: parallel.Layout) -> Tree:
+def from_stacked(tree: State, layout: parallel.Layout) -> parallel.Population:
     """The inverse of `stacked`."""
     return parallel.population(
         [jax.tree.map(lambda leaf: leaf[seed], tree) for seed in range(layout.seeds)], layout
@@ -251,7 +255,7 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
     def one_step(x: Tree) -> tuple:
         state = states.init(0, spec.hyper[0], spec, inputs.pick(x, 0))
         batch = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
-        return step.make(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
+        return schedule.step(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.
@@ -260,7 +264,8 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
 
 def _check_shares(config: ConfigDict, source: inputs.Source, devices: int) -> None:
     """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm
-    more than one example."""
+    more than one example.
+    """
     if config.net.batch_norm not in ('global', 'device'):
         raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
     if config.batch_size % devices:

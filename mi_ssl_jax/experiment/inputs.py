@@ -1,5 +1,6 @@
 """The data of an experiment: held in memory or streamed, with what the networks need to know of
-it."""
+it.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -38,13 +39,15 @@ class Source(NamedTuple):
     @property
     def rows(self) -> int:
         """What the networks make of one example: rows of output, as many as it has labels (of a
-        graph: its nodes)."""
+        graph: its nodes).
+        """
         return 1 if self.train is None else int(np.prod(self.train.y.shape[1:], dtype=int))
 
 
 def load(config: ConfigDict) -> Source:
     """The configuration's data. ValueError, in one line, when they are missing, too few or too many
-    for the memory."""
+    for the memory.
+    """
     where = config.data.dir or None
     if not config.data.streamed:
         held = data.load(
@@ -94,7 +97,8 @@ def load(config: ConfigDict) -> Source:
 
 def watched(source: Source, config: ConfigDict) -> data.Split:
     """The held-out examples on which mutual information and collapse are measured: mi.examples of
-    them."""
+    them.
+    """
     return (
         source.test
         if source.stream
@@ -145,7 +149,8 @@ def feeding(
 
 def taken(spec: Spec, steps: dict[str, jax.Array]) -> int:
     """Batches that the phases have had together: apart when they take turns pass by pass, else
-    shared."""
+    shared.
+    """
     counts = [int(np.ravel(count)[0]) for count in steps.values()]
     return sum(counts) if feed.whole_passes(spec) else counts[0]
 

@@ -1,5 +1,7 @@
-"""The fields that every configuration has, no fewer and no others; configs/base/common.py gives them
-their defaults."""
+"""The fields that every configuration has, no fewer and no others.
+
+configs/base/common.py gives them their defaults.
+"""
 
 import difflib
 from collections.abc import Iterator
@@ -71,7 +73,8 @@ FIELDS = frozenset(
 
 def check(config: ConfigDict, where: str) -> None:
     """ValueError for fields that are missing or that nothing reads. where: the file or folder the
-    configuration is of."""
+    configuration is of.
+    """
     found = set(names(config))
     for name in sorted(found - FIELDS):
         near = difflib.get_close_matches(name, FIELDS - found, 1)
@@ -81,14 +84,15 @@ def check(config: ConfigDict, where: str) -> None:
         )
     if found != FIELDS:
         raise ValueError(
-            f'{where} lacks {", ".join(sorted(FIELDS - found))}: see configs/base/common.py for what'
-            ' they are and for the values that change nothing'
+            f'{where} lacks {", ".join(sorted(FIELDS - found))}: see configs/base/common.py for'
+            ' what they are and for the values that change nothing'
         )
 
 
 def names(config: ConfigDict, prefix: str = '') -> Iterator[str]:
     """The configuration's fields with their groups' names; what stands in an open group is no
-    field."""
+    field.
+    """
     for name, value in config.items():
         if isinstance(value, ConfigDict) and f'{prefix}{name}' not in OPEN:
             yield from names(value, f'{prefix}{name}.')

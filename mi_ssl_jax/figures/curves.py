@@ -1,5 +1,6 @@
 """Curves over epochs: mean over seeds with a band, and the panel of one mutual-information
-estimator."""
+estimator.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -96,7 +97,8 @@ def information(
 
 def _above_the_break(top: Axes, ax: Axes, true: float) -> None:
     """`top` shows nothing but the true value; marks say that the axis is broken between it and
-    `ax`."""
+    `ax`.
+    """
     reference(top, true, f'true mutual information, {true:.2f} nats', above=False)
     top.set(ylim=(true - 0.08, true + 0.02), yticks=[true], yticklabels=[f'{true:.2f}'])
     top.tick_params(bottom=False, labelbottom=False)

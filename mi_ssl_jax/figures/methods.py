@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 class Look(NamedTuple):
     """How a method appears everywhere. paradigm: 'sdmi' | 'jmi' (paper, Table 7); None for
-    others."""
+    others.
+    """
 
     label: str
     colour: str

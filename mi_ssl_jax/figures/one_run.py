@@ -1,5 +1,6 @@
 """The pictures of one run: loss and its terms, mutual information, collapse figures, ways over the
-sphere."""
+sphere.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ def information(run: run_files.Run, output: Path) -> Path:
 @style.drawing
 def collapse(run: run_files.Run, output: Path) -> Path:
     """Spread, effective rank and class separation of every branch, beside those of an even
-    distribution."""
+    distribution.
+    """
     width, branches = run_files.width(run), run_files.keys(run, 'collapse')
     figure = style.new(10.5, 3.6)
     panels = figure.subplots(1, 3)

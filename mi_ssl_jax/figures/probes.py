@@ -1,5 +1,6 @@
 """What probed runs reached: their linear-probe accuracies, by variant of a method and over
-seeds."""
+seeds.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -103,7 +104,8 @@ class Pool(NamedTuple):
 
 def variant(config: dict[str, Any]) -> str:
     """What the paper calls a method with these arguments; 'SDMI (objective = jsd)' where it has no
-    name."""
+    name.
+    """
     own = config['method']
     label = run_files.look(run_files.Run(config, [])).label
     changed = {
@@ -197,7 +199,8 @@ def pools(runs: Sequence[Probed]) -> list[Pool]:
 
 def shortfalls(run: Probed) -> list[str]:
     """In what the run is not the paper's for its data set (Table 1): network, length, batch,
-    examples."""
+    examples.
+    """
     config, paper = run.run.config, run_files.paper()['table1']['settings'].get(run.data)
     if paper is None:
         return []

@@ -1,5 +1,6 @@
 """report.md: one run in plain language, with its numbers, how they were measured, and its
-pictures."""
+pictures.
+"""
 
 import json
 from collections.abc import Sequence

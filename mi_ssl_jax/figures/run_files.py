@@ -15,7 +15,8 @@ ESTIMATORS = {'cos_dv': 'cos-DV', 'infonce': 'InfoNCE', 'jsd': 'JSD'}
 
 class Run(NamedTuple):
     """config: the resolved configuration. lines: the points of metrics.jsonl, null filled (see
-    `read`)."""
+    `read`).
+    """
 
     config: dict[str, Any]
     lines: list[dict[str, Any]]
@@ -23,7 +24,8 @@ class Run(NamedTuple):
 
 class Gaps(NamedTuple):
     """Angles from each class centre to its nearest other one, in degrees: (seeds,) each; sd over
-    centres."""
+    centres.
+    """
 
     mean: np.ndarray
     min: np.ndarray
@@ -65,7 +67,8 @@ def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:
     for name in workdirs:
         if name not in methods.METHODS:
             raise ValueError(
-                f"no method '{name}' in the controlled experiment; it has {', '.join(methods.METHODS)}"
+                f"no method '{name}' in the controlled experiment; "
+                f'it has {", ".join(methods.METHODS)}'
             )
     return {name: read(workdirs[name]) for name in methods.METHODS if name in workdirs}
 
@@ -104,7 +107,8 @@ def centres(run: Run, branch: str) -> np.ndarray:
 
 def paths(run: Run, branch: str) -> tuple[np.ndarray, np.ndarray]:
     """Epochs (T,) and the way of each centre (T, seeds, K, D): the direction midway between its
-    views."""
+    views.
+    """
     epochs, views = series(run, 'centres', branch)
     middle = views.mean(axis=2)
     return epochs, middle / np.linalg.norm(middle, axis=-1, keepdims=True)
@@ -137,7 +141,8 @@ def seeds(runs: Sequence[Run]) -> str:
 
 def conditions(runs: Mapping[str, Run]) -> str:
     """How {label: run} were trained: 'resnet18, 1000 epochs, batch 512.'; by label where they
-    differ."""
+    differ.
+    """
     found = {}
     for label, run in runs.items():
         done = run.lines[-1]['epoch'] if run.lines else 0

@@ -53,7 +53,8 @@ def new(figure: Figure, spec: SubplotSpec, title: str, subtitle: str) -> Axes3D:
 
 def trajectory(ax: Axes3D, path: np.ndarray, colour: str) -> None:
     """The way (T, 3) of one point, opacity growing from first to last row; thinner on the far
-    side."""
+    side.
+    """
     fine = _on_sphere(path)
     segments = np.stack([fine[:-1], fine[1:]], axis=1)
     colours = np.tile(matplotlib.colors.to_rgba(colour), (len(segments), 1))
@@ -72,7 +73,8 @@ def points(
     ax: Axes3D, where: np.ndarray, *, marker: str = 'o', size: float = 46.0, numbers: bool = True
 ) -> None:
     """Points (K, 3) in the clusters' colours, numbered from 1: filled on the near side, hollow on
-    the far."""
+    the far.
+    """
     near = where @ VIEWER > 0
     for index, (point, colour) in enumerate(zip(where, style.CLUSTERS)):
         order = 6 if near[index] else 3
@@ -152,7 +154,8 @@ def _on_sphere(path: np.ndarray) -> np.ndarray:
 
 def _wireframe(ax: Axes3D) -> None:
     """Meridians and parallels every 30 degrees, lighter on the far side, and the sphere's
-    outline."""
+    outline.
+    """
     turn = np.linspace(0, 2 * np.pi, 121)
     c, s = np.cos(turn), np.sin(turn)
     circles = [

@@ -31,7 +31,8 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 def spearman(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Rank correlation (seeds,) of epochs (T,) with values (T, seeds); NaN for a constant or one
-    point."""
+    point.
+    """
     time, level = ranks(epochs), ranks(values)
     time, level = time[:, None] - time.mean(), level - level.mean(axis=0)
     scale = np.sqrt((time**2).sum() * (level**2).sum(axis=0))
@@ -42,14 +43,16 @@ def spearman(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def rising(values: np.ndarray, *, tolerance: float) -> np.ndarray:
     """Share (seeds,) of steps from row to row of values (T, seeds) that fall by `tolerance` at
-    most."""
+    most.
+    """
     steps = np.diff(values, axis=0)
     return (steps >= -tolerance).mean(axis=0) if len(steps) else np.full(values.shape[1], np.nan)
 
 
 def trained(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Only epochs from 1 on: curves are over training, and SimSiam's I(0) is -infinity by
-    convention."""
+    convention.
+    """
     return epochs[epochs >= 1], values[epochs >= 1]
 
 

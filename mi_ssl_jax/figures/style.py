@@ -70,7 +70,8 @@ def heading(figure: Figure, title: str, note: str) -> None:
 
 def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure in the format of the path's suffix. The file is either the old one or
-    whole."""
+    whole.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')

@@ -1,5 +1,6 @@
 """The paper's Table 2, the curves and the ablations in numbers, as markdown and as text of fixed
-width."""
+width.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def markdown(table: Table) -> str:
 
 def text(table: Table) -> str:
     """The same for a terminal: columns of fixed width, the first to the left, the others to the
-    right."""
+    right.
+    """
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows)]
     lines = [table.header, tuple('-' * width for width in widths), *table.rows]
     body = [
@@ -85,9 +87,9 @@ def table2(workdirs: gaussian.Workdirs) -> Table:
     )
     notes = (
         (
-            f'Ours: {run_files.seeds(counts)}. Mean, min, max and SD are over the five centres of one'
-            ' seed, then averaged over seeds; seed SD, range and median are of the mean gap. The'
-            ' paper gives one number a cell.'
+            f'Ours: {run_files.seeds(counts)}. Mean, min, max and SD are over the five centres of'
+            ' one seed, then averaged over seeds; seed SD, range and median are of the mean gap.'
+            ' The paper gives one number a cell.'
         ),
     )
     return Table(
@@ -100,7 +102,8 @@ def table2(workdirs: gaussian.Workdirs) -> Table:
 
 def ranking(medians: Mapping[str, float]) -> tuple[str, ...]:
     """Whether median gaps are ordered JMI > SDMI > each of MoCo-v3, SimSiam, BYOL; () when one is
-    missing."""
+    missing.
+    """
     sdmi, others = ('SDMI f', 'SDMI g'), ('MoCo-v3', 'SimSiam', 'BYOL')
     if not {'JMI', *sdmi, *others} <= medians.keys():
         return ()
@@ -118,7 +121,8 @@ def ranking(medians: Mapping[str, float]) -> tuple[str, ...]:
 
 def growth(workdirs: gaussian.Workdirs) -> Table:
     """How steadily each estimate of {method: workdir} grows, and whether it stays below the true
-    value."""
+    value.
+    """
     true = run_files.paper()['true_mi']['nats']
     rows = []
     for name, run in run_files.read_all(workdirs).items():

@@ -75,7 +75,8 @@ def _show(ax: Axes, pixels: np.ndarray | None) -> None:
 
 def main() -> None:
     """Compute the views of a configuration and draw them. JAX is imported here, by what computes
-    them."""
+    them.
+    """
     from absl import flags
     from ml_collections import config_flags as ml_flags
 

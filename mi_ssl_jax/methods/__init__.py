@@ -1,5 +1,6 @@
 """Methods by name. Every module here with a `build` is a method; add a file and it is found and
-tested."""
+tested.
+"""
 
 import difflib
 import functools
@@ -19,7 +20,8 @@ __all__ = ['find', 'load', 'names', 'options']
 @functools.cache
 def builders() -> dict[str, Callable[..., api.Method]]:
     """Name -> build function; a module with VARIANTS (name -> build function) has several
-    methods."""
+    methods.
+    """
     return {name: build for _, own in _modules() for name, build in own.items()}
 
 

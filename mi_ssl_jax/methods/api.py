@@ -5,7 +5,8 @@ A method file builds one `Method` from the experiment's `Parts`. The trainers re
 they never ask which method they run.
 """
 
-from typing import Any, Callable, Mapping, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +85,10 @@ class Branch(NamedTuple):
     independent: bool = False
     shuffled: bool = False
 
+    def __call__(self, variables: Tree, x: Tree) -> heads.Output:
+        """The branch's output for network inputs x (n, ...), in evaluation mode."""
+        return cast(heads.Output, self.net.apply(variables, x, train=False))
+
 
 class Group(NamedTuple):
     """A top-level module of the trained branch whose parameters have their own optimiser rule.
@@ -116,7 +121,8 @@ class Rules(NamedTuple):
 
 class Phase(NamedTuple):
     """One gradient phase: which branch's parameters it updates, by which loss. name: 'joint', 'e'
-    or 'm'."""
+    or 'm'.
+    """
 
     name: str
     trains: str
@@ -177,7 +183,8 @@ class Parts(NamedTuple):
 
     def head(self, widths: tuple[int, ...], **style) -> nn.Module | None:
         """A head of these widths in the style its method's source gives (see nets.heads.Head); None
-        for no widths."""
+        for no widths.
+        """
         return (
             heads.Head(widths, dtype=self.dtype, axis_name=self.axis_name, **style)
             if widths
@@ -219,7 +226,8 @@ def structure(method: Method) -> dict[str, bool]:
 
 def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
     """The loss marginal - joint (paper, Eq. 2, negated); terms.marginal is None where the method
-    has none."""
+    has none.
+    """
     value = -terms.joint if terms.marginal is None else terms.marginal - terms.joint
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 

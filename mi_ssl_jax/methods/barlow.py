@@ -1,5 +1,6 @@
 """Barlow Twins (Zbontar et al. 2021, arXiv 2103.03230): two views' cross-correlation becomes the
-identity."""
+identity.
+"""
 
 import chex
 import jax
@@ -13,7 +14,8 @@ PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': None}
 
 def barlow_terms(za: chex.Array, zb: chex.Array, *, redundancy_weight: float) -> bounds.Terms:
     """Joint: -sum (C_ii - 1)^2. Marginal: redundancy_weight * sum_{i != j} C_ij^2. za, zb: (N, D),
-    not normalised."""
+    not normalised.
+    """
     chex.assert_rank([za, zb], 2)
     correlation = surrogates.correlation(za, zb)
     return bounds.Terms(

@@ -1,5 +1,6 @@
 """BYOL (Grill et al. 2020, arXiv 2006.07733): a predictor learns to hit the EMA target's embedding
-(Eq. 9)."""
+(Eq. 9).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any

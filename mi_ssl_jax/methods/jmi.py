@@ -1,5 +1,6 @@
 """JMI: one shared encoder that maximises I(f(x1); f(x2)) by one joint gradient step (paper,
-Algorithm 2 and Eq. 10)."""
+Algorithm 2 and Eq. 10).
+"""
 
 import functools
 

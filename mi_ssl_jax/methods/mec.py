@@ -24,7 +24,8 @@ def check_order(order: int) -> None:
 
 def similarity_powers(za: chex.Array, zb: chex.Array, order: int) -> list[jax.Array]:
     """tr(C^k), k = 1 ... order, of C = cosines (N, N) of za, zb (N, D), from C or a smaller D x D
-    matrix."""
+    matrix.
+    """
     za, zb = linalg.unit(za), linalg.unit(zb)
     # tr((A B^T)^k) = tr((B^T A)^k).
     first = linalg.matmul(za, zb.T) if len(za) <= za.shape[1] else linalg.matmul(zb.T, za)
@@ -83,7 +84,8 @@ def mec_loss(za: chex.Array, zb: chex.Array, *, scale: chex.Numeric, order: int)
 
 def warmup(epoch: chex.Numeric, *, warmup_epochs: float) -> jax.Array:
     """Factor of the scale, from 8 linearly to 1 over the warm-up (reference code), for the series
-    to converge."""
+    to converge.
+    """
     return 1.0 + 7.0 * jnp.clip((warmup_epochs - epoch) / max(warmup_epochs, 1e-6), 0.0, 1.0)
 
 

@@ -20,6 +20,7 @@ which needs batches of more than 2 D. Measured on digits (batch 256, 40 epochs, 
 probe 98.3 against 97.5 % at D = 64 and 98.5 against 97.4 % at 256.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -78,7 +79,8 @@ def track(
     state: running.TopEigenvalue, z: chex.Array, matrix: chex.Array, *, momentum: chex.Numeric
 ) -> running.TopEigenvalue:
     """The state after `matrix`, the second moment of z (N, D): (D, D), or the Gram matrix (N, N) if
-    N < D."""
+    N < D.
+    """
     z = jax.lax.stop_gradient(linalg.promote(z))
     rows = z - jnp.mean(z, axis=0)
     gram = len(matrix) < len(state.vector)
@@ -103,7 +105,8 @@ def entropy(
     eps: float,
 ) -> tuple[jax.Array, running.TopEigenvalue]:
     """Gaussian entropy of z (N, D) in nats, its log determinant truncated, and the tracked
-    eigenvalue."""
+    eigenvalue.
+    """
     moment = gaussian_entropy.second_moment(z, eps=eps)
     state = track(state, z, moment.matrix, momentum=eigenvalue_momentum)
     scale = running.average(state.value) if rescale else 1.0
@@ -140,8 +143,10 @@ def mmi_entropies(
         blocks = (jnp.concatenate([za, zb]), (za + zb) * math.sqrt(0.5), (za - zb) * math.sqrt(0.5))
     else:
         blocks = (za, zb, jnp.concatenate([za, zb], axis=1))
-    options = dict(order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps)
-    found, states = zip(*(entropy(z, state, **options) for z, state in zip(blocks, eigenvalues)))
+    entropy_of = functools.partial(
+        entropy, order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps
+    )
+    found, states = zip(*(entropy_of(z, state) for z, state in zip(blocks, eigenvalues)))
     if form == 'difference':
         pooled, total, difference = found
         found = (pooled, pooled, total + difference)
@@ -150,7 +155,8 @@ def mmi_entropies(
 
 def mmi_loss(entropies: gaussian_entropy.Entropies, aux: api.Tree = ()) -> api.Loss:
     """H(Z, Z') - H(Z) - H(Z'): joint term -H(Z, Z'), marginal term -(H(Z) + H(Z')), each entropy
-    apart."""
+    apart.
+    """
     terms = bounds.Terms(-entropies.joint, -(entropies.a + entropies.b))
     loss = api.mi_loss(terms, aux)
     apart = {'h_a': entropies.a, 'h_b': entropies.b, 'h_joint': entropies.joint}

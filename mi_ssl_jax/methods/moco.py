@@ -31,7 +31,8 @@ def mocov3_terms(
     block_size: int | None = None,
 ) -> bounds.Terms:
     """Joint and marginal term of 2 t bound(cos(q, sg k) / t), t = temperature, one way. q, k: (N,
-    D)."""
+    D).
+    """
     chex.assert_equal_shape([q, k])
     terms = objectives.terms(
         q,

@@ -1,5 +1,6 @@
 """The MI objective that SDMI, JMI and their relatives share: a cosine critic and a bound or
-surrogate by name."""
+surrogate by name.
+"""
 
 import functools
 
@@ -13,7 +14,8 @@ MARGINALS = ('bound', None, *surrogates.REGULARISERS)
 
 def check(*, objective: str, marginal: str | None = 'bound', own: tuple[str, ...] = ()) -> None:
     """ValueError for an objective or a marginal that does not exist. own: objectives that only this
-    method has."""
+    method has.
+    """
     known = (*own, *sorted(bounds.BOUNDS))
     if objective not in known:
         raise ValueError(f"unknown objective '{objective}'; use one of {', '.join(known)}")
@@ -52,7 +54,8 @@ def surrogate_terms(
     temperature: float,
 ) -> bounds.Terms:
     """The form of Eq. 10: joint E[T] with T = cos / temperature, marginal weight * R or, without
-    one, 0."""
+    one, 0.
+    """
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     if marginal is None:
         return bounds.Terms(joint, jnp.zeros_like(joint))

@@ -18,7 +18,8 @@ def nt_xent_terms(
     za: chex.Array, zb: chex.Array, *, temperature: float, block_size: int | None = None
 ) -> bounds.Terms:
     """Joint and marginal term, NT-Xent = marginal - joint. za, zb: (N, D). block_size: rows at a
-    time."""
+    time.
+    """
     _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     if block_size is not None and 2 * len(za) > block_size:
@@ -36,7 +37,8 @@ def nt_xent_terms(
 
 def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.Terms:
     """NT-Xent without the positive among the others (DCL, Yeh et al. 2022, arXiv 2110.06848). za,
-    zb: (N, D)."""
+    zb: (N, D).
+    """
     _check(za, zb)
     joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
     same = jnp.tile(jnp.eye(len(za), dtype=bool), (2, 2))  # the row itself and its positive

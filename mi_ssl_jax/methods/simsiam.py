@@ -1,5 +1,6 @@
 """SimSiam (Chen & He 2021, arXiv 2011.10566): predictor and stop-gradient; the target is the
-encoder itself (Eq. 8)."""
+encoder itself (Eq. 8).
+"""
 
 import chex
 import jax

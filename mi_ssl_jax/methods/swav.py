@@ -4,6 +4,8 @@ prototypes.
 There is no marginal term: its place is taken by codes that use all prototypes alike.
 """
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -51,22 +53,24 @@ def codes_of(
     iterations: int,
 ) -> jax.Array:
     """Codes (N, K) of one view's scores (N, K), balanced together with the queue's scores once it
-    is full."""
-    options = dict(epsilon=epsilon, iterations=iterations)
+    is full.
+    """
+    codes = functools.partial(assignment.sinkhorn, epsilon=epsilon, iterations=iterations)
     scores, prototypes = jax.lax.stop_gradient((scores, prototypes))
     if past is None:
-        return assignment.sinkhorn(scores, **options)
+        return codes(scores)
 
     def together():
         older = linalg.matmul(past.items, prototypes.T)
-        return assignment.sinkhorn(jnp.concatenate([older, scores]), **options)[len(older) :]
+        return codes(jnp.concatenate([older, scores]))[len(older) :]
 
-    return jax.lax.cond(queue.full(past), together, lambda: assignment.sinkhorn(scores, **options))
+    return jax.lax.cond(queue.full(past), together, lambda: codes(scores))
 
 
 def pushed(past: queue.Queue, z: chex.Array, started: chex.Array) -> queue.Queue:
     """The queue with this batch's embeddings (N, D), of unit length, or as it was before it
-    starts."""
+    starts.
+    """
     return jax.tree.map(
         lambda new, old: jnp.where(started, new, old), queue.push(past, linalg.unit(z)), past
     )

@@ -20,7 +20,8 @@ _OBJECTIVE = {'explicit': 'explicit MI', 'surrogate': 'MI surrogate'}
 
 def rows() -> list[dict[str, str]]:
     """One row a method and structure: the table's three columns, and which of the four structural
-    devices it has."""
+    devices it has.
+    """
     parts = api.Parts(nets.load('mlp'), (8, 3), (8,), 3)
     table = []
     for label, (name, arguments) in methods.structures().items():

@@ -1,5 +1,6 @@
 """TiCo (Zhu et al. 2022, arXiv 2206.10698): views agree, and embeddings avoid the directions used
-so far."""
+so far.
+"""
 
 import chex
 import jax

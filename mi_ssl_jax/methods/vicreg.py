@@ -1,5 +1,6 @@
 """VICReg (Bardes, Ponce & LeCun 2022, arXiv 2105.04906): invariance, variance and covariance of the
-embeddings."""
+embeddings.
+"""
 
 import chex
 import jax
@@ -21,7 +22,8 @@ def vicreg_terms(
     eps: float,
 ) -> bounds.Terms:
     """Joint: -invariance_weight * mean squared error. Marginal: the weighted variance and
-    covariance terms."""
+    covariance terms.
+    """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
     za, zb = linalg.promote(za), linalg.promote(zb)

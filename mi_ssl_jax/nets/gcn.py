@@ -1,5 +1,6 @@
 """Graph convolutional networks (Kipf and Welling 2017, arXiv 1609.02907) as BGRL uses them (arXiv
-2102.06514)."""
+2102.06514).
+"""
 
 from collections.abc import Mapping
 
@@ -50,7 +51,8 @@ class GCN(nn.Module):
     @nn.compact
     def __call__(self, graphs: Mapping[str, Array], train: bool) -> Array:
         """{'features' (N, n, F), 'edges' (N, E, 2), 'mask' (N, E)} -> (N n, widths[-1]): a row a
-        node."""
+        node.
+        """
         if not isinstance(graphs, Mapping):
             raise ValueError(
                 f'a graph network takes graphs, not arrays of shape {graphs.shape}: choose another'

@@ -93,7 +93,8 @@ class Prototypes(nn.Module):
 
 class Encoder(nn.Module):
     """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a
-    predictor, or prototypes, whose matrix is then among the shared values (both None: no p)."""
+    predictor, or prototypes, whose matrix is then among the shared values (both None: no p).
+    """
 
     backbone: nn.Module
     projector: nn.Module | None = None

@@ -1,5 +1,6 @@
 """Layers that every network shares: PyTorch's linear initialisation and the batch norm of the
-field."""
+field.
+"""
 
 import flax.linen as nn
 import jax

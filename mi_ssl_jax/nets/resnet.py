@@ -115,7 +115,8 @@ def _stem(x: Array, kind: str, width: int, conv: ModuleDef, norm: ModuleDef) -> 
 
 def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDef) -> Array:
     """The input itself, or a strided 1x1 convolution and batch norm where the block changes the
-    shape."""
+    shape.
+    """
     if stride == 1 and x.shape[-1] == width:
         return x
     return norm(name='shortcut_norm')(conv(width, (1, 1), strides=stride, name='shortcut_conv')(x))

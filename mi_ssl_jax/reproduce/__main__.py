@@ -22,7 +22,8 @@ COLLECTED = {  # commands that put finished runs together
 
 def main() -> int | None:
     """Parse the arguments and hand over to the experiment's own module. Exit status as of
-    mi_ssl_jax.main."""
+    mi_ssl_jax.main.
+    """
     parser = guard.Parser(
         prog='python -m mi_ssl_jax.reproduce',
         description="The paper's tables and figures by command.",

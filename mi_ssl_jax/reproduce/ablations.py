@@ -1,5 +1,6 @@
 """Figure 4's logic on the Gaussian mixture: what happens without the marginal term, without the
-predictor."""
+predictor.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ behind a final batch norm is to let the classes run together, which the angle be
 
 def reproduce(*, workdir: Path, seeds: int, epochs: Sequence[int]) -> None:
     """Train every variant for every length, then draw, tabulate, and say for each claim whether it
-    is seen."""
+    is seen.
+    """
     folders = {
         name: {length: _train(name, length, seeds, workdir) for length in sorted(epochs)}
         for name in VARIANTS
@@ -84,7 +86,8 @@ def _train(name: str, length: int, seeds: int, workdir: Path) -> Path:
 
 def verdicts(folders: dict[str, dict[int, Path]]) -> list[str]:
     """The paper's four claims, each with the numbers that speak for or against it, at every
-    length."""
+    length.
+    """
     claims = [
         ('Dropping the marginal term merges the classes', 'SDMI-NoDV', 'SDMI', 'smaller'),
         (
@@ -121,6 +124,7 @@ def verdicts(folders: dict[str, dict[int, Path]]) -> list[str]:
 
 def verdict(agreeing: int, seeds: int) -> str:
     """'seen' when five of six seeds or more go the claimed way, 'contradicted' for one of six or
-    fewer."""
+    fewer.
+    """
     share = agreeing / seeds
     return 'seen' if share >= 5 / 6 else 'contradicted' if share <= 1 / 6 else 'undecided'

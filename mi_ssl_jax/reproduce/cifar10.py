@@ -1,5 +1,6 @@
 """Figure 2: all methods on CIFAR-10, with mutual information on held-out images while they
-train."""
+train.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,5 +1,6 @@
 """The controlled experiment of section 4.2: Table 2, Figures 3, 5 and 6, or with mini-batches
-Figure 7."""
+Figure 7.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -46,7 +46,8 @@ EVERY_CRITIC = 'infonce'  # the bound that the critics are compared with by defa
 
 class Cell(NamedTuple):
     """One estimator on one task. critic: None where it has none. samples: of each fit's own
-    draw."""
+    draw.
+    """
 
     task: str
     bound: str

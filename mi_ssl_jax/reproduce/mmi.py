@@ -29,7 +29,8 @@ HARDER = 10.0  # times the learning rate, to see which orders still train
 
 class Variant(NamedTuple):
     """One run. label: in tables. arguments: changed ones of the method. width: of the embedding,
-    None for the configuration's. lr: factor on the configuration's learning rate."""
+    None for the configuration's. lr: factor on the configuration's learning rate.
+    """
 
     folder: str
     label: str

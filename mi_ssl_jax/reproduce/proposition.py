@@ -43,7 +43,8 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
 
 def measure(bound: str, *, seeds: int, epochs: int) -> list[dict]:
     """Rows {bound, phase, step_size, changes, first_order}: one entry a step, over all seeds and
-    epochs."""
+    epochs.
+    """
     rows = []
     for step_size in STEP_SIZES:
         walks = [walk(bound, seed, step_size, epochs) for seed in range(seeds)]
@@ -66,7 +67,8 @@ def walk(
     bound: str, seed: int, step_size: float, epochs: int
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Alternate E and M from one seed's start: {phase: (changes of the bound, their first-order
-    predictions)}."""
+    predictions)}.
+    """
     params, views = start(seed)
     found = {'e': ([], []), 'm': ([], [])}
     for _ in range(epochs):
@@ -105,7 +107,8 @@ def probes(bound: str, *, seeds: int, epochs: int) -> list[dict]:
 @functools.cache
 def update(bound: str):
     """-> step(trained, frozen, views, step_size): one gradient step on the bound; (new parameters,
-    change, first order)."""
+    change, first order).
+    """
     net = mlp.MLP(dtype=jnp.float64)
 
     def value(trained: Tree, frozen: Tree, views: tuple) -> jax.Array:

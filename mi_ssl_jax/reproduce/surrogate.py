@@ -52,7 +52,8 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
 
 def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
     """A record an evaluation of a run of configs/<name>_gaussian.py: {'epoch', critic: {name:
-    (seeds,)}}."""
+    (seeds,)}}.
+    """
     config = training.config(f'{name}_gaussian')
     config.seeds, config.epochs, config.mi.examples = seeds, epochs, POINTS
     ready = experiments.setup(config)
@@ -71,7 +72,8 @@ def measure(name: str, *, seeds: int, epochs: int) -> list[dict]:
 
 def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
     """-> evaluate(variables, lagged, **when) for the training loop: {'measured': numbers, each
-    (seeds,)}."""
+    (seeds,)}.
+    """
     x = jnp.asarray(inputs.watched(ready.source, ready.config).x)
     pipelines = {sigma: augment.load('noise', sigma=sigma) for sigma in NOISES}
     branch = ready.method.tracked.a
@@ -87,10 +89,10 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
                 found |= with_cosine(za, zb)
         return found
 
-    compiled = parallel.over_seeds(numbers, ready.layout, shared=1)
+    compiled = parallel.over_seeds(numbers, shared=1)
 
     def evaluate(variables: Tree, lagged: Tree, **when: bool) -> dict:
-        own = parallel.per_seed(lambda tree: tree[branch], variables, ready.layout)
+        own = variables.map(lambda tree: tree[branch])
         return {'measured': jax.tree.map(np.asarray, compiled(own, x))}
 
     return evaluate
@@ -98,7 +100,8 @@ def evaluation(ready: experiments.Setup) -> Callable[..., dict]:
 
 def with_cosine(za: jax.Array, zb: jax.Array) -> dict[str, dict[str, jax.Array]]:
     """{'cosine 1': ..., 'cosine 0.5': ...}: the marginal term of the cosine critic of each
-    temperature."""
+    temperature.
+    """
     return {
         f'cosine {temperature:g}': _expanded(critics.cosine(za, zb, temperature=temperature))
         for temperature in TEMPERATURES

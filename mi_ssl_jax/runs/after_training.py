@@ -10,10 +10,8 @@ from mi_ssl_jax.runs import probes, run
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
     """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
-    from mi_ssl_jax.figures import (  # matplotlib is slow to import, and bad input should not wait for it
-        one_run,
-        report,
-    )
+    # matplotlib is slow to import, and bad input should not wait for it
+    from mi_ssl_jax.figures import one_run, report
 
     if ready.config.probe.at_end:
         print(probes.text(probed(ready, workdir)))
@@ -27,7 +25,8 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
 
 def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
     """The run's probe.json, made anew when it is missing, of another epoch or of other settings.
-    before: see probes.probe."""
+    before: see probes.probe.
+    """
     path = workdir / 'probe.json'
     if path.exists():
         result = json.loads(path.read_text())

@@ -148,7 +148,8 @@ class Store:
 
     def _prune(self) -> None:
         """Remove what is older than the last `keep`, and best checkpoints that none of those
-        names."""
+        names.
+        """
         finished = sorted(
             p for p in self._folder.glob('[0-9]*') if p.name.isdigit() and (p / MANIFEST).exists()
         )
@@ -173,7 +174,8 @@ class Store:
 
 class Elsewhere:
     """The store of a process whose checkpoints another one writes and reads: they hold the same
-    state."""
+    state.
+    """
 
     newest = None
 
@@ -275,7 +277,8 @@ def _sums(path: Path) -> dict[str, str]:
 
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint: 'unfinished', or 'damaged (...)' with the first file that
-    differs; else None."""
+    differs; else None.
+    """
     if not (path / MANIFEST).exists():
         return 'unfinished'
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mi_ssl_jax import augment, parallel
+from mi_ssl_jax import augment
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 from mi_ssl_jax.experiment import build as experiments
@@ -60,7 +60,7 @@ def samples(workdir: Path) -> Samples:
             f'{config.data.name} holds graphs: points and images only have an input to compare with'
         )
     population, _ = run.restore(ready, workdir)
-    variables = parallel.members(population, ready.layout)[0].variables
+    variables = population.first().variables
     plain = augment.evaluation(config.views.name, **config.views.options)
     held_out, tracked = ready.source.test.x, ready.method.tracked
     keys = jax.random.split(jax.random.PRNGKey(VIEWS_KEY), len(held_out))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax
 
-from mi_ssl_jax import augment, parallel
+from mi_ssl_jax import augment
 from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.nets.heads import Output
@@ -54,7 +54,7 @@ def restored(
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
     population, _ = run.restore(ready, workdir, best=best)
-    return encoder(ready, name), parallel.members(population, ready.layout)[seed].variables[name]
+    return encoder(ready, name), population.members()[seed].variables[name]
 
 
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:

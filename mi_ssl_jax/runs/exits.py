@@ -10,7 +10,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class Stopped(Exception):
     """A command ends early although its input is good; the message is one line. status: its exit
-    status."""
+    status.
+    """
 
     def __init__(self, message: str, status: int):
         super().__init__(message)

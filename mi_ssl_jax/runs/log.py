@@ -19,7 +19,8 @@ DIGITS = 7  # float32's own precision: more would be noise in the file
 
 def plain(value: Any) -> Any:
     """Arrays and numbers as JSON holds them: lists and floats of 7 digits, infinity and NaN as
-    null."""
+    null.
+    """
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray) and value.ndim or isinstance(value, list | tuple):
@@ -48,7 +49,8 @@ class Lines:
 
     def add(self, text: str) -> None:
         """Append a line. OSError, with the file's name, when it cannot be written; then nothing of
-        it stays."""
+        it stays.
+        """
         data = f'{text}\n'.encode()
         try:
             self._append(data)
@@ -72,7 +74,8 @@ class Lines:
 
 class Writer:
     """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an
-    uninterrupted one's."""
+    uninterrupted one's.
+    """
 
     def __init__(
         self,
@@ -176,7 +179,8 @@ def _write_all(file: Any, data: bytes) -> None:
 
 class Silent:
     """A writer that writes nothing: of the processes that train together all but the first have
-    one."""
+    one.
+    """
 
     sizes = {'bytes': 0, 'timing': 0}
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax import data, parallel
+from mi_ssl_jax import data
 from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 from mi_ssl_jax.experiment import build as experiments
@@ -60,7 +60,7 @@ def _encoders(name: str, ready: experiments.Setup, population: Tree) -> list[dic
     for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
         encoded = [
             backbone_features(ready, member.variables[branch], branch)
-            for member in parallel.members(population, ready.layout)
+            for member in population.members()
         ]
         rows += _rows(f'{name} ({branch})' if name else branch, encoded, ready)
     return rows
@@ -105,7 +105,8 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
 
 def label_sets(y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
     """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that
-    probes may use."""
+    probes may use.
+    """
     found = {}
     for name in wanted:
         count = re.fullmatch(r'(\d+) a class', name)
@@ -184,7 +185,8 @@ def write(
 
 def settings(ready: experiments.Setup) -> dict[str, Any]:
     """What a probe's result depends on beside the run: kept with it, so that an outdated one is
-    noticed."""
+    noticed.
+    """
     return json.loads(
         json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()})
     )  # as a file holds it

@@ -92,7 +92,8 @@ def port_of(coordinator: str) -> int:
 
 def _slurm(environ: Mapping[str, str]) -> Place | None:
     """A task that srun started beside others; the batch script itself and an interactive shell are
-    none."""
+    none.
+    """
     if int(environ.get('SLURM_STEP_NUM_TASKS', 1)) < 2 or 'SLURM_PROCID' not in environ:
         return None
     machines = int(environ.get('SLURM_STEP_NUM_NODES', 1))
@@ -140,7 +141,8 @@ def _port(job: str) -> int:
 
 def _device(environ: Mapping[str, str], rank: str, *, alone: bool) -> int | None:
     """Processes that share a machine take one GPU each, unless each has been shown one of its
-    own."""
+    own.
+    """
     shown = environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
     own = alone or 'JAX_LOCAL_DEVICE_IDS' in environ or len(shown) == 1 and shown != ['']
     return None if own else int(environ[rank])
@@ -181,7 +183,8 @@ def joined(here: Place | None) -> Iterator[None]:
 
 def _check_free(address: str) -> None:
     """ValueError unless this machine can listen at HOST:PORT, where JAX would crash without a
-    word."""
+    word.
+    """
     host, port = address.rpartition(':')[0].strip('[]'), port_of(address)
     try:
         family, kind, _, _, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -197,7 +200,8 @@ def _check_free(address: str) -> None:
 
 def _leave(here: Place, error: BaseException) -> None:
     """Leave because of an error that the others have too; alone with it, end the process: JAX would
-    wait for minutes."""
+    wait for minutes.
+    """
     leaving = threading.Thread(target=jax.distributed.shutdown, daemon=True)
     leaving.start()
     leaving.join(LEAVING)
@@ -231,7 +235,8 @@ def largest(values: Sequence[int]) -> list[int]:
 @contextlib.contextmanager
 def together() -> Iterator[None]:
     """A part that all processes get through, or none: after a ValueError of one the others raise
-    Refused."""
+    Refused.
+    """
     try:
         yield
     except ValueError:

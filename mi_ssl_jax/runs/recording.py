@@ -1,5 +1,6 @@
 """What happens between two chunks of training: the log point is written and shown, a collapse told,
-the state saved."""
+the state saved.
+"""
 
 import json
 import time
@@ -17,11 +18,11 @@ from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import exits, processes, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
-from mi_ssl_jax.train import loop
+from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
 # Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see
-# loop.pace), bytes of the files that grow, the best evaluation, the configuration.
+# schedule.pace), bytes of the files that grow, the best evaluation, the configuration.
 START = {
     'chunk': 0,
     'epoch': 0,
@@ -56,7 +57,7 @@ class Recorder:
         # the best, until the next checkpoint takes it to the disk
         self._fresh: Checkpoint | None = None
         self._fixed = {
-            'pace': loop.pace(ready.spec, ready.config.log_every),
+            'pace': schedule.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),
         }
         first = processes.first()
@@ -114,7 +115,8 @@ class Recorder:
 
     def _evaluated(self, now: loop.Progress) -> str | None:
         """Tell of a collapse, once a kind; keep the best. Returns why the run should stop, if it
-        should."""
+        should.
+        """
         config, width = self._ready.config, self._ready.width
         self._history.append(plain(now.line['collapse']))
         found = collapse_history.findings(self._history, width)
@@ -145,8 +147,9 @@ class Recorder:
 
     def _state(self, now: loop.Progress) -> State:
         """The state, if all of it is finite: the last update of a chunk may break what its losses
-        do not show yet."""
-        state = experiments.stacked(now.population, self._ready.layout)
+        do not show yet.
+        """
+        state = experiments.stacked(now.population)
         for name, tree in state.variables.items():
             _check_finite(tree, f"the parameters of '{name}'", now.epoch)
         _check_finite(
@@ -234,7 +237,8 @@ def _history(path: Path) -> list[dict]:
 
 def _figure(line: Mapping[str, Any], name: str) -> float:
     """What the best checkpoint is chosen by, over seeds (and phases); NaN where a line does not
-    have it."""
+    have it.
+    """
     values = {
         'mi': lambda: line['mi']['cos_dv'],
         'none': lambda: np.nan,

@@ -1,5 +1,6 @@
 """One run in its folder: train it or resume it, go back when it diverges, give back what was
-trained."""
+trained.
+"""
 
 import contextlib
 import json
@@ -11,12 +12,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import exits, processes, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
-from mi_ssl_jax.train import loop
+from mi_ssl_jax.train import loop, schedule
 
 Tree = Any
 Say = Callable[[str], None]
@@ -24,7 +24,8 @@ Say = Callable[[str], None]
 
 class Start(NamedTuple):
     """Where training goes on. progress: see recording.START. lr_factor: of the configured learning
-    rate, after roll-backs."""
+    rate, after roll-backs.
+    """
 
     population: Tree
     progress: Mapping[str, Any]
@@ -69,7 +70,8 @@ def restore(
     ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write
 ) -> tuple[Tree, dict]:
     """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when
-    there is none."""
+    there is none.
+    """
     with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
         found = store.restore(experiments.abstract(ready), best=best)
     if found is None:
@@ -92,7 +94,7 @@ def _train(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> N
                     f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs'
                     ' to go on'
                 )
-                return
+                return None
             if start.progress['chunk']:
                 say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
             if processes.first():
@@ -115,7 +117,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     with processes.together():
         number, state, saved = store.restore(like) or (
             0,
-            experiments.stacked(experiments.initial(ready), layout),
+            experiments.stacked(experiments.initial(ready)),
             {},
         )
     state = processes.from_first(state, like)
@@ -123,7 +125,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
         [number, saved, _rollbacks(workdir) if processes.first() else []]
     )
     progress = {**recording.START, **saved}
-    if progress['pace'] not in (None, loop.pace(ready.spec, ready.config.log_every)):
+    if progress['pace'] not in (None, schedule.pace(ready.spec, ready.config.log_every)):
         raise ValueError(
             f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'
             ' must stay as they were, with --force too; train in another workdir'
@@ -143,10 +145,8 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
 def _go_on(
     ready: experiments.Setup, workdir: Path, store: Store, start: Start, asked: list[int], say: Say
 ) -> None:
-    config, layout = ready.config, ready.layout
-    steps = parallel.members(
-        parallel.per_seed(lambda state: state.steps, start.population, layout), layout
-    )[0]
+    config = ready.config
+    steps = start.population.map(lambda state: state.steps).first()
     position = inputs.taken(ready.spec, steps)
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = recording.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)
@@ -181,7 +181,8 @@ def _roll_back(
     error: loop.Diverged, config: ConfigDict, workdir: Path, store: Store, say: Say
 ) -> None:
     """Note in rollbacks.json that training goes on from the last checkpoint with a lower learning
-    rate, before it does; raises `error` when it may not."""
+    rate, before it does; raises `error` when it may not.
+    """
     done = _rollbacks(workdir) if processes.first() else []
     if processes.told(len(done)) >= config.rollback.times:
         raise error

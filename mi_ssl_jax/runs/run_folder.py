@@ -1,5 +1,6 @@
 """A run's folder: who holds it, whose configuration it is of, and the small files that describe the
-run."""
+run.
+"""
 
 import contextlib
 import fcntl
@@ -53,7 +54,8 @@ PACKAGES = (
 @contextlib.contextmanager
 def claim(workdir: Path) -> Iterator[None]:
     """Make the folder and hold it: a second process in it is refused. One made here goes again if
-    nothing came of it."""
+    nothing came of it.
+    """
     made = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,8 @@ def check_same(
     config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]
 ) -> None:
     """ValueError, with the fields that differ, when the folder holds a run of another
-    configuration; or told, with force."""
+    configuration; or told, with force.
+    """
     if not (workdir / 'config.json').exists():
         return
     here, there = _flat(resolved(config)), _flat(resolved(_kept(workdir)))
@@ -103,7 +106,8 @@ def check_same(
 
 def keep_config(config: ConfigDict, workdir: Path) -> None:
     """Write config.json; one of another content that was there stays as config-0.json,
-    config-1.json, ..."""
+    config-1.json, ...
+    """
     path, value = workdir / 'config.json', resolved(config)
     if path.exists() and json.loads(path.read_text()) != value:
         number = next(
@@ -162,7 +166,8 @@ def write_json(path: Path, value) -> None:
 
 def read_config(workdir: Path) -> ConfigDict:
     """The configuration of a run. ValueError when the folder holds none, or one of another version
-    of the project."""
+    of the project.
+    """
     config = _kept(workdir)
     schema.check(config, str(workdir / 'config.json'))
     return config

@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM: a run finishes its step and saves; whatever happens, it ends within `GRACE`
-seconds."""
+seconds.
+"""
 
 import contextlib
 import os

@@ -1,5 +1,6 @@
 """Weights & Biases, for who wants it: config.wandb names the project; pip install
-'mi_ssl_jax[wandb]'."""
+'mi_ssl_jax[wandb]'.
+"""
 
 import hashlib
 import json
@@ -14,7 +15,8 @@ from mi_ssl_jax.runs.log import plain, scalars
 
 class Tracker:
     """Sends every log point to a wandb run that a resumed run goes on with; does nothing without
-    config.wandb."""
+    config.wandb.
+    """
 
     def __init__(self, config: ConfigDict, workdir: Path):
         self._run = None

@@ -1,2 +1,3 @@
 """Searches over configurations: plan, train those that share a program together, collect a
-table."""
+table.
+"""

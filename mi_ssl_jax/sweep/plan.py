@@ -64,7 +64,8 @@ def load(file: Path) -> ModuleType:
 
 def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
     """The flags of the grid's runs. ValueError for a method or data set that the search does not
-    have."""
+    have.
+    """
     if method not in module.METHODS:
         raise ValueError(f"no method '{method}' in this search; it has {', '.join(module.METHODS)}")
     found = module.grid(method, data)
@@ -132,7 +133,8 @@ def description(wanted: Search) -> dict[str, Any]:
 
 def write(wanted: Search) -> None:
     """Make the search's folder, with its sweep.json; one that stands there already has been
-    checked."""
+    checked.
+    """
     try:
         wanted.folder.mkdir(parents=True, exist_ok=True)
         if (wanted.folder / 'sweep.json').exists():
@@ -209,7 +211,8 @@ def _field(config: ConfigDict, path: str) -> Any:
 
 def _names(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """A folder's name for each run, from the fields in which they differ; 'run' for a single
-    one."""
+    one.
+    """
     fields = [key for key in found[0] if any(flags.get(key) != found[0][key] for flags in found)]
     names = [
         '-'.join(f'{key.rpartition(".")[2]}{_word(flags[key])}' for key in fields) or 'run'
@@ -241,7 +244,8 @@ def _jobs(members: Sequence[Member], together: int | None) -> tuple[tuple[Member
 
 def _alone(config: ConfigDict) -> bool:
     """Whether to train it alone: it is large, or does more than train: stops, goes back, logs
-    elsewhere."""
+    elsewhere.
+    """
     more = config.collapse.stop or config.rollback.times or config.wandb
     return bool(config.net.name in LARGE or config.data.streamed or more)
 

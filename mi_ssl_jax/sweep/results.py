@@ -1,5 +1,6 @@
 """What a search found: its members by probe accuracy, as text, JSON, CSV and markdown; without
-JAX."""
+JAX.
+"""
 
 import csv
 import json
@@ -19,7 +20,8 @@ STATES = ('finished', 'diverged', 'unfinished')
 
 def status(member: Member) -> str:
     """'finished': trained and probed. 'diverged': its loss was not finite. 'unfinished': anything
-    else."""
+    else.
+    """
     if (member.folder / DIVERGED).exists():
         return 'diverged'
     try:

@@ -1,5 +1,6 @@
 """Configurations that share a compiled step, trained as one population; each writes a run's
-folder."""
+folder.
+"""
 
 import contextlib
 import time
@@ -11,7 +12,6 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import exits, recording, run_folder, signals
@@ -19,7 +19,7 @@ from mi_ssl_jax.runs.checkpoint import Store
 from mi_ssl_jax.runs.log import Writer
 from mi_ssl_jax.sweep import results
 from mi_ssl_jax.sweep.plan import Member
-from mi_ssl_jax.train import loop
+from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
 Say = Callable[[str], None]
@@ -139,9 +139,7 @@ def _go_on(
         if standing.state is None
         else experiments.from_stacked(standing.state, layout)
     )
-    steps = parallel.members(
-        parallel.per_seed(lambda state: state.steps, population, layout), layout
-    )[0]
+    steps = population.map(lambda state: state.steps).first()
     position, saved = inputs.taken(ready.spec, steps), time.monotonic()
     bar = tqdm(
         total=config.epochs,
@@ -172,9 +170,7 @@ def _go_on(
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
             if last or asked or recording.save_due(now, config, time.monotonic() - saved):
-                standing = Standing(
-                    experiments.stacked(now.population, layout), files.progress(now)
-                )
+                standing = Standing(experiments.stacked(now.population), files.progress(now))
                 store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()
             if asked:
@@ -189,9 +185,10 @@ def _hand_out(
     ready: experiments.Setup, members: Sequence[Member], standing: Standing, say: Say
 ) -> dict[str, str]:
     """Save each unfinished member's state in its folder, as its run would. Returns those that
-    diverged."""
+    diverged.
+    """
     progress, diverged = standing.progress, dict(standing.progress['diverged'])
-    pace = loop.pace(ready.spec, ready.config.log_every)
+    pace = schedule.pace(ready.spec, ready.config.log_every)
     for number, member in enumerate(members):
         name, own = member.folder.name, _own(standing.state, number, member.config.seeds)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own.variables)):

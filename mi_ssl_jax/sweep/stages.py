@@ -1,5 +1,6 @@
 """The stages of a search: the grid, its best run with another layer, the better of the two at full
-length."""
+length.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

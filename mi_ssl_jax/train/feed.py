@@ -1,5 +1,6 @@
 """Where a pass's batches come from: arrays on the device, or a stream of batches that others
-decode."""
+decode.
+"""
 
 import collections
 from collections.abc import Iterator
@@ -21,19 +22,21 @@ def whole_passes(spec: Spec) -> bool:
 
 class Resident:
     """The training set on the device; a pass is an order of indices, a new one for every seed and
-    pass."""
+    pass.
+    """
 
     def __init__(self, spec: Spec, examples: Tree):
         """examples: {'x': (n, ...), 'y': (n,)} on the device."""
         self.data = examples
-        self._experiment, self._orders = spec, {}
+        self._spec = spec
+        self._orders: dict[str, parallel.Population] = {}
         self._order = parallel.compile_order(len(examples['y']), spec.batch_size, spec.layout)
 
-    def begin(self, population: Tree, epoch: int) -> None:
+    def begin(self, population: parallel.Population, epoch: int) -> None:
         """Shuffle for an epoch. Pass by pass, each phase shuffles anew."""
-        keys = parallel.per_seed(lambda state: state.key, population, self._experiment.layout)
-        phases = [phase.name for phase in self._experiment.method.phases]
-        own = whole_passes(self._experiment)
+        keys = population.map(lambda state: state.key)
+        phases = [phase.name for phase in self._spec.method.phases]
+        own = whole_passes(self._spec)
         self._orders = {
             name: self._order(keys, epoch * len(phases) + index * own)
             for index, name in enumerate(phases)
@@ -46,32 +49,36 @@ class Resident:
 
 class Streamed:
     """Batches from an iterator, one step each. Phases that alternate within an epoch see the same
-    ones."""
+    ones.
+    """
 
     data = ()
 
     def __init__(self, spec: Spec, batches: Iterator):
         """batches: of records with x (batch, ...) and y (batch,), standing where training
-        stands."""
-        self._experiment, self._batches, self._kept = spec, batches, []
+        stands.
+        """
+        self._spec, self._batches = spec, batches
+        self._kept: list[parallel.Population] = []
         self._first = spec.method.phases[0].name
 
-    def begin(self, population: Tree, epoch: int) -> None:
+    def begin(self, population: parallel.Population, epoch: int) -> None:
         """The stream shuffles by itself."""
 
     def pieces(self, phase: str, length: int) -> Iterator[tuple[Tree, int]]:
         """(batch, 1), `length` times; waits so that no more than IN_FLIGHT batches lie on the
-        device."""
-        if whole_passes(self._experiment) or phase == self._first:
+        device.
+        """
+        if whole_passes(self._spec) or phase == self._first:
             self._kept = []
-            arriving = collections.deque()
+            arriving: collections.deque[parallel.Population] = collections.deque()
             for _ in range(length):
                 batch = next(self._batches)
-                placed = parallel.place_batch({'x': batch.x, 'y': batch.y}, self._experiment.layout)
+                placed = parallel.place_batch({'x': batch.x, 'y': batch.y}, self._spec.layout)
                 arriving.append(placed)
                 if len(arriving) > IN_FLIGHT:
                     jax.block_until_ready(arriving.popleft())
-                if not whole_passes(self._experiment):
+                if not whole_passes(self._spec):
                     self._kept.append(placed)
                 yield placed, 1
         else:

@@ -19,34 +19,32 @@ Tree = Any
 
 
 class Encoded(NamedTuple):
-    """outputs: branch -> Views of this device's examples. statistics: branch -> new running
-    statistics, once a step.
-    features: (n, F) of the trained branch's backbone."""
+    """What a branch makes of its views."""
 
-    outputs: Mapping[str, api.Views]
-    statistics: Mapping[str, Tree]
-    features: jax.Array
+    outputs: api.Views  # of this device's examples
+    statistics: Tree  # new running statistics, once a step
+    features: jax.Array  # (n, F), the backbone's, of the first view
 
 
 def gradient(
-    encode: Callable[[Tree, Tree], Encoded],
-    loss: Callable[[Mapping[str, api.Views]], tuple[jax.Array, Any]],
+    encode: Callable[[Tree, Tree], dict[str, Encoded]],
+    loss: Callable[[dict[str, api.Views]], tuple[jax.Array, Any]],
     params: Tree,
     views: Tree,
     *,
     count: int,
-) -> tuple[Any, Encoded, Tree]:
+) -> tuple[Any, dict[str, Encoded], Tree]:
     """(loss's second result, the encoded batch, gradient of loss's first result).
 
-    encode(params, views), loss(outputs) -> (value, anything). views: a tree of arrays of this
-    device's n examples.
-    count: pieces, a divisor of n. The running statistics move once, by the mean over pieces.
+    encode(params, views) -> {branch: Encoded}, loss({branch: outputs}) -> (value, anything). views:
+    a tree of arrays of this device's n examples. count: pieces, a divisor of n. The running
+    statistics move once, by the mean over pieces.
     """
     if count == 1:
 
         def whole(params: Tree) -> tuple[jax.Array, tuple]:
             encoded = encode(params, views)
-            value, rest = loss(encoded.outputs)
+            value, rest = loss(outputs_of(encoded))
             return value, (rest, encoded)
 
         (_, (rest, encoded)), total = jax.value_and_grad(whole, has_aux=True)(params)
@@ -54,11 +52,11 @@ def gradient(
     cut = jax.tree.map(lambda x: x.reshape(count, len(x) // count, *x.shape[1:]), views)
     _, parts = in_turn(lambda carry, part: (carry, encode(params, part)), (), cut)
     encoded = _joined(parts)
-    (_, rest), wanted = jax.value_and_grad(loss, has_aux=True)(encoded.outputs)
+    (_, rest), wanted = jax.value_and_grad(loss, has_aux=True)(outputs_of(encoded))
 
     def add(total: Tree, part: tuple[Tree, Mapping[str, api.Views]]) -> tuple[Tree, tuple]:
         own, slope = part
-        _, pull_back = jax.vjp(lambda params: encode(params, own).outputs, params)
+        _, pull_back = jax.vjp(lambda params: outputs_of(encode(params, own)), params)
         return jax.tree.map(jnp.add, total, pull_back(slope)[0]), ()
 
     # Else a compiler could take the first encoding for the second and keep its inner values until
@@ -79,7 +77,8 @@ def in_turn(
     """
     if jax.default_backend() != 'cpu':
         return jax.lax.scan(function, start, rows)
-    carry, results = start, []
+    carry = start
+    results: list[Tree] = []
     for number in range(len(jax.tree.leaves(rows)[0])):
         row = jax.tree.map(lambda x: x[number], rows)
         carry, result = function(carry, after(row, (carry, results[-1:])))
@@ -101,24 +100,33 @@ def after(tree: Tree, earlier: Tree) -> Tree:
     )
 
 
-def _joined(parts: Encoded) -> Encoded:
+def outputs_of(encoded: Mapping[str, Encoded]) -> dict[str, api.Views]:
+    """What a loss sees of the branches."""
+    return {name: own.outputs for name, own in encoded.items()}
+
+
+def _joined(parts: Mapping[str, Encoded]) -> dict[str, Encoded]:
     """Pieces on a leading axis -> the batch."""
     rows = lambda tree: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
-    # What is the same for every example is the same for every piece.
-    outputs = {
-        name: api.Views(*rows((seen.z, seen.p)), jax.tree.map(lambda x: x[0], seen.shared))
-        for name, seen in parts.outputs.items()
-    }
-    return Encoded(
-        outputs, jax.tree.map(lambda x: x.mean(axis=0), parts.statistics), rows(parts.features)
-    )
+
+    def joined(part: Encoded) -> Encoded:
+        seen = part.outputs
+        # What is the same for every example is the same for every piece.
+        shared = jax.tree.map(lambda x: x[0], seen.shared)
+        statistics = jax.tree.map(lambda x: x.mean(axis=0), part.statistics)
+        outputs = api.Views(rows(seen.z), rows(seen.p), shared)
+        return Encoded(outputs, statistics, rows(part.features))
+
+    return {name: joined(part) for name, part in parts.items()}
 
 
 def _pieces_of(wanted: Mapping[str, api.Views], count: int) -> dict[str, api.Views]:
     """The gradient with respect to the batch's outputs -> to each piece's, which share what is no
-    example's."""
+    example's.
+    """
     rows = lambda tree: jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
     same = lambda tree: jax.tree.map(lambda x: jnp.broadcast_to(x / count, (count, *x.shape)), tree)
     return {
-        name: api.Views(*rows((seen.z, seen.p)), same(seen.shared)) for name, seen in wanted.items()
+        name: api.Views(rows(seen.z), rows(seen.p), same(seen.shared))
+        for name, seen in wanted.items()
     }

@@ -1,5 +1,6 @@
 """The training loop: passes, chunks, log points. It yields after every chunk; who calls it writes,
-saves and stops."""
+saves and stops.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.train import feed as feeds
-from mi_ssl_jax.train import jmi, sdmi
+from mi_ssl_jax.train import schedule
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 
@@ -20,7 +21,8 @@ Feed = feeds.Resident | feeds.Streamed
 
 class Diverged(Exception):
     """A loss or one of its terms is no longer finite; the message says which, where and what to
-    do."""
+    do.
+    """
 
 
 class Progress(NamedTuple):
@@ -36,14 +38,9 @@ class Progress(NamedTuple):
     evaluated: bool
 
 
-def trainer(spec: Spec):
-    """The trainer module, chosen by the method's phases and not by its label."""
-    return jmi if [phase.name for phase in spec.method.phases] == ['joint'] else sdmi
-
-
 def train(
     spec: Spec,
-    population: Tree,
+    population: parallel.Population,
     feed: Feed,
     *,
     log_every: int,
@@ -58,20 +55,17 @@ def train(
     feed: see train.feed. log_every: steps. evaluate_every: epochs. evaluate_steps: evaluate instead
     at the first chunk's end at or after every so many steps of all phases together; 0 = by epochs.
     The end of
-    training is always evaluated. evaluate: see evals.watch.make. check: called with each chunk's
+    training is always evaluated. evaluate: see evals.monitor.make. check: called with each chunk's
     metrics and the method's remedy, by default check_finite.
     """
     method, layout = spec.method, spec.layout
-    compiled = trainer(spec)
-    runs = compiled.compile_passes(spec)
-    epoch_plan = list(compiled.plan(spec, log_every))
+    runs = schedule.compile_steps(spec)
+    epoch_plan = list(schedule.plan(spec, log_every))
     lengths = [sum(steps for _, steps in chunk) for chunk in epoch_plan]
 
     def measured(**when: bool) -> dict:
-        variables = parallel.per_seed(lambda state: state.variables, population, layout)
-        return evaluate(
-            variables, parallel.per_seed(lambda state: state.lagged, population, layout), **when
-        )
+        variables = population.map(lambda state: state.variables)
+        return evaluate(variables, population.map(lambda state: state.lagged), **when)
 
     if done == 0:
         yield Progress(1, 0, {'epoch': 0, **measured(start=True)}, population, True)
@@ -100,49 +94,41 @@ def train(
             if due or end:
                 line.update(measured(end=end))
             if last:
-                population = parallel.per_seed(
-                    lambda state: states.keep_lagged(state, method), population, layout
-                )
+                population = population.map(lambda state: states.keep_lagged(state, method))
             yield Progress(number, line['epoch'], line, population, due or end)
-
-
-def pace(spec: Spec, log_every: int) -> dict[str, int]:
-    """What a chunk's number means: steps of a phase in an epoch, steps before the phases change,
-    chunks of an epoch."""
-    chunks = len(list(trainer(spec).plan(spec, log_every)))
-    return {'steps': spec.steps_per_pass, 'period': spec.period, 'chunks': chunks}
 
 
 def _passes_a_multiple(of: int, epoch: int, lengths: list[int], index: int) -> bool:
     """Whether the steps taken since training began reach a multiple of `of` within chunk `index` of
-    an epoch."""
+    an epoch.
+    """
     before = epoch * sum(lengths) + sum(lengths[:index])
     return (before + lengths[index]) // of > before // of
 
 
 def _run_chunk(
-    spec: Spec, runs: dict, population: Tree, feed: Feed, chunk: list[tuple[str, int]]
-) -> tuple[Tree, dict]:
+    spec: Spec,
+    runs: dict,
+    population: parallel.Population,
+    feed: Feed,
+    chunk: schedule.Chunk,
+) -> tuple[parallel.Population, dict]:
     """Run a chunk's steps. Returns the population and the mean of each metric over them: {metric:
-    {phase: (seeds,)}}."""
-    method, layout = spec.method, spec.layout
-    sums, taken = {}, {}
+    {phase: (seeds,)}}.
+    """
+    method = spec.method
+    sums: dict[str, Tree] = {}
+    taken: dict[str, int] = {}
     for name, steps in chunk:
         phase = states.phase_of(method, name)
-        halves = parallel.per_seed(
-            lambda state: states.split(state, method, phase), population, layout
-        )
-        trained, frozen = parallel.unzip(halves, layout)
+        trained, frozen = population.map(lambda state: states.split(state, method, phase)).unzip()
         for batches, length in feed.pieces(name, steps):
             trained, metrics = runs[name](trained, frozen, feed.data, batches, length)
             sums[name] = metrics if name not in sums else jax.tree.map(jnp.add, sums[name], metrics)
             taken[name] = taken.get(name, 0) + length
-        population = parallel.per_seed(
-            lambda state, own: states.merge(state, phase, own), population, layout, trained
-        )
-    first = parallel.per_seed(lambda state: state.steps, population, layout)
-    sums, steps = jax.device_get((sums, first[0] if layout.mode == 'loop' else first))
-    line = {'step': {name: int(np.ravel(count)[0]) for name, count in steps.items()}}
+        population = population.map(lambda state, own: states.merge(state, phase, own), trained)
+    sums, steps = jax.device_get((sums, population.map(lambda state: state.steps).first()))
+    line = {'step': {name: int(count) for name, count in steps.items()}}
     for name, metrics in sums.items():
         for metric, value in metrics.items():
             line.setdefault(metric, {})[name] = value / taken[name]

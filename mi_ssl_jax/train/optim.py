@@ -1,5 +1,6 @@
 """Optimisers and their schedules, from optax. Learning rate and weight decay may be traced
-scalars."""
+scalars.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +17,8 @@ NAMES = ('sgd', 'adamw', 'lars')
 
 def warmup_cosine(*, warmup_steps: int, total_steps: int) -> optax.Schedule:
     """Factor of the base learning rate: from 0 linearly to 1 over the warm-up, then half a cosine
-    down to 0."""
+    down to 0.
+    """
 
     def factor(count: jax.Array) -> jax.Array:
         warmup = count / max(warmup_steps, 1)

@@ -1,41 +1,72 @@
-"""The SDMI trainer (paper, Algorithm 1): the E-step and the M-step are compiled apart and take
-turns.
+"""SDMI (paper, Algorithm 1): two parameter trees, two compiled steps, a stop-gradient between them.
 
-Each is (trained tree, frozen tree, batch) -> new trained tree, with a stop-gradient on the frozen
-one. Methods whose M-step is implicit (Eqs. 8-9) have an E-step alone, which ends with their
-followers' copy or EMA.
+    E-step   theta <- theta - lr * d/dtheta L(f_theta(x), stop_gradient(g_xi(x)))
+    M-step   xi    <- xi    - lr * d/dxi    L(stop_gradient(f_theta(x)), g_xi(x))
+
+Each step is (trained tree, frozen tree, batch) -> new trained tree. Methods whose M-step is
+implicit (SimSiam, BYOL, MoCo, DINO: Eqs. 8 and 9) have the E-step alone; their second tree follows
+by copy or EMA. Which step runs when is train/schedule.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
+
+import jax
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.train import step
-from mi_ssl_jax.train.jmi import chunks
+from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train import step as steps
 from mi_ssl_jax.train.spec import Spec
+from mi_ssl_jax.train.state import Frozen, Trained
+
+Tree = Any
+Step = Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]
 
 
-def compile_passes(spec: Spec) -> dict:
-    """Phase name ('e', 'm') -> compiled pass; no compiled program holds both."""
+def compile_steps(spec: Spec) -> dict[str, Callable]:
+    """{'e': passes of E-steps, 'm': passes of M-steps}: two programs; none holds both steps."""
     return {
-        phase.name: parallel.compile_pass(step.make(spec, phase.name), spec.layout)
-        for phase in spec.method.phases
+        name: parallel.compile_pass(step, spec.layout) for name, step in half_steps(spec).items()
     }
 
 
-def plan(spec: Spec, log_every: int) -> Iterator[list[tuple[str, int]]]:
-    """One epoch as chunks, lists of (phase, steps) between two log points.
+def half_steps(spec: Spec) -> dict[str, Step]:
+    """The steps that the method has: the E-step, and the M-step where it is explicit."""
+    both = {'e': e_step, 'm': m_step}
+    return {phase.name: both[phase.name](spec) for phase in spec.method.phases}
 
-    period = steps_per_pass is Algorithm 1 as printed: a whole pass of E-steps, then a whole pass of
-    M-steps. A smaller
-    period alternates within the epoch: `period` E-steps, then as many M-steps on the same examples.
+
+def e_step(spec: Spec) -> Step:
+    """-> step(theta and what follows it, xi, data, order): theta moves, xi is only read."""
+    return half_step(spec, 'e')
+
+
+def m_step(spec: Spec) -> Step:
+    """-> step(xi, theta, data, order): xi moves, theta is only read."""
+    return half_step(spec, 'm')
+
+
+def half_step(spec: Spec, name: str) -> Step:
+    """One gradient step on the trained tree against the frozen one.
+
+    step(trained, frozen, data, order) -> (trained, metrics). data: {'x', 'y'} of the whole data set
+    on the device, or () for a streamed source. order: (steps, batch) indices of this pass, or the
+    streamed batch itself.
     """
-    names = [phase.name for phase in spec.method.phases]
-    if spec.period >= spec.steps_per_pass:
-        for name in names:
-            for length in chunks(spec.steps_per_pass, log_every):
-                yield [(name, length)]
-        return
-    turns = chunks(spec.steps_per_pass, spec.period)
-    for count in chunks(len(turns), max(log_every // spec.period, 1)):
-        now, turns = turns[:count], turns[count:]
-        yield [(name, length) for length in now for name in names]
+
+    def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
+        method = spec.build(frozen.hyper)
+        phase = states.phase_of(method, name)
+        batch = steps.take(spec, method, phase, trained, frozen, data, order)
+        others = {**frozen.variables, **states.followers(trained.variables, phase)}
+
+        def encode(params: Tree, views: Tree) -> dict[str, steps.Encoded]:
+            """The trained branch with a gradient, every other branch without."""
+            moving = steps.encode(method, states.with_params(trained, phase, params), views)
+            still = jax.lax.stop_gradient(steps.encode(method, others, views))
+            return moving | still
+
+        loss, encoded, gradient = steps.evaluate(spec, phase, encode, trained, batch)
+        return steps.update(spec, method, phase, trained, frozen, batch, loss, encoded, gradient)
+
+    return step

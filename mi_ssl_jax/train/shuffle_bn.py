@@ -1,5 +1,6 @@
 """Examples change places, also between devices, before they are encoded, and come back (MoCo, arXiv
-1911.05722, 3.3)."""
+1911.05722, 3.3).
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the trainers are given: the method, the networks of its branches, views, optimiser, layout."""
+"""What the trainers are given: method, networks, views, optimiser, layout."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -1,5 +1,6 @@
 """What training carries from step to step, and how a phase sees it: the tree it trains and the
-rest, frozen."""
+rest, frozen.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -42,7 +43,8 @@ class State(NamedTuple):
 
 class Trained(NamedTuple):
     """What a phase's step changes: the trained branch and its followers, the phase's optimiser
-    state, aux, its step, its online probe."""
+    state, aux, its step, its online probe.
+    """
 
     variables: dict[str, Tree]
     optimiser: Tree
@@ -70,6 +72,16 @@ def moving(method: api.Method, phase: api.Phase) -> list[str]:
         phase.trains,
         *(name for name, branch in method.branches.items() if branch.follows == phase.trains),
     ]
+
+
+def with_params(trained: Trained, phase: api.Phase, params: Tree) -> dict[str, Tree]:
+    """{the trained branch: its variables with these parameters}."""
+    return {phase.trains: {**trained.variables[phase.trains], 'params': params}}
+
+
+def followers(variables: Mapping[str, Tree], phase: api.Phase) -> dict[str, Tree]:
+    """The variables of the branches that follow the trained one."""
+    return {name: tree for name, tree in variables.items() if name != phase.trains}
 
 
 def split(state: State, method: api.Method, phase: api.Phase) -> tuple[Trained, Frozen]:
@@ -101,24 +113,26 @@ def merge(state: State, phase: api.Phase, trained: Trained) -> State:
 
 def init(seed: int, hyper: Mapping[str, float], spec: Spec, example: Tree) -> State:
     """A seed's state before its first step. example: one item of the data set, for the shapes of
-    its views."""
+    its views.
+    """
     key = jax.random.PRNGKey(seed)
     leaves, structure = jax.tree.flatten(jax.eval_shape(spec.views, key, example))
     views = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
-    return _compiled_init(spec.build, spec.optimiser, views, spec.classes)(key, hyper)
+    start = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
+    return _compiled_init(spec.build, spec.optimiser, views, spec.classes)(key, start)
 
 
 @functools.lru_cache(maxsize=1)
 def _compiled_init(build: Callable, optimiser: Callable, views: tuple, classes: int) -> Callable:
     """One program for all seeds: compiling the initialisation takes longer than training a small
-    network."""
+    network.
+    """
     return jax.jit(lambda key, hyper: _init(key, hyper, build, optimiser, views, classes))
 
 
 def _init(
     key: jax.Array,
-    hyper: Mapping[str, jax.Array],
+    hyper: dict[str, jax.Array],
     build: Callable,
     optimiser: Callable,
     views: tuple,
@@ -158,7 +172,7 @@ def _init(
 def _probe(branch: api.Branch, variables: Tree, view: Tree, classes: int) -> Tree:
     if not classes:
         return ()
-    features = jax.eval_shape(lambda: branch.net.apply(variables, view, train=False).features)
+    features = jax.eval_shape(lambda: branch(variables, view).features)
     return online_probe.init(features.shape[-1], classes)
 
 

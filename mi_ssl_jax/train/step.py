@@ -1,8 +1,10 @@
-"""One optimisation step of one phase of any method, for one seed and this device's share of the
-batch."""
+"""What a step of either trainer is made of: take, encode, evaluate, update.
 
-from collections.abc import Callable
-from typing import Any
+Each is for one seed and this device's share of the batch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,84 +12,53 @@ import optax
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api
+from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import gradient_cache, online_probe, shuffle_bn
 from mi_ssl_jax.train import state as states
+from mi_ssl_jax.train.gradient_cache import Encoded
 from mi_ssl_jax.train.spec import Spec
 from mi_ssl_jax.train.state import Frozen, Trained
 
 Tree = Any
 
 
-def make(
-    spec: Spec, phase_name: str
-) -> Callable[[Trained, Frozen, Tree, Tree], tuple[Trained, dict]]:
-    """-> step(trained, frozen, data, order): make views, encode, gather, loss, gradient, update,
-    followers.
+class Batch(NamedTuple):
+    """What a step takes in."""
 
-    data: {'x', 'y'} of the whole data set on the device, or () for a streamed source. order:
-    (steps, batch) indices of
-    this pass, or the streamed batch itself. Metrics: the loss and its terms, and the online probe's
-    accuracy.
-    """
-    axis = spec.layout.axis
-    number = [phase.name for phase in spec.method.phases].index(phase_name)
-    mixed = shuffled_branches(spec)
+    views: dict[str, tuple[Tree, ...]]  # branch -> its views, in the order it encodes them
+    labels: jax.Array  # (n, ...), for the online probe alone
+    info: api.Info
+    shuffle_key: jax.Array
 
-    def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
-        method = spec.build(frozen.hyper)
-        phase = states.phase_of(method, phase_name)
-        key = jax.random.fold_in(
-            jax.random.fold_in(frozen.key, states.STEPS + number), trained.step
-        )
-        views_key, loss_key, shuffle_key = jax.random.split(key, 3)
-        batch = fetch(data, order, trained.step, spec.steps_per_pass)
-        views = branch_views(method, make_views(spec, views_key, batch['x']))
-        views |= {name: shuffle_bn.shuffled(views[name], shuffle_key, axis) for name in mixed}
-        info = api.Info(
-            trained.step,
-            trained.step / spec.steps_per_pass,
-            trained.step / (spec.steps_per_pass * spec.passes),
-            loss_key,
-        )
 
-        def encode(params: Tree, views: dict[str, tuple[Tree, ...]]) -> gradient_cache.Encoded:
-            variables = {**frozen.variables, **trained.variables}
-            variables[phase.trains] = {**variables[phase.trains], 'params': params}
-            return encode_all(method, phase, variables, views)
+# Take
+# --------------------------------------------------------------------------------------------------
 
-        def objective(outputs: dict[str, api.Views]) -> tuple[jax.Array, api.Loss]:
-            loss = phase.loss(whole_batch(outputs, mixed, shuffle_key, axis), trained.aux, info)
-            return loss.value, loss
 
-        params = trained.variables[phase.trains]['params']
-        loss, encoded, gradient = gradient_cache.gradient(
-            encode, objective, params, views, count=spec.accumulate
-        )
-        gradient = parallel.mean(gradient, axis)
-        statistics = parallel.mean(encoded.statistics, axis if spec.local_statistics else None)
-        updates, optimiser = spec.optimiser(frozen.hyper, phase).update(
-            gradient, trained.optimiser, params
-        )
-        variables = follow(
-            method,
-            phase,
-            trained.variables,
-            optax.apply_updates(params, updates),
-            statistics,
-            (trained.step + 1) / (spec.steps_per_pass * spec.passes),
-        )
-        metrics = {
-            'loss': loss.value,
-            **{name: term for name, term in loss.terms.items() if term is not None},
-        }
-        probe = trained.probe
-        if spec.classes:
-            probe, metrics['online_top1'] = online_probe.step(
-                probe, encoded.features, batch['y'], axis
-            )
-        return Trained(variables, optimiser, loss.aux, trained.step + 1, probe), metrics
-
-    return step
+def take(
+    spec: Spec,
+    method: api.Method,
+    phase: api.Phase,
+    trained: Trained,
+    frozen: Frozen,
+    data: Tree,
+    order: Tree,
+) -> Batch:
+    """This step's examples and their views, drawn from the stream of the phase and the step."""
+    number = [each.name for each in method.phases].index(phase.name)
+    stream = jax.random.fold_in(frozen.key, states.STEPS + number)
+    views_key, loss_key, shuffle_key = jax.random.split(jax.random.fold_in(stream, trained.step), 3)
+    examples = fetch(data, order, trained.step, spec.steps_per_pass)
+    views = branch_views(method, make_views(spec, views_key, examples['x']))
+    for name in shuffled_branches(spec):
+        views[name] = shuffle_bn.shuffled(views[name], shuffle_key, spec.layout.axis)
+    info = api.Info(
+        trained.step,
+        trained.step / spec.steps_per_pass,
+        trained.step / (spec.steps_per_pass * spec.passes),
+        loss_key,
+    )
+    return Batch(views, examples['y'], info, shuffle_key)
 
 
 def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict[str, jax.Array]:
@@ -99,7 +70,8 @@ def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict
 
 def make_views(spec: Spec, key: jax.Array, examples: Tree) -> tuple[Tree, ...]:
     """Views of each example. One key a *global* batch position: the same views on any number of
-    devices."""
+    devices.
+    """
     places = parallel.positions(len(jax.tree.leaves(examples)[0]), spec.layout.axis)
     keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(places)
     return jax.vmap(spec.views)(keys, examples)
@@ -128,39 +100,21 @@ def shuffled_branches(spec: Spec) -> list[str]:
     return [name for name, branch in spec.method.branches.items() if parts and branch.shuffled]
 
 
-def encode_all(
-    method: api.Method,
-    phase: api.Phase,
-    variables: dict[str, Tree],
-    views: dict[str, tuple[Tree, ...]],
-) -> gradient_cache.Encoded:
-    """Every branch on its views, of this device's examples.
-
-    Branches that the phase does not train come under a stop-gradient. Features: of the trained
-    branch's first view.
-    """
-    outputs, statistics, features = {}, {}, {}
-    for name, branch in method.branches.items():
-        seen, statistics[name], features[name] = encode(branch, variables[name], views[name])
-        outputs[name] = seen if name == phase.trains else jax.lax.stop_gradient(seen)
-    return gradient_cache.Encoded(outputs, statistics, features[phase.trains])
-
-
-def whole_batch(
-    outputs: dict[str, api.Views], shuffled: list[str], key: jax.Array, axis: str | None
-) -> dict[str, api.Views]:
-    """The branches' outputs over the global batch, all in its order."""
-    found = {}
-    for name, seen in outputs.items():
-        rows = parallel.gather((seen.z, seen.p), axis)
-        rows = shuffle_bn.restored(rows, key) if name in shuffled else rows
-        found[name] = api.Views(*rows, seen.shared)
-    return found
+# Encode
+# --------------------------------------------------------------------------------------------------
 
 
 def encode(
-    branch: api.Branch, variables: Tree, views: tuple[Tree, ...]
-) -> tuple[api.Views, Tree, jax.Array]:
+    method: api.Method, variables: Mapping[str, Tree], views: Mapping[str, tuple[Tree, ...]]
+) -> dict[str, Encoded]:
+    """The branches of `variables` on their views, of this device's examples."""
+    return {
+        name: encode_branch(method.branches[name], own, views[name])
+        for name, own in variables.items()
+    }
+
+
+def encode_branch(branch: api.Branch, variables: Tree, views: tuple[Tree, ...]) -> Encoded:
     """A branch on its views in training mode, batch statistics for each view apart: outputs in view
     order, running statistics, backbone features of the first view.
 
@@ -171,7 +125,8 @@ def encode(
     def apply(view: Tree) -> tuple[Any, Tree]:
         return branch.net.apply(variables, view, train=True, mutable=['batch_stats'])
 
-    outputs, statistics = [None] * len(views), []
+    found: dict[int, heads.Output] = {}
+    statistics = []
     shapes = [tuple(leaf.shape for leaf in jax.tree.leaves(view)) for view in views]
     for shape in dict.fromkeys(shapes):
         places = [place for place, own in enumerate(shapes) if own == shape]
@@ -180,15 +135,97 @@ def encode(
         )
         output, moved = jax.vmap(apply)(together)
         for row, place in enumerate(places):
-            outputs[place] = jax.tree.map(lambda leaf: leaf[row], output)
+            found[place] = jax.tree.map(lambda leaf: leaf[row], output)
         statistics.append(jax.tree.map(lambda leaf: leaf.sum(axis=0), moved.get('batch_stats', {})))
+    outputs = [found[place] for place in range(len(views))]
     total = jax.tree.map(lambda *sums: sum(sums) / len(views), *statistics)
     predictions = tuple(output.p for output in outputs if output.p is not None)
-    return (
-        api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared),
-        total,
-        outputs[0].features,
+    seen = api.Views(tuple(output.z for output in outputs), predictions, outputs[0].shared)
+    return Encoded(seen, total, outputs[0].features)
+
+
+# Evaluate
+# --------------------------------------------------------------------------------------------------
+
+
+def evaluate(
+    spec: Spec,
+    phase: api.Phase,
+    encode: Callable[[Tree, Tree], dict[str, Encoded]],
+    trained: Trained,
+    batch: Batch,
+) -> tuple[api.Loss, dict[str, Encoded], Tree]:
+    """The phase's loss over the global batch, what it was computed of, and its gradient.
+
+    encode(params, views): all branches, as functions of the trained branch's parameters. The
+    gradient is the mean over devices: exactly that of one device with the whole batch.
+    """
+
+    def objective(outputs: dict[str, api.Views]) -> tuple[jax.Array, api.Loss]:
+        loss = phase.loss(whole_batch(spec, outputs, batch.shuffle_key), trained.aux, batch.info)
+        return loss.value, loss
+
+    params = trained.variables[phase.trains]['params']
+    loss, encoded, gradient = gradient_cache.gradient(
+        encode, objective, params, batch.views, count=spec.accumulate
     )
+    return loss, encoded, parallel.mean(gradient, spec.layout.axis)
+
+
+def whole_batch(
+    spec: Spec, outputs: Mapping[str, api.Views], key: jax.Array
+) -> dict[str, api.Views]:
+    """The branches' outputs over the global batch, all in its order."""
+    shuffled, found = shuffled_branches(spec), {}
+    for name, seen in outputs.items():
+        z, p = parallel.gather((seen.z, seen.p), spec.layout.axis)
+        if name in shuffled:
+            z, p = shuffle_bn.restored((z, p), key)
+        found[name] = api.Views(z, p, seen.shared)
+    return found
+
+
+# Update
+# --------------------------------------------------------------------------------------------------
+
+
+def update(
+    spec: Spec,
+    method: api.Method,
+    phase: api.Phase,
+    trained: Trained,
+    frozen: Frozen,
+    batch: Batch,
+    loss: api.Loss,
+    encoded: Mapping[str, Encoded],
+    gradient: Tree,
+) -> tuple[Trained, dict[str, jax.Array]]:
+    """The trained tree after the optimiser's update, its followers, the online probe; and metrics:
+    the loss and its terms, the probe's accuracy.
+    """
+    axis, params = spec.layout.axis, trained.variables[phase.trains]['params']
+    updates, optimiser = spec.optimiser(frozen.hyper, phase).update(
+        gradient, trained.optimiser, params
+    )
+    statistics = parallel.mean(
+        {name: encoded[name].statistics for name in trained.variables},
+        axis if spec.local_statistics else None,
+    )
+    variables = follow(
+        method,
+        phase,
+        trained.variables,
+        optax.apply_updates(params, updates),
+        statistics,
+        (trained.step + 1) / (spec.steps_per_pass * spec.passes),
+    )
+    terms = {name: term for name, term in loss.terms.items() if term is not None}
+    metrics, probe = {'loss': loss.value, **terms}, trained.probe
+    if spec.classes:
+        probe, metrics['online_top1'] = online_probe.step(
+            probe, encoded[phase.trains].features, batch.labels, axis
+        )
+    return Trained(variables, optimiser, loss.aux, trained.step + 1, probe), metrics
 
 
 def follow(

@@ -217,7 +217,7 @@ def test_every_operation_of_a_peer_view_does_what_its_name_says(changes):
         for i in range(4)
     ]
     assert all(one.shape == (16, 16, 3) and one.dtype == np.float32 for one in made)
-    assert all(0 <= one.min() and one.max() <= 1 for one in made)
+    assert all(one.min() >= 0 and one.max() <= 1 for one in made)
     plain = picture() / 255
     for one in made:
         assert not any(np.allclose(one, same, atol=1e-3) for same in (plain, plain[:, ::-1]))

@@ -13,9 +13,9 @@ from mi_ssl_jax.runs import exits
 # nine.
 ROUNDS = """
 import ctypes, resource, sys
-from mi_ssl_jax import cli
+from mi_ssl_jax.cli import cpu_tuning
 if sys.argv[1] == 'keep':
-    cli.keep_freed_memory()
+    cpu_tuning.keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.free.argtypes = [ctypes.c_void_p]

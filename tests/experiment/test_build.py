@@ -89,10 +89,12 @@ def test_fields_reach_the_step(monkeypatch):
 
 @pytest.mark.parametrize('asked', [False, True])
 def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeypatch):
-    """What the check finds is tested in a process that has two devices: tests/helpers/two_devices.py."""
+    """What the check finds is tested with two devices, in tests/helpers/two_devices.py."""
     seen = []
     monkeypatch.setattr(
-        parallel, 'check_replicas', lambda tree, layout: seen.append(int(tree[0].steps['joint']))
+        parallel,
+        'check_replicas',
+        lambda tree, layout: seen.append(int(tree.first().steps['joint'])),
     )
     with tiny.quick_compilation():
         own = tiny.experiment('jmi', tiny.one_device())._replace(check_replicas=asked)

@@ -208,8 +208,7 @@ def test_docstring_has_the_papers_accuracy(method, name):
 
 @pytest.mark.parametrize('method, name', ON_IMAGES)
 def test_our_choices_stand(method, name):
-    """Not the paper's, but said to be ours in configs/base/images.py: a change here must change that
-    text."""
+    """Not the paper's, but said to be ours in configs/base/images.py: change both together."""
     config = load(f'{method}_{FILES[name]}')
     assert (config.optimizer.name, config.optimizer.momentum) == ('sgd', 0.9)
     size, stem = {'tiny_imagenet': (64, 'small'), 'imagenet100': (224, 'imagenet')}.get(
@@ -385,14 +384,14 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
             super().save(number, tree, *rest)
 
     monkeypatch.setattr(run, 'Store', Recording)
-    # What is watched takes longest to compile and is the same for all; tests/runs/test_run.py has it.
+    # What is watched takes longest to compile and is the same for all: see tests/runs/test_run.py.
     watched = {'mi': {'cos_dv': np.zeros(1)}, 'collapse': {}}
     monkeypatch.setattr(experiments, 'measure', lambda _: lambda *_, **__: dict(watched))
     with tiny.hardly_optimised():
         run.run(small(load(name)), tmp_path)
         ready = experiments.setup(run_folder.read_config(tmp_path))
         population, progress = run.restore(ready, tmp_path)
-    restored = experiments.stacked(population, ready.layout)
+    restored = experiments.stacked(population)
     assert progress['epoch'] == 1 and {int(count[0]) for count in restored.steps.values()} == {2}
     for there, back in zip(jax.tree.leaves(saved[-1]), jax.tree.leaves(restored), strict=True):
         np.testing.assert_array_equal(there, back)

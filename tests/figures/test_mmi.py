@@ -70,7 +70,7 @@ def parts(tmp_path):
 
 def test_rows_hold_accuracy_entropies_and_the_largest_rise(parts):
     table = mmi.table('methods', parts['methods'])
-    own, barlow = ({name: cell for name, cell in zip(table.header, row)} for row in table.rows)
+    own, barlow = (dict(zip(table.header, row)) for row in table.rows)
     assert (
         own['accuracy (%)'] == own['ten labels a class'] == '98.5 ± 0.7'
         and own['untrained'] == '94.0 ± 0.0'

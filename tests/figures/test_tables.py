@@ -26,7 +26,7 @@ def write(folder, name, gaps, *, mi=((0.1, 0.2, 0.3),), std=0.57, rank=2.5):
         {
             'epoch': epoch,
             'mi': {estimator: [curve[epoch] for curve in mi] for estimator in run_files.ESTIMATORS},
-            'collapse': {branch: figures for branch in branches},
+            'collapse': dict.fromkeys(branches, figures),
         }
         for epoch in range(len(mi[0]))
     ]

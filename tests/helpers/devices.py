@@ -7,7 +7,7 @@ import numpy as np
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.nets import layers
-from mi_ssl_jax.train import state, step
+from mi_ssl_jax.train import schedule, state
 from tests.helpers import goldens, tiny
 
 
@@ -32,12 +32,12 @@ def one_device(name: str, **changes) -> list[state.State]:
 
 
 def logical_devices(
-    name: str, count: int, *, make=step.make, local_statistics: bool = False, **changes
+    name: str, count: int, *, make=schedule.step, local_statistics: bool = False, **changes
 ) -> list[state.State]:
     """The same states on `count` logical devices.
 
     out_axes=None: vmap refuses whatever is not the same on every device. make: in place of
-    step.make.
+    schedule.step.
     """
     layout = parallel.Layout(parallel.choose_devices(1) * count, seeds=1, mode='loop')
     options = dict(axis_name=parallel.AXIS, in_axes=(None, None, None, 0), out_axes=None)
@@ -51,7 +51,9 @@ def logical_devices(
             for phase in method.phases
         }
         for number in range(tiny.PASSES):
-            (order,) = tiny.compiled_order(tiny.one_device())((member.key,), number)
+            one = tiny.one_device()
+            keys = parallel.population([member.key], one)
+            order = tiny.compiled_order(one)(keys, number).first()
             shares = order.reshape(tiny.STEPS, count, -1).swapaxes(0, 1)
             for phase in method.phases:
                 for _ in range(tiny.STEPS):
@@ -71,5 +73,5 @@ def without_batch_norm(monkeypatch) -> None:
 
 def without_metrics(spec, phase):
     """A step whose metrics do not give away what it computes."""
-    whole = step.make(spec, phase)
+    whole = schedule.step(spec, phase)
     return lambda *arguments: (whole(*arguments)[0], {})

@@ -14,7 +14,8 @@ in float32.
 
 import json
 import pathlib
-from typing import Any, Iterator, Mapping, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np

@@ -15,10 +15,10 @@ from mi_ssl_jax.cli import cpu_tuning, guard
 cpu_tuning.use_compilation_cache()
 
 from mi_ssl_jax import main, parallel, probe
-from mi_ssl_jax.evals import monitor  # noqa: E402
+from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.runs import (
-    checkpoint,  # noqa: E402
-    signals,  # noqa: E402
+    checkpoint,
+    signals,
 )
 
 COUNT = {'passes': 0}

@@ -24,7 +24,7 @@ def files(workdir):
     bit."""
     ready = build.setup(run_folder.read_config(workdir))
     population, _ = run.restore(ready, workdir)
-    return (workdir / 'metrics.jsonl').read_bytes(), build.stacked(population, ready.layout)
+    return (workdir / 'metrics.jsonl').read_bytes(), build.stacked(population)
 
 
 def stop_after(chunks, monkeypatch):

@@ -108,7 +108,7 @@ def write(workdir, name, *, seeds=3, epochs=12, data='gaussian', key=0):
         if start:
             line['mi'] = {estimator: [None] * seeds for estimator in line['mi']}
         if epoch:
-            line['step'] = {phase: epoch for phase in PHASES.get(name, ('joint',))}
+            line['step'] = dict.fromkeys(PHASES.get(name, ('joint',)), epoch)
             for phase in PHASES.get(name, ('joint',)):
                 line.setdefault('loss', {})[phase] = list(-curve)
                 line.setdefault('joint', {})[phase] = list(0.5 + curve / 2)

@@ -13,7 +13,8 @@ import numpy as np
 
 from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import jmi, optim, sdmi, state
+from mi_ssl_jax.train import optim, state
+from mi_ssl_jax.train import schedule as schedules
 from mi_ssl_jax.train.spec import Spec
 
 # What the methods require; a new method's own required argument is added here.
@@ -52,7 +53,8 @@ def arguments(name: str) -> dict[str, float]:
     ]
     missing = sorted(set(required) - set(ARGUMENTS))
     assert not missing, (
-        f"method '{name}' requires {', '.join(missing)}: add it to ARGUMENTS in tests/helpers/tiny.py"
+        f"method '{name}' requires {', '.join(missing)}: "
+        'add it to ARGUMENTS in tests/helpers/tiny.py'
     )
     return {key: ARGUMENTS[key] for key in required}
 
@@ -114,8 +116,7 @@ def one_device(*, seeds: int = 1, mode: str = 'loop') -> parallel.Layout:
 
 def compile_passes(spec: Spec) -> dict:
     """Phase -> compiled pass, by the method's trainer."""
-    trainer = jmi if spec.method.phases[0].name == 'joint' else sdmi
-    return trainer.compile_passes(spec)
+    return schedules.compile_steps(spec)
 
 
 def initial(spec: Spec) -> Any:
@@ -164,7 +165,7 @@ def train(spec: Spec, runs: dict, population: Any, *, length: int) -> list[Call]
     """All passes, whole passes of each phase in turn, `length` steps a call."""
     layout, method = spec.layout, spec.method
     data = parallel.place(DATA, layout)
-    keys = jax.tree.map(jnp.copy, parallel.per_seed(lambda s: s.key, population, layout))
+    keys = jax.tree.map(jnp.copy, population.map(lambda s: s.key))
     calls = []
     for number in range(PASSES):
         for phase in method.phases:
@@ -177,10 +178,9 @@ def train(spec: Spec, runs: dict, population: Any, *, length: int) -> list[Call]
 
 
 def _call(spec, run, phase, population, data, batches, length):
-    layout, method = spec.layout, spec.method
-    before = snapshots(population, layout)
-    halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
-    trained, frozen = parallel.unzip(halves, layout)
+    method = spec.method
+    before = snapshots(population)
+    trained, frozen = population.map(lambda s: state.split(s, method, phase)).unzip()
     with compilations() as compiled:
         moved, metrics = run(trained, frozen, data, batches, length)
         jax.block_until_ready(moved)
@@ -192,19 +192,17 @@ def _call(spec, run, phase, population, data, batches, length):
         for leaf in jax.tree.leaves(copies)
         for shard in leaf.addressable_shards
     )
-    population = parallel.per_seed(
-        lambda s, own: state.merge(s, phase, own), population, layout, moved
-    )
-    after = snapshots(population, layout)
+    population = population.map(lambda s, own: state.merge(s, phase, own), moved)
+    after = snapshots(population)
     metrics = snapshot(metrics)
     return population, Call(
         phase.name, before, after, metrics, donated, kept, shared, len(compiled)
     )
 
 
-def snapshots(population: Any, layout: parallel.Layout) -> list[Any]:
+def snapshots(population: parallel.Population) -> list[Any]:
     """Every seed's state in numpy."""
-    return parallel.members(snapshot(population), layout)
+    return snapshot(population).members()
 
 
 def snapshot(tree: Any) -> Any:

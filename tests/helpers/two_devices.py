@@ -16,14 +16,17 @@ from mi_ssl_jax import parallel
 from tests.helpers import tiny
 
 
+def order_of(layout: parallel.Layout) -> np.ndarray:
+    """The fourth order of seed 0, all devices' shares on leading axes."""
+    keys = parallel.population([jax.random.PRNGKey(0)], layout)
+    (order,) = jax.tree.leaves(parallel.compile_order(24, 6, layout)(keys, 3))
+    return np.asarray(order)
+
+
 def check_order(layout: parallel.Layout) -> None:
     """Put side by side, the devices' shares are the batches that one device would have."""
-    keys = jnp.stack([jax.random.PRNGKey(0)])
-    keys = keys if layout.mode == 'scan' else tuple(keys)
     one, two = (
-        np.asarray(parallel.compile_order(24, 6, own)(keys, 3)).reshape(
-            -1, 4, 6 // len(own.devices)
-        )
+        order_of(own).reshape(-1, 4, 6 // len(own.devices))
         for own in (layout._replace(devices=layout.devices[:1]), layout)
     )
     np.testing.assert_array_equal(np.concatenate(list(two), axis=1), one[0])
@@ -33,7 +36,7 @@ def check_batch(layout: parallel.Layout) -> None:
     """A batch from the host lies where a pass takes it: each device has its rows."""
     rows = np.arange(12.0).reshape(6, 2)
     placed = parallel.place_batch({'x': rows}, layout)
-    placed = placed['x'] if layout.mode == 'scan' else placed[0]['x']
+    (placed,) = jax.tree.leaves(placed)
     for device, shard in zip(layout.devices, placed.addressable_shards, strict=True):
         assert shard.device == device
     np.testing.assert_array_equal(np.asarray(placed).reshape(6, 2), rows)

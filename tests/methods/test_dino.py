@@ -13,7 +13,7 @@ from flax import linen as nn
 from mi_ssl_jax import augment, methods, nets
 from mi_ssl_jax.methods import api, dino
 from mi_ssl_jax.nets import heads
-from mi_ssl_jax.train import optim, state, step
+from mi_ssl_jax.train import gradient_cache, optim, schedule, state, step
 from tests.helpers import goldens, oracles, tiny
 
 RNG = np.random.default_rng(31)
@@ -51,11 +51,11 @@ def test_golden(case_id):
     """Three calls in epochs 0, 2 and 4, the student's scores the same, the centre moving after
     each."""
     case, per_view = CASES[case_id], (CASES[case_id].args['B'], CASES[case_id].args['K'])
+    centre = jnp.zeros(per_view[1])
     for call, epoch in enumerate((0, 2, 4)):
         with goldens.x64():
             student = case.inputs['student'].reshape(-1, *per_view)
             teacher = case.inputs['teacher'][call].reshape(2, *per_view)
-            centre = jnp.zeros(per_view[1]) if call == 0 else centre
             value, gradients = value_and_gradients()(
                 student,
                 teacher,
@@ -184,8 +184,8 @@ def test_local_views_of_another_size():
     net = method.branches['student'].net
     variables = {'params': net.init(jax.random.PRNGKey(0), crops[0], train=False)['params']}
     both = {'student': variables, 'teacher': jax.tree.map(lambda leaf: 1.5 * leaf, variables)}
-    encoded = step.encode_all(method, method.phases[0], both, step.branch_views(method, crops))
-    outputs = encoded.outputs
+    encoded = step.encode(method, both, step.branch_views(method, crops))
+    outputs = gradient_cache.outputs_of(encoded)
     assert [len(outputs[name].p) for name in ('student', 'teacher')] == [4, 2]
     aux = {'centre': jnp.full(7, 0.1)}
     loss = method.phases[0].loss(outputs, aux, api.Info(0, jnp.float32(50), 0.5, None))
@@ -215,7 +215,7 @@ def test_two_global_and_four_local_views_in_one_step(name):
         member = state.init(0, tiny.HYPER[0], spec, images[0])
         trained, frozen = state.split(member, spec.method, phase)
         batch = {'x': images, 'y': np.zeros(16, np.int32)}
-        return trained, step.make(spec, phase.name)(trained, frozen, (), batch)
+        return trained, schedule.step(spec, phase.name)(trained, frozen, (), batch)
 
     before, (after, metrics) = jax.eval_shape(one_step, images)
     chex.assert_trees_all_equal_shapes_and_dtypes(before, after)

@@ -100,7 +100,7 @@ def test_draws_are_fresh_for_each_fit_and_shared_by_the_bounds():
     assert not np.intersect1d(mi_benchmark.draws(cell._replace(task='student_1x1_dof3'))[0], x).size
 
 
-def test_measure_and_resume(reproduce, monkeypatch, tmp_path):  # noqa: F811
+def test_measure_and_resume(reproduce, monkeypatch, tmp_path):
     monkeypatch.setattr(
         mi_benchmark.estimate.estimate_each,
         '__kwdefaults__',
@@ -142,7 +142,7 @@ def test_measure_and_resume(reproduce, monkeypatch, tmp_path):  # noqa: F811
     assert '2 cells, 0 of them found' in out
 
 
-def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):  # noqa: F811
+def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):
     measured = []
 
     def measure(cell):
@@ -171,7 +171,7 @@ def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):  # noqa: F
         ),
     ],
 )
-def test_bad_input_is_one_line(reproduce, arguments, words):  # noqa: F811
+def test_bad_input_is_one_line(reproduce, arguments, words):
     status, _, error = reproduce('mi_benchmark', *arguments)
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1
 
@@ -276,7 +276,7 @@ def test_tables():
     assert figures.table([found[0]._replace(truth_error=3e-4)]).rows[0][5] == '0.500 ± 3e-04'
 
 
-def test_pictures(drawn, tmp_path):  # noqa: F811
+def test_pictures(drawn, tmp_path):
     paths = mi_pictures.draw([figures.estimated(one) for one in ROWS], tmp_path)
     assert [path.name for path in paths] == ['estimates.png', 'gaussian_mi.png']
     for path, figure in zip(paths, drawn, strict=True):

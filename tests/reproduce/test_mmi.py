@@ -75,7 +75,6 @@ def test_a_divergence_is_a_result_and_not_repeated(tmp_path, monkeypatch):
         mmi.train(config, tmp_path / 'order-6')
 
 
-# noqa: F811
 def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch, tmp_path):
     trained = []
 
@@ -120,7 +119,7 @@ def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch
         ('--epochs=0', '--epochs must be at least 1'),
     ],
 )
-def test_bad_input_is_one_line(reproduce, argument, words):  # noqa: F811
+def test_bad_input_is_one_line(reproduce, argument, words):
     status, _, error = reproduce('mmi', argument)
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import cpu_tuning, guard
 from mi_ssl_jax.figures import methods
 from mi_ssl_jax.reproduce import __main__ as command
 from mi_ssl_jax.reproduce import cifar10
-from mi_ssl_jax.runs import exits, signals
+from mi_ssl_jax.runs import signals
 from mi_ssl_jax.train import loop
 from tests.helpers import probed
 
@@ -26,7 +26,7 @@ def reproduce(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(
             sys, 'argv', ['reproduce', *map(str, arguments), f'--workdir={tmp_path}/out']
         )
-        monkeypatch.setattr(exits, 'use_compilation_cache', lambda: None)
+        monkeypatch.setattr(cpu_tuning, 'use_compilation_cache', lambda: None)
         try:
             status = guard.guard(command.main)
         except SystemExit as stop:  # the parser's own way out

@@ -46,9 +46,7 @@ def test_the_encoder_of_a_run_gives_what_its_probe_sees(workdir):
     ready = experiments.setup(config())
     apply, variables = encoders.load_encoder(workdir, seed=1)
     population, _ = run.restore(ready, workdir)
-    seen = probes.backbone_features(
-        ready, experiments.parallel.members(population, ready.layout)[1].variables['theta'], 'theta'
-    )
+    seen = probes.backbone_features(ready, population.members()[1].variables['theta'], 'theta')
     features = apply(variables, ready.source.test.x).features
     np.testing.assert_allclose(features, seen.test, rtol=1e-5, atol=1e-5)
     other = apply(encoders.load_encoder(workdir)[1], ready.source.test.x).features

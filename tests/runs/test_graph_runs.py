@@ -56,7 +56,7 @@ def finished(tmp_path_factory):
         ready = run.run(config(folder), folder / 'run')
         population, _ = run.restore(ready, folder / 'run')
         lines = (folder / 'run' / 'metrics.jsonl').read_text().splitlines()
-    return ready, parallel.members(population, ready.layout)[0].variables, lines[-1]
+    return ready, population.first().variables, lines[-1]
 
 
 def encoded(ready, variables, branch, graph):

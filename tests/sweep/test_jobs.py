@@ -15,6 +15,7 @@ import pytest
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.figures import probes
 from mi_ssl_jax.runs import after_training, run, run_folder, signals
+from mi_ssl_jax.runs import probes as frozen
 from mi_ssl_jax.sweep import jobs, plan, results
 from mi_ssl_jax.train import loop
 from tests.helpers import searches, tiny
@@ -29,7 +30,7 @@ def quick(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('TFDS_DATA_DIR', str(tmp_path_factory.mktemp('tfds')))
         patch.setattr(
-            probe,
+            frozen,
             '_rows',
             lambda encoder, encoded, ready: [
                 {
@@ -61,7 +62,7 @@ def swept(tmp_path_factory):
 def state(folder: Path):
     ready = experiments.setup(run_folder.read_config(folder))
     population, progress = run.restore(ready, folder)
-    return experiments.stacked(population, ready.layout), progress
+    return experiments.stacked(population), progress
 
 
 def lines(folder: Path) -> list[dict]:
@@ -110,7 +111,7 @@ def test_a_finished_run_is_known_by_main_and_by_the_sweep(swept, monkeypatch):
     said, member = [], swept.members[0]
     ready = run.run(member.config, member.folder, say=said.append)
     assert 'is finished (3 epochs)' in said[0]
-    monkeypatch.setattr(probe, 'probe', lambda *args, **kwargs: pytest.fail('probed twice'))
+    monkeypatch.setattr(frozen, 'probe', lambda *args, **kwargs: pytest.fail('probed twice'))
     after_training.probed(ready, member.folder)
     monkeypatch.setattr(
         experiments, 'setup', lambda config: pytest.fail('worked on a finished job')

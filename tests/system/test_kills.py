@@ -89,7 +89,7 @@ def end(workdir):
     population, progress = run.restore(ready, workdir)
     assert progress['epoch'] == killed.EPOCHS
     best, _ = run.restore(ready, workdir, best=True)
-    states = [build.stacked(own, ready.layout) for own in (population, best)]
+    states = [build.stacked(own) for own in (population, best)]
     return (workdir / 'metrics.jsonl').read_bytes(), jax.tree.leaves(states)
 
 

@@ -48,9 +48,7 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
     assert 'another configuration: lr (0.1 there, 0.05 here)' in said[0] and 'resuming' in said[1]
     population, progress = run.restore(ready, tmp_path)
     assert progress['epoch'] == 5
-    np.testing.assert_array_equal(
-        build.stacked(population, ready.layout).hyper['lr'], np.float32([0.05, 0.05])
-    )
+    np.testing.assert_array_equal(build.stacked(population).hyper['lr'], np.float32([0.05, 0.05]))
     assert run_folder.read_config(tmp_path).lr == 0.05
     assert json.loads((tmp_path / 'config-0.json').read_text())['lr'] == 0.1
     for changes, reason in (
@@ -84,7 +82,7 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
     values = {line['epoch']: np.mean(line['mi']['cos_dv']) for line in lines if 'mi' in line}
     found = [run.restore(ready, tmp_path / name, best=True) for name in ('whole', 'parts')]
     assert all(progress['epoch'] == max(values, key=values.get) for _, progress in found)
-    states = [build.stacked(population, ready.layout) for population, _ in found]
+    states = [build.stacked(population) for population, _ in found]
     for a, b in zip(*map(build.jax.tree.leaves, states), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -161,7 +159,7 @@ def test_divergence_names_the_term_and_keeps_the_last_good_checkpoint(tmp_path):
         run.run(config, tmp_path)
     ready = build.setup(config)
     population, progress = run.restore(ready, tmp_path)
-    leaves = build.jax.tree.leaves(build.stacked(population, ready.layout))
+    leaves = build.jax.tree.leaves(build.stacked(population))
     assert progress['chunk'] >= 1 and all(np.isfinite(leaf).all() for leaf in leaves)
 
 

@@ -112,18 +112,22 @@ def test_signals_are_collected_and_handlers_put_back():
 
 
 def test_a_signal_that_nobody_acted_on_is_told_at_the_end():
-    with pytest.raises(
-        signals.Interrupted, match='stopped by SIGTERM at the end; all is saved'
-    ) as stop:
-        with signals.watched(lambda: 'all is saved'):
-            signal.raise_signal(signal.SIGTERM)
+    with (
+        pytest.raises(
+            signals.Interrupted, match='stopped by SIGTERM at the end; all is saved'
+        ) as stop,
+        signals.watched(lambda: 'all is saved'),
+    ):
+        signal.raise_signal(signal.SIGTERM)
     assert stop.value.status == 143
 
 
 def test_a_signal_at_once_raises_what_stands():
-    with pytest.raises(signals.Interrupted, match='stopped by SIGINT here') as stop:
-        with signals.watched(lambda: 'here', at_once=True):
-            signal.raise_signal(signal.SIGINT)
+    with (
+        pytest.raises(signals.Interrupted, match='stopped by SIGINT here') as stop,
+        signals.watched(lambda: 'here', at_once=True),
+    ):
+        signal.raise_signal(signal.SIGINT)
     assert stop.value.status == 130
 
 

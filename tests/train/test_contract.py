@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mi_ssl_jax import methods, parallel
-from mi_ssl_jax.train import state, step
+from mi_ssl_jax.train import schedule, state
 from tests.helpers import tiny
 
 SEEDS = 2
@@ -32,7 +32,7 @@ class Trained:
         }
         self.method = self.experiments['loop'].method
         self.runs = {mode: tiny.compile_passes(e) for mode, e in self.experiments.items()}
-        self.start = tiny.snapshot(tiny.initial(self.experiments['loop']))
+        self.start = tiny.snapshots(tiny.initial(self.experiments['loop']))
         self.steps = self.train('loop', 1)
         self.passes = self.train('scan', tiny.STEPS)
 
@@ -51,11 +51,17 @@ class Trained:
     def step(self, states, phase):
         """One step of `phase` from these states, on the first examples."""
         layout = self.experiments['loop'].layout
-        halves = [state.split(s, self.method, phase) for s in parallel.population(states, layout)]
-        trained, frozen = parallel.unzip(halves, layout)
+        population = parallel.population(states, layout)
+        trained, frozen = population.map(lambda s: state.split(s, self.method, phase)).unzip()
         order = np.tile(np.arange(tiny.BATCH, dtype=np.int32), (tiny.STEPS, 1))
-        data, order = parallel.place((tiny.DATA, (order,) * SEEDS), layout)
-        return tiny.snapshot(self.runs['loop'][phase.name](trained, frozen, data, order, 1))
+        data, order = (
+            parallel.place(tiny.DATA, layout),
+            parallel.population([order] * SEEDS, layout),
+        )
+        moved, metrics = tiny.snapshot(
+            self.runs['loop'][phase.name](trained, frozen, data, order, 1)
+        )
+        return moved.members(), metrics
 
 
 @pytest.fixture(scope='module', params=methods.structures())
@@ -235,7 +241,7 @@ def test_each_phase_is_a_program_of_its_own(trained):
     for phase in trained.method.phases:
         halves = state.split(trained.steps[0].before[0], trained.method, phase)
         order = np.zeros((tiny.STEPS, tiny.BATCH), np.int32)
-        result, _ = jax.eval_shape(step.make(spec, phase.name), *halves, tiny.DATA, order)
+        result, _ = jax.eval_shape(schedule.step(spec, phase.name), *halves, tiny.DATA, order)
         assert set(result.variables) == set(state.moving(trained.method, phase))
         others = {other.trains for other in trained.method.phases} - {phase.trains}
         assert not others & set(result.variables) and others <= set(halves[1].variables)

@@ -8,7 +8,7 @@ import pytest
 
 from mi_ssl_jax import methods, nets, parallel
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import gradient_cache, shuffle_bn, step
+from mi_ssl_jax.train import gradient_cache, schedule, shuffle_bn, step
 from tests.helpers import devices, tiny
 
 
@@ -59,7 +59,7 @@ def encoder_gradient(count):
     def gradient(params, views):
         def encode(params, views):
             own = {'theta': {**variables, 'params': params}}
-            return step.encode_all(method, method.phases[0], own, views)
+            return step.encode(method, own, views)
 
         def loss(outputs):
             result = method.phases[0].loss(outputs, (), None)
@@ -92,7 +92,7 @@ def norms(states):
 
 def one_step(spec, phase):
     """A step at learning rate 0: only the running statistics move."""
-    whole = step.make(spec, phase)
+    whole = schedule.step(spec, phase)
     return lambda trained, frozen, *rest: whole(
         trained, frozen._replace(hyper={**frozen.hyper, 'lr': 0.0}), *rest
     )

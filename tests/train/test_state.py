@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax import parallel
 from mi_ssl_jax.train import state
 from tests.helpers import tiny
 
@@ -22,7 +21,7 @@ def states():
     found = {}
     for name in ('sdmi', 'byol', 'mocov3', 'simsiam'):
         spec = tiny.experiment(name, tiny.one_device(seeds=2))
-        found[name] = spec, parallel.members(tiny.initial(spec), spec.layout)
+        found[name] = spec, tiny.initial(spec).members()
     return found
 
 

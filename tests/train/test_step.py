@@ -9,7 +9,7 @@ from flax import linen as nn
 from mi_ssl_jax import parallel
 from mi_ssl_jax.methods import api, barlow
 from mi_ssl_jax.nets import heads
-from mi_ssl_jax.train import state, step
+from mi_ssl_jax.train import gradient_cache, state, step
 from tests.helpers import tiny
 
 
@@ -82,9 +82,9 @@ def test_views_depend_on_the_key_and_the_place_in_the_batch():
 def test_views_of_several_shapes_come_out_in_order_with_statistics_of_their_own():
     branch = api.Branch(Encoder(predictor=True))
     variables = branch.net.init(jax.random.PRNGKey(0), VIEWS[0], train=False)
-    seen, statistics, features = jax.jit(lambda variables: step.encode(branch, variables, VIEWS))(
-        variables
-    )
+    seen, statistics, features = jax.jit(
+        lambda variables: step.encode_branch(branch, variables, VIEWS)
+    )(variables)
     apart = [
         branch.net.apply(variables, view, train=True, mutable=['batch_stats']) for view in VIEWS
     ]
@@ -122,14 +122,13 @@ def variables_of(method):
     }
 
 
-def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
+def test_each_branch_sees_its_views():
     method = two_branches()
     variables = variables_of(method)
 
     def total(variables):
-        outputs, _, _ = step.encode_all(
-            method, method.phases[0], variables, step.branch_views(method, VIEWS)
-        )
+        encoded = step.encode(method, variables, step.branch_views(method, VIEWS))
+        outputs = gradient_cache.outputs_of(encoded)
         assert [len(outputs[name].z) for name in ('online', 'target')] == [3, 2]
         assert (
             outputs['online'].out is outputs['online'].p
@@ -139,13 +138,10 @@ def test_each_branch_sees_its_views_and_only_the_trained_one_has_a_gradient():
         return sum(jnp.sum(weights * z) for name in outputs for z in outputs[name].out)
 
     gradient = jax.jit(jax.grad(total))(variables)
-    outputs, _, features = step.encode_all(
-        method, method.phases[0], variables, step.branch_views(method, VIEWS)
-    )
-    alone, _, _ = step.encode(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
-    assert_close(outputs['target'].z, alone.z)
-    assert_close(features, VIEWS[0].mean(axis=1))
-    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient['target']))
+    encoded = step.encode(method, variables, step.branch_views(method, VIEWS))
+    alone = step.encode_branch(method.branches['target'], variables['target'], (VIEWS[0], VIEWS[2]))
+    assert_close(encoded['target'].outputs.z, alone.outputs.z)
+    assert_close(encoded['online'].features, VIEWS[0].mean(axis=1))
     assert np.max(np.abs(gradient['online']['params']['Dense_0']['kernel'])) > 0.1
 
 
@@ -233,8 +229,8 @@ def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
     )
     spec = tiny.experiment('jmi', tiny.one_device(seeds=2), hyper=hyper)
     runs, population = tiny.compile_passes(spec), tiny.initial(spec)
-    first = population[0]
-    same_seed = parallel.population([first, first._replace(hyper=population[1].hyper)], spec.layout)
+    first, second = population.members()
+    same_seed = parallel.population([first, first._replace(hyper=second.hyper)], spec.layout)
     warm, cold = tiny.train(spec, runs, same_seed, length=1)[0].metrics['joint']
     # The joint term of the first step is the mean cosine over the temperature.
     np.testing.assert_allclose(0.5 * warm, 0.1 * cold, rtol=1e-5)
@@ -243,23 +239,20 @@ def test_a_temperature_may_be_a_hyperparameter_that_differs_between_seeds():
 def one_step(member, spec, phase, batch):
     """A seed after one step of `phase`, and the metrics; `batch(layout)` gives the step's data and
     order."""
-    layout, method, phase = (
-        spec.layout,
-        spec.method,
-        state.phase_of(spec.method, phase),
-    )
+    layout, phase = spec.layout, state.phase_of(spec.method, phase)
     population = parallel.population([member], layout)
-    halves = parallel.per_seed(lambda s: state.split(s, method, phase), population, layout)
+    halves = population.map(lambda s: state.split(s, spec.method, phase)).unzip()
     run = tiny.compile_passes(spec)[phase.name]
-    trained, metrics = run(*parallel.unzip(halves, layout), *batch(layout), 1)
-    return tiny.snapshots(trained, layout)[0], tiny.snapshot(metrics)
+    trained, metrics = run(*halves, *batch(layout), 1)
+    return tiny.snapshots(trained)[0], tiny.snapshot(metrics)
 
 
 ROWS = np.arange(tiny.BATCH, dtype=np.int32)[::-1]
 
 
 def resident(layout):
-    return parallel.place((tiny.DATA, (np.tile(ROWS, (tiny.STEPS, 1)),)), layout)
+    order = parallel.population([np.tile(ROWS, (tiny.STEPS, 1))], layout)
+    return parallel.place(tiny.DATA, layout), order
 
 
 def streamed(layout):
@@ -268,7 +261,7 @@ def streamed(layout):
 
 def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
     spec = tiny.experiment('jmi', tiny.one_device())
-    member = tiny.initial(spec)[0]
+    member = tiny.initial(spec).first()
     expected = one_step(member, spec, 'joint', resident)
     assert_close(one_step(member, spec, 'joint', streamed), expected)
     spec = tiny.experiment('jmi', tiny.one_device(mode='scan'))
@@ -277,7 +270,7 @@ def test_a_streamed_batch_trains_as_the_same_examples_on_the_device():
 
 def test_phases_draw_views_of_their_own():
     spec = tiny.experiment('sdmi', tiny.one_device())
-    member = tiny.initial(spec)[0]
+    member = tiny.initial(spec).first()
     exchanged = member._replace(
         variables={'theta': member.variables['xi'], 'xi': member.variables['theta']}
     )

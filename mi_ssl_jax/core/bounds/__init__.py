@@ -5,7 +5,7 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 
 | name | what it is | kind |
 |---|---|---|
-| dv, infonce, jsd, nwj, taylor_dv | the paper's (`paper`) | lower; jsd not in nats |
+| dv, infonce, jsd, nwj, taylor_dv | the paper's (`paper`) | lower; jsd: not in nats |
 | tuba, i_alpha | with a learned baseline a(y) (`literature`) | lower |
 | smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: no bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |

@@ -7,13 +7,15 @@ import jax.numpy as jnp
 
 def count(mask: chex.Array, dtype: jnp.dtype) -> jax.Array:
     """Number of marginal samples, as a float (N^2 passes the range of int32 at N = 46341; rows do
-    not)."""
+    not).
+    """
     return jnp.sum(jnp.sum(mask, axis=1).astype(dtype))
 
 
 def masked_mean(values: chex.Array, mask: chex.Array) -> jax.Array:
     """Mean over the marginal samples; rows are divided before they are summed, so it is finite up
-    to 1e30."""
+    to 1e30.
+    """
     rows = jnp.sum(jnp.where(mask, values, 0.0), axis=1)
     return jnp.sum(rows / count(mask, rows.dtype))
 

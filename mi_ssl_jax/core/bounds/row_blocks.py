@@ -40,7 +40,8 @@ class Rows(NamedTuple):
 
 class Reduction(NamedTuple):
     """Each block's share of a marginal term, and how the shares combine: by a sum or a
-    log-sum-exp."""
+    log-sum-exp.
+    """
 
     share: Callable[[jax.Array, Rows], jax.Array]
     log: bool
@@ -129,7 +130,8 @@ def off_diagonal_row_logsumexp(
     za: chex.Array, zb: chex.Array, critic: Critic, block_size: int
 ) -> jax.Array:
     """mean_i log sum_{j != i} e^{T(za_i, zb_j)} of embeddings (N, D), (N, D), in row blocks (for
-    NT-Xent)."""
+    NT-Xent).
+    """
     chex.assert_equal_shape([za, zb])
 
     def share(block, rows):
@@ -234,7 +236,8 @@ def _mean_of(function: Callable[[jax.Array], jax.Array], scores: Scores) -> jax.
 
 def _reduce(reduction: Reduction, scores: Scores) -> jax.Array:
     """Combines the shares of all row blocks; differentiable in za, zb and what the critic closes
-    over."""
+    over.
+    """
     za, zb, critic, block_size = scores
 
     def block(za_block, zb, start):
@@ -287,7 +290,8 @@ def _value_and_gradients(reduction, block, za, zb, closed, block_size):
 
 def _combine(total: jax.Array, share: jax.Array, log: bool) -> tuple[jax.Array, Any, Any]:
     """New total, and the factors that bring the gradients of the old total and of the share to
-    it."""
+    it.
+    """
     if not log:
         return total + share, 1.0, 1.0
     combined = jnp.logaddexp(total, share)
@@ -306,7 +310,8 @@ def _rows(start: chex.Array, block_size: int, n: int) -> Rows:
 
 def _split(za: chex.Array, block_size: int) -> tuple[jax.Array, jax.Array]:
     """Row blocks (M, B, D), the last filled with copies of row 0, and the index (M,) of their first
-    rows."""
+    rows.
+    """
     starts = jnp.arange(0, len(za), block_size, dtype=jnp.int32)
     filling = jnp.broadcast_to(za[:1], (len(starts) * block_size - len(za), za.shape[1]))
     return jnp.concatenate([za, filling]).reshape(len(starts), block_size, za.shape[1]), starts

@@ -1,5 +1,6 @@
 """Source files by name, from a folder, a zip or a tar archive, without ever unpacking one; and
-downloads."""
+downloads.
+"""
 
 import hashlib
 import os

@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 from their official binary archives, stored as TFDS's own builders store
-them."""
+them.
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -52,7 +53,8 @@ class _Item(NamedTuple):
 
 def plan(name: str, source: str | None, data_dir: str | None) -> Plan:
     """How to make `name` from `source` (archive or folder); None downloads the official archive
-    first."""
+    first.
+    """
     version = _VERSIONS[name]
     if source is None:
         check_space(records.root(data_dir), 400_000_000)  # the archive and the records

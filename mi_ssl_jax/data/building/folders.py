@@ -1,5 +1,6 @@
 """Data sets that come as folders of images: TinyImageNet, ILSVRC2012, ImageNet-100, any train/CLASS
-tree."""
+tree.
+"""
 
 import functools
 import re
@@ -26,7 +27,8 @@ class _Item(NamedTuple):
 
 class _Labelled(NamedTuple):
     """What a source holds: (path, class) of both splits, the class list (position = label), what is
-    wrong."""
+    wrong.
+    """
 
     train: list[tuple[str, str]]
     held_out: list[tuple[str, str]]
@@ -77,7 +79,8 @@ def _outside(
     splits: Mapping[str, Sequence[tuple[str, str]]], label: Mapping[str, int]
 ) -> list[str]:
     """Complaints about the files of classes that are not in the list, and about classes without any
-    file."""
+    file.
+    """
     bad = [
         f'{path}: its class {wnid!r} is not in the list of classes'
         for pairs in splits.values()
@@ -110,7 +113,8 @@ def _example(tree: archive.Tree, size: int | None, item: _Item) -> dict[str, Any
 
 def _root(tree: archive.Tree) -> str:
     """The path ('' or 'a/b/') of the folder that holds train/, the shallowest if there are
-    several."""
+    several.
+    """
     folders = [
         path[: -len('train')] for path in tree.folders if path == 'train' or path.endswith('/train')
     ]
@@ -144,7 +148,8 @@ def _is_image(path: str) -> bool:
 
 def _image_folder(tree: archive.Tree, root: str) -> _Labelled:
     """Any train/CLASS/*.jpg with val/CLASS/*.jpg. Classes are the train folders that hold images,
-    sorted."""
+    sorted.
+    """
     train = _by_class(tree, root + 'train/')
     classes = sorted({name for _, name in train})
     folders = {
@@ -159,7 +164,8 @@ def _image_folder(tree: archive.Tree, root: str) -> _Labelled:
 
 def _tiny_imagenet(tree: archive.Tree, root: str) -> _Labelled:
     """train/WNID/images/*, val/images/* with val_annotations.txt (or val/WNID/*), classes in
-    wnids.txt."""
+    wnids.txt.
+    """
     train = _by_class(tree, root + 'train/')
     listed = f'{root}wnids.txt' in tree.sizes
     wnids = (
@@ -218,7 +224,8 @@ def _imagenet100(list_file: str | None, tree: archive.Tree, root: str) -> _Label
 
 def _validation(tree: archive.Tree, root: str) -> list[tuple[str, str]]:
     """(path, class) of ILSVRC2012's validation images; those in one folder get TFDS's list of
-    labels."""
+    labels.
+    """
     folder = _held_out_folder(tree, root)
     pattern = re.compile(re.escape(folder) + r'ILSVRC2012_val_\d{8}\.JPEG')
     flat = [path for path in tree.sizes if pattern.fullmatch(path)]

@@ -1,5 +1,6 @@
 """From source files to a prepared TFDS data set: checked in parallel, written as a whole or not at
-all."""
+all.
+"""
 
 import shutil
 import time
@@ -55,7 +56,8 @@ class BadFiles(ValueError):
 
 class Summary(NamedTuple):
     """What was written. counts: split -> examples of each class.  bad: the files left out, with
-    reasons."""
+    reasons.
+    """
 
     folder: Path
     counts: Mapping[str, Sequence[int]]

@@ -1,5 +1,6 @@
 """Real handwritten digits: the 8x8 grey images in scikit-learn (UCI, 1,797 examples, no
-download)."""
+download).
+"""
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ TRAIN = 1437  # the other 360 are held out
 
 def original() -> Split:
     """All digits in scikit-learn's order: x (1797, 8, 8, 1) uint8, its grey levels 0..16 times
-    255/16."""
+    255/16.
+    """
     from sklearn.datasets import load_digits  # a second to import; needed only to write the records
 
     bunch = load_digits()

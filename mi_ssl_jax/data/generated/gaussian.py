@@ -1,5 +1,6 @@
 """The controlled experiment's data: five Gaussian clusters on the unit circle (paper, section
-4.2)."""
+4.2).
+"""
 
 import numpy as np
 
@@ -13,14 +14,16 @@ SIGMA = 0.05  # standard deviation of each coordinate about its centre
 
 def centres() -> np.ndarray:
     """The cluster centres mu_k = (cos 2 pi k / 5, sin 2 pi k / 5), k = 1, ..., 5: (5, 2)
-    float32."""
+    float32.
+    """
     angle = 2 * np.pi * np.arange(1, CLUSTERS + 1) / CLUSTERS
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
 
 def draw(seed: int) -> Split:
     """PER_CLUSTER points a cluster in random order: x (2500, 2) float32, y (2500,) int32, label k -
-    1."""
+    1.
+    """
     random = np.random.RandomState(
         seed
     )  # RandomState: its stream is the same in every numpy version
@@ -31,7 +34,8 @@ def draw(seed: int) -> Split:
 
 def spec() -> records.Spec:
     """The mixture as a TFDS data set with the splits train and test (the paper's validation
-    set)."""
+    set).
+    """
     return records.Spec(
         name='gaussian',
         version='1.0.0',
@@ -58,7 +62,8 @@ def _examples(split: Split):
 
 def load(data_dir: str | None) -> Resident:
     """The prepared mixture; writes it at first use. `test` is the validation set; both hold 2,500
-    points."""
+    points.
+    """
     folder = records.write(spec(), data_dir)
     return Resident(
         'gaussian',

@@ -36,7 +36,8 @@ def load(data_dir: str | None) -> Resident:
 
 def prepare(source: str | None, data_dir: str | None) -> str:
     """Write the record, unless there is one; what was done in words. ValueError, in one line, for a
-    bad file."""
+    bad file.
+    """
     folder = records.root(data_dir) / 'graph_npz' / graphs.VERSION
     if (folder / 'dataset_info.json').exists():
         return f'graph_npz is prepared already: {folder} (remove that folder to prepare it again)'
@@ -61,7 +62,8 @@ def summary(graph: graphs.Graph) -> str:
 
 def read(path: Path) -> graphs.Graph:
     """The graph of an NPZ file in either form. ValueError that names the file and what is wrong
-    with it."""
+    with it.
+    """
     try:
         held = np.load(path, allow_pickle=False)
         if isinstance(held, np.ndarray):

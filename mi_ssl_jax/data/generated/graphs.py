@@ -1,5 +1,6 @@
 """Graphs as TFDS data sets of one record, and how a graph is held: the whole of it in both
-splits."""
+splits.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,8 @@ class Graph(NamedTuple):
 
 def undirected(pairs: np.ndarray) -> np.ndarray:
     """Pairs of nodes (m, 2) -> (E, 2) int32, each edge once, the smaller node first, sorted; no
-    self-loops."""
+    self-loops.
+    """
     ordered = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
     return np.unique(ordered[ordered[:, 0] != ordered[:, 1]], axis=0).astype(np.int32)
 
@@ -78,7 +80,8 @@ def spec(name: str, graph: Graph, description: str, homepage: str) -> records.Sp
 
 def load(folder: Path, name: str, class_names: tuple[str, ...] | None = None) -> Resident:
     """A prepared graph. Both splits hold the whole graph; labels of the other split's nodes are
-    -1."""
+    -1.
+    """
     graph = Graph(**records.read(folder, 'graph')[0])
     classes = class_names or tuple(str(label) for label in range(graph.labels.max() + 1))
     x = {

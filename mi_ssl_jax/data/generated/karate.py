@@ -1,5 +1,6 @@
 """Zachary's karate club (1977): 34 members, their 78 friendships, the two clubs they split into;
-from networkx."""
+from networkx.
+"""
 
 import numpy as np
 

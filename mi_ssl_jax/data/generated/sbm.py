@@ -1,5 +1,6 @@
 """A contextual stochastic block model: communities that edges and features both hint at (arXiv
-1807.09596)."""
+1807.09596).
+"""
 
 import hashlib
 
@@ -62,7 +63,8 @@ def load(
     seed: int = 0,
 ) -> Resident:
     """The prepared graph of these parameters (see `draw`); writes it at first use. Each choice has
-    its own folder."""
+    its own folder.
+    """
     chosen = dict(
         nodes=nodes,
         communities=communities,

@@ -1,5 +1,6 @@
 """Samples of known mutual information by name, for judging estimators:
-`load('gaussian_sparse_5x5')`."""
+`load('gaussian_sparse_5x5')`.
+"""
 
 import functools
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """Distributions of (x, y) with known mutual information, after Czyz et al. 2023 ("Beyond
-Normal")."""
+Normal").
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -55,7 +56,8 @@ def gaussian(covariance: np.ndarray) -> Task:
 
 def student(covariance: np.ndarray, *, dof: float) -> Task:
     """Multivariate Student-t with this scale matrix; without variance up to two degrees of
-    freedom."""
+    freedom.
+    """
 
     def radial(key: chex.PRNGKey, z: jax.Array) -> jax.Array:
         return z * jnp.sqrt(0.5 * dof / jax.random.gamma(key, 0.5 * dof, (len(z), 1)))
@@ -112,7 +114,8 @@ def uniform_noise(*, width: float) -> Task:
 
 def mixture(parts: truth.Mixture) -> Task:
     """Mixture of Gaussians, x the first half: by quadrature in two dimensions, else by Monte
-    Carlo."""
+    Carlo.
+    """
     half = parts.means.shape[1] // 2
     means, log_weights, factors = (
         jnp.asarray(leaf, jnp.float32)
@@ -165,7 +168,8 @@ def half_cube(x: chex.Array) -> jax.Array:
 
 def spiral(x: chex.Array, *, speed: float) -> jax.Array:
     """Rotates the first two coordinates of x (n, d) by speed |x|^2 radians; the inverse has
-    -speed."""
+    -speed.
+    """
     angle = speed * jnp.sum(jnp.square(x), axis=1)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return jnp.concatenate(

@@ -20,7 +20,8 @@ SAMPLES, SEED = 1_000_000, 0  # of a Monte Carlo estimate
 
 class Value(NamedTuple):
     """mi: nats. error: 0 for a closed form, else the difference of two grids or a standard
-    error."""
+    error.
+    """
 
     mi: float
     error: float
@@ -36,7 +37,8 @@ class Mixture(NamedTuple):
 
 def gaussian(covariance: np.ndarray, dx: int) -> Value:
     """1/2 log det C_xx det C_yy / det C for the covariance or scale matrix C (D, D), x the first
-    dx."""
+    dx.
+    """
     x, y, both = (
         np.linalg.slogdet(block)[1]
         for block in (covariance[:dx, :dx], covariance[dx:, dx:], covariance)
@@ -46,7 +48,8 @@ def gaussian(covariance: np.ndarray, dx: int) -> Value:
 
 def student(dof: float, dx: int, dy: int) -> Value:
     """What a multivariate Student-t adds to `gaussian` of its scale matrix (Arellano-Valle et al.
-    2013)."""
+    2013).
+    """
 
     def part(total: float) -> float:
         return special.gammaln(total / 2) - total / 2 * special.digamma(total / 2)
@@ -61,7 +64,8 @@ def uniform_noise(width: float) -> Value:
 
 def generalised(beta: float, dx: int, dy: int) -> Value:
     """What the density ~ exp(-(r^2)^beta / 2), r^2 = z^T C^-1 z, adds to `gaussian` of C; 0 for
-    beta = 1."""
+    beta = 1.
+    """
     highest = np.log(1500.0) / (2 * beta)  # exp(-1500 / 2) is 0 in float64
     return elliptical(
         lambda log_r: -0.5 * np.exp(2 * beta * log_r), dx, dy, highest=highest, step=0.02
@@ -114,7 +118,8 @@ def _entropy(log_density: Callable, kept: int, left_out: int, u: np.ndarray) -> 
 
 def mixture_quadrature(mixture: Mixture) -> Value:
     """I(x; y) of a mixture in two dimensions, x and y scalars, by the trapezoidal rule on a square
-    grid."""
+    grid.
+    """
     values = [_mixture_on_grid(mixture, points) for points in (801, 401)]
     return Value(values[0], abs(values[0] - values[1]) + ROUNDING)
 
@@ -130,7 +135,8 @@ def _mixture_on_grid(mixture: Mixture, points: int) -> float:
 
 def mixture_monte_carlo(mixture: Mixture, dx: int) -> Value:
     """I(x; y) of a mixture, x its first dx dimensions: the mean log density ratio of SAMPLES
-    draws."""
+    draws.
+    """
     random = np.random.RandomState(SEED)
     label = random.choice(len(mixture.weights), size=SAMPLES, p=mixture.weights)
     noise = random.standard_normal((SAMPLES, mixture.means.shape[1]))

@@ -1,5 +1,6 @@
 """Figure 4's logic on the Gaussian mixture: how far apart centres stay without marginal term or
-predictor."""
+predictor.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

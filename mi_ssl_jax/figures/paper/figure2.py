@@ -1,5 +1,6 @@
 """The paper's Figure 2: mutual information while the eight methods train on images, drawn and in
-numbers."""
+numbers.
+"""
 
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def trained(run: run_files.Run, estimator: str) -> tuple[np.ndarray, np.ndarray]
     epochs, values = run_files.series(run, 'mi', estimator)
     if not (epochs > 0).any():
         raise ValueError(
-            f'a {run_files.look(run).label} run was evaluated before training only: train it further'
+            f'a {run_files.look(run).label} run was evaluated before training only: '
+            'train it further'
         )
     return epochs[epochs > 0], values[epochs > 0]
 

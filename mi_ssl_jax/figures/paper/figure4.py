@@ -1,5 +1,6 @@
 """The paper's Figure 4: how accurate encoders are without the marginal term, without the
-predictor."""
+predictor.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -60,7 +60,8 @@ def paradigms(entries: list, paradigm_of) -> list[list]:
 @style.drawing
 def figure3(workdirs: Workdirs, output: str | Path) -> Path:
     """The ways of the five centres over the sphere, one sphere an encoder, the seed with the median
-    gap."""
+    gap.
+    """
     rows = paradigms(encoders(workdirs), lambda encoder: encoder.look.paradigm)
     seeds = run_files.seeds([encoder.run for group in rows for encoder in group])
     columns = max(*map(len, rows), len(rows[-1]) + 1)
@@ -157,7 +158,8 @@ def _curve(name: str, run: run_files.Run, estimator: str) -> curves.Curve:
 @style.drawing
 def figure6(workdirs: Workdirs, output: str | Path) -> Path:
     """SDMI's two encoders at a few epochs: both views of each centre, the seed whose f has the
-    median gap."""
+    median gap.
+    """
     rows = [encoder for encoder in encoders(workdirs) if encoder.key in ('sdmi f', 'sdmi g')]
     if not rows:
         raise ValueError('Figure 6 shows SDMI: give its workdir under the name sdmi')

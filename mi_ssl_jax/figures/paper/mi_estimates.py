@@ -17,7 +17,8 @@ ROUNDING = 1e-6  # nats, of estimates in float32
 
 class Estimated(NamedTuple):
     """One cell in numbers, nats. se: standard error of the mean over fits, NaN where that is not
-    finite."""
+    finite.
+    """
 
     task: str
     name: str
@@ -35,7 +36,8 @@ class Estimated(NamedTuple):
     @property
     def above(self) -> bool:
         """Above the truth by more than two standard errors of the fits, the truth's own error and
-        rounding."""
+        rounding.
+        """
         return self.bias > 2 * self.se + self.truth_error + ROUNDING
 
 

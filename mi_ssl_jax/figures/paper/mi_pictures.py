@@ -1,5 +1,6 @@
 """Pictures of estimated against true mutual information, and of where second moments are not
-enough."""
+enough.
+"""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ def draw(found: Sequence[Estimated], folder: Path) -> list[Path]:
 @style.drawing
 def against_truth(found: Sequence[Estimated], output: Path) -> Path:
     """One row a task: a bar at the truth, one mark an estimator; what lies outside stands at the
-    edge."""
+    edge.
+    """
     tasks = sorted(
         {one.task: one.truth for one in found}.items(), key=lambda pair: (pair[1], pair[0])
     )

@@ -109,9 +109,9 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
     read_ = [outcome.run for outcome in outcomes.values()]
     notes += [
         f'{run_files.conditions(dict(zip(outcomes, read_)))} Linear probe on frozen backbone'
-        f' features, held-out; mean ± SD over {run_files.seeds(read_)}. H: entropies in the trainable'
-        ' form, over the last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is what is'
-        ' maximised, mutual information only where the series has converged. Entropies of'
+        f' features, held-out; mean ± SD over {run_files.seeds(read_)}. H: entropies in the'
+        ' trainable form, over the last log point’s batches; their sum H(Z) + H(Z′) − H(Z, Z′) is'
+        ' what is maximised, mutual information only where the series has converged. Entropies of'
         ' different dimensions do not compare: directions that a smaller batch does not reach'
         ' count with eps alone. Largest rise: of the loss between log points in the second half of'
         ' training, in percent of its range.'
@@ -196,7 +196,8 @@ def _watched(run: run_files.Run) -> tuple[str, str]:
 
 def _entropies(run: run_files.Run) -> tuple[str, ...]:
     """H(Z), H(Z'), H(Z, Z') of the last log point and what is maximised; dashes for other
-    methods."""
+    methods.
+    """
     phases = run_files.keys(run, 'h_joint')
     if not phases:
         return ('–',) * 4
@@ -208,7 +209,8 @@ def _entropies(run: run_files.Run) -> tuple[str, ...]:
 
 def _rise(run: run_files.Run) -> str:
     """The loss's largest rise between two log points in the second half, % of its range; mean over
-    seeds."""
+    seeds.
+    """
     phases = run_files.keys(run, 'loss')
     losses = run_files.series(run, 'loss', phases[0])[1] if phases else np.zeros((0, 1))
     late = np.diff(losses[len(losses) // 2 :], axis=0)

@@ -1,5 +1,6 @@
 """Final mutual information against probe accuracy, run by run: is it necessary, is it
-sufficient?"""
+sufficient?
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mi_ssl_jax.figures import probes, run_files, statistics, style
+from mi_ssl_jax.figures import methods, probes, run_files, statistics, style
 from mi_ssl_jax.figures.probes import Probed
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
@@ -20,7 +21,8 @@ ABLATED = ('X', 'P', '^', 'v')  # markers of the variants of a method; the metho
 
 class Points(NamedTuple):
     """Seeds of all runs of one variant on one data set: (n,) each. accuracy: percent, for SDMI mean
-    of f and g."""
+    of f and g.
+    """
 
     method: str
     information: Mapping[str, np.ndarray]  # by estimator
@@ -29,7 +31,8 @@ class Points(NamedTuple):
 
 class Correlation(NamedTuple):
     """Spearman's rho over the points whose information is finite; NaN for fewer than three of
-    them."""
+    them.
+    """
 
     rho: float
     points: int

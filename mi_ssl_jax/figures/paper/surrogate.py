@@ -38,7 +38,8 @@ class Measured(NamedTuple):
 
     def critics(self, kind: str) -> list[str]:
         """The critics of a kind: 'cosine' from warm to cold, 'dot' from little view noise to
-        much."""
+        much.
+        """
         own = [critic for critic in self.rows[0] if critic.startswith(kind)]
         return sorted(own, key=lambda critic: float(critic.split()[1]), reverse=kind == 'cosine')
 
@@ -317,7 +318,8 @@ def _line(
 
 def _bounded(value: Measured) -> bool:
     """Whether |exact - Eq. 23| stays within its bound for the cosine critics; up to float32
-    rounding."""
+    rounding.
+    """
     return all(
         np.all(
             np.abs(value(critic, 'exact') - value(critic, 'second_order'))

@@ -1,5 +1,6 @@
 """The paper's Table 1: linear-probe accuracies of all methods on the four data sets, beside the
-paper's."""
+paper's.
+"""
 
 from collections.abc import Mapping, Sequence
 
