@@ -11,6 +11,7 @@ import chex
 import jax
 
 from mi_ssl_jax.core import bounds
+from mi_ssl_jax.core.types import Array
 from mi_ssl_jax.methods import api, objectives
 
 # The paper leaves the head open: batch norm after every layer as in MoCo-v3 and SimSiam, its
@@ -18,9 +19,7 @@ from mi_ssl_jax.methods import api, objectives
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 PREDICTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
-TwoViews = (
-    tuple[chex.Array, chex.Array] | chex.Array
-)  # (N, D) of view 1 and of view 2, or both stacked
+TwoViews = tuple[Array, ...] | Array  # (N, D) of view 1 and of view 2, or both stacked
 
 
 def sdmi_terms(

@@ -186,7 +186,7 @@ def _js_nwj(scores: Scores) -> Terms:
     return literature.trained_by(_nwj(_constant(scores)), _jsd(scores))
 
 
-_FORMS = {
+_FORMS: dict[str, Callable[..., Terms]] = {
     'dv': _dv,
     'infonce': _infonce,
     'jsd': _jsd,
