@@ -23,7 +23,7 @@ LEVELS = (
     ('core', 'parallel', 'figures'),
     ('nets', 'augment', 'data'),
     ('methods',),
-    ('train', 'evals'),
+    ('train', 'evals', 'losses'),
     ('experiment',),
     ('runs',),
     ('cli',),

@@ -4,12 +4,12 @@ network input.
 A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE example; the caller
 vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
 
-    views.load('noise', sigma=0.1)                  points; two views
-    views.load('digits', rotation=20.0)             8x8 grey images; two views
-    views.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
-    views.load('simclr', data='cifar10')            RGB images; the method's views for that data set
-    views.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
-    views.load('my_package.my_module:my_views')     the user's own
+    augment.load('noise', sigma=0.1)                  points; two views
+    augment.load('digits', rotation=20.0)             8x8 grey images; two views
+    augment.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
+    augment.load('simclr', data='cifar10')            RGB images; the method's views for that data
+    augment.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
+    augment.load('my_package.my_module:my_views')     the user's own
 """
 
 import functools
@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from mi_ssl_jax.augment import digits, graph, points, recipes, rgb
+from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb
+
+__all__ = ['evaluation', 'load', 'names', 'ops']
 
 Pipeline = Callable[[Array, Array], tuple[Array, ...]]
 Evaluation = Callable[[Array], Array]
@@ -39,25 +41,38 @@ _SMALL = {
 
 
 def names() -> list[str]:
-    """The pipelines that `load` knows."""
+    """List the pipelines that `load` knows.
+
+    Returns:
+        Their names, sorted.
+
+    >>> 'simclr' in ms.augment.names()
+    True
+    """
     return sorted([*_SMALL, *recipes.RECIPES])
 
 
 def load(name: str, **options: Any) -> Pipeline:
-    """The pipeline `(key, example) -> tuple of views`.
+    """Build a pipeline of training views.
 
     Args:
-      name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of
-      views`
-        as 'my_package.my_module:my_views'.
-      **options: for 'noise', 'digits' and 'graph' their keyword arguments (see `small`, `graph`).
-      For the methods' image
-        pipelines: data (a name in `recipes.IMAGES`, required); size, the side of the views;
-        local_views, the number of small views of dino and swav; and any field of `rgb.View`
-        but size, for all views.
+        name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of
+            views` as 'my_package.my_module:my_views'.
+        **options: for 'noise', 'digits' and 'graph' the keyword arguments of the functions of
+            those names in `points`, `digits` and `graph`. For the methods' image pipelines: data (a
+            name in `recipes.IMAGES`, required); size, the side of the views; local_views, the
+            number of small views of dino and swav; and any field of `rgb.View` but size, for all
+            views.
+
+    Returns:
+        The function `(key, example) -> tuple of views`.
 
     Raises:
-      ValueError: unknown name, or options that the pipeline does not have.
+        ValueError: unknown name, or options that the pipeline does not have.
+
+    >>> views = ms.augment.load('noise', sigma=0.1)(jax.random.PRNGKey(0), jnp.zeros(3))
+    >>> [view.shape for view in views]
+    [(3,), (3,)]
     """
     if ':' in name:
         return _bind(name, _own(name), options)
@@ -68,14 +83,22 @@ def load(name: str, **options: Any) -> Pipeline:
 
 
 def evaluation(name: str, **options: Any) -> Evaluation:
-    """The function `example -> network input` without augmentation, for probes and figures.
+    """Build the function `example -> network input` without augmentation, for probes and figures.
 
-    It takes the options of `load`, so that one configuration serves both; strengths have no part in
-    it. For the user's own 'my_package.my_module:my_views' it is that module's `evaluation(example,
-    **options)`.
+    Args:
+        name: as of `load`. For the user's own 'my_package.my_module:my_views' it is that module's
+            `evaluation(example, **options)`.
+        **options: those of `load`, so that one configuration serves both; strengths have no part
+            here.
+
+    Returns:
+        The function `example -> network input`.
 
     Raises:
-      ValueError: as `load`.
+        ValueError: as `load`.
+
+    >>> ms.augment.evaluation('noise')(jnp.zeros(3)).shape
+    (3,)
     """
     if ':' in name:
         own = f'{name.partition(":")[0]}:evaluation'

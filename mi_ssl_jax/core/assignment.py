@@ -6,16 +6,27 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import linalg
 
+__all__ = ['sinkhorn', 'swapped_cross_entropy']
+
 
 def sinkhorn(scores: chex.Array, *, epsilon: chex.Numeric, iterations: int) -> jax.Array:
-    """Codes (B, K), rows summing to 1, of scores (B, K) by Sinkhorn-Knopp (SwAV, Caron et al.
-    2020).
+    """Balance scores to codes by Sinkhorn-Knopp (SwAV, Caron et al. 2020, arXiv 2006.09882).
 
     Each iteration gives every prototype the same total, then every sample the total 1; prototypes
     are therefore only nearly balanced. In the log domain, where scores / epsilon of any size stay
-    finite. 0
-    iterations: B softmax over all B K scores together. Differentiable; SwAV takes the codes as
-    constants.
+    finite. Differentiable; SwAV takes the codes as constants.
+
+    Args:
+        scores: (B, K) of B samples against K prototypes.
+        epsilon: temperature of the assignment; smaller makes it sharper.
+        iterations: 0 gives B softmax over all B K scores together.
+
+    Returns:
+        (B, K) codes, each row summing to 1.
+
+    >>> codes = ms.assignment.sinkhorn(jnp.zeros((2, 2)), epsilon=0.05, iterations=3)
+    >>> codes.round(3).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
     """
     chex.assert_rank(scores, 2)
     chex.assert_type(scores, float)
@@ -33,11 +44,17 @@ def sinkhorn(scores: chex.Array, *, epsilon: chex.Numeric, iterations: int) -> j
 
 
 def swapped_cross_entropy(targets: chex.Array, logits: chex.Array) -> jax.Array:
-    """Mean over n and over pairs of views q != v of -sum_k targets[q, n, k] log softmax(logits[v,
-    n])_k.
+    """Compute the mean cross-entropy of targets and softmax(logits) over pairs of different views.
 
-    targets: (Q, N, K), a distribution over prototypes for each of the first Q views. logits: (V, N,
-    K).
+    The mean over n and over pairs of views q != v of -sum_k targets[q, n, k] log softmax(logits[v,
+    n])_k, as in SwAV (arXiv 2006.09882) and DINO (arXiv 2104.14294).
+
+    Args:
+        targets: (Q, N, K), a distribution over prototypes for each of the first Q views.
+        logits: (V, N, K) of all V views.
+
+    Returns:
+        (), nats.
 
     Raises:
         ValueError: V < 2 or V < Q.

@@ -16,6 +16,17 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import linalg
 
+__all__ = [
+    'Entropies',
+    'SecondMoment',
+    'gaussian_entropies',
+    'gaussian_entropy',
+    'gaussian_mi',
+    'log_det',
+    'second_moment',
+    'taylor_log_det',
+]
+
 
 class Entropies(NamedTuple):
     """Gaussian entropies in nats; mutual information = a + b - joint."""
@@ -35,8 +46,14 @@ class SecondMoment(NamedTuple):
 
 
 def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
-    """Covariance (1 / N) of x (N, D), or the Gram matrix of its rows where that is smaller, plus
-    eps I.
+    """Compute the covariance (1 / N) of a batch, or the smaller Gram matrix, plus eps I.
+
+    Args:
+        x: (N, D), one row a sample.
+        eps: added to every eigenvalue.
+
+    Returns:
+        SecondMoment of a matrix (m, m), m = min(N, D).
 
     Raises:
         ValueError: N < 2, or N <= D with eps = 0, where the covariance is singular.
@@ -60,8 +77,16 @@ def second_moment(x: chex.Array, *, eps: float) -> SecondMoment:
 
 
 def log_det(matrix: chex.Array) -> jax.Array:
-    """log det of a symmetric positive definite matrix by Cholesky; NaN if it is not positive
-    definite.
+    """Compute log det of a symmetric positive definite matrix by Cholesky.
+
+    Args:
+        matrix: (d, d).
+
+    Returns:
+        (); NaN if the matrix is not positive definite.
+
+    >>> f'{ms.gaussian_entropy.log_det(2 * jnp.eye(2)):.3f}'
+    '1.386'
     """
     chex.assert_rank(matrix, 2)
     chex.assert_equal(*matrix.shape)
@@ -69,13 +94,24 @@ def log_det(matrix: chex.Array) -> jax.Array:
 
 
 def taylor_log_det(matrix: chex.Array, scale: chex.Numeric, *, order: int) -> jax.Array:
-    """d log scale - sum_{k=1}^{order} tr((I - M / scale)^k) / k of a symmetric M (d, d).
+    """Compute d log scale - sum_{k=1}^{order} tr((I - M / scale)^k) / k of a symmetric M.
 
     Converges to log det M for eigenvalues in (0, 2 scale), from above where none exceeds the scale.
     The scale is a constant for the gradient, whose norm is then at most order / scale.
 
+    Args:
+        matrix: (d, d) M.
+        scale: () near the largest eigenvalue.
+        order: terms of the series.
+
+    Returns:
+        ().
+
     Raises:
         ValueError: order < 1.
+
+    >>> f'{ms.gaussian_entropy.taylor_log_det(2 * jnp.eye(2), 2.0, order=4):.3f}'
+    '1.386'
     """
     chex.assert_rank(matrix, 2)
     chex.assert_equal(*matrix.shape)
@@ -94,15 +130,34 @@ def taylor_log_det(matrix: chex.Array, scale: chex.Numeric, *, order: int) -> ja
 
 
 def gaussian_entropy(dimension: int, log_determinant: chex.Numeric) -> jax.Array:
-    """Entropy of a Gaussian in `dimension` dimensions from the log determinant of its covariance,
-    nats.
+    """Compute the entropy of a Gaussian from the log determinant of its covariance.
+
+    Args:
+        dimension: of the Gaussian.
+        log_determinant: () of the covariance.
+
+    Returns:
+        (), nats.
+
+    >>> f'{ms.gaussian_entropy.gaussian_entropy(1, 0.0):.3f}'
+    '1.419'
     """
     return 0.5 * (dimension * math.log(2.0 * math.pi * math.e) + jnp.asarray(log_determinant))
 
 
 def gaussian_entropies(za: chex.Array, zb: chex.Array, *, eps: float) -> Entropies:
-    """Exact entropies of Gaussians with the covariances of za (N, Da), zb (N, Db) and both side by
-    side.
+    """Compute the exact entropies of Gaussians with the covariances of two batches and of both.
+
+    Args:
+        za: (N, Da), one row a sample.
+        zb: (N, Db); its row i belongs to row i of `za`.
+        eps: added to every eigenvalue of the covariances.
+
+    Returns:
+        Entropies, nats; H(Z_A) + H(Z_B) - H(Z_A, Z_B) is their mutual information.
+
+    Raises:
+        ValueError: as of `second_moment`.
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
@@ -116,11 +171,26 @@ def gaussian_entropies(za: chex.Array, zb: chex.Array, *, eps: float) -> Entropi
 
 
 def gaussian_mi(za: chex.Array, zb: chex.Array, *, eps: float) -> jax.Array:
-    """Mutual information (nats) of jointly Gaussian za (N, Da), zb (N, Db), by log determinants.
+    """Compute the mutual information of jointly Gaussian samples by log determinants.
 
     eps = 0 is exact under invertible linear maps of either side and needs N > Da + Db; identical
     views are then infinitely informative (inf or NaN). The plug-in of N samples is biased upwards
     by about Da Db / (2 N).
+
+    Args:
+        za: (N, Da), one row a sample.
+        zb: (N, Db); its row i belongs to row i of `za`.
+        eps: added to every eigenvalue of the covariances.
+
+    Returns:
+        (), nats.
+
+    Raises:
+        ValueError: as of `second_moment`.
+
+    >>> x, noise = jax.random.normal(jax.random.PRNGKey(0), (2, 1000, 1))
+    >>> f'{ms.gaussian_entropy.gaussian_mi(x, x + noise, eps=0.0):.1f}'  # log(2) / 2
+    '0.3'
     """
     entropies = gaussian_entropies(za, zb, eps=eps)
     return entropies.a + entropies.b - entropies.joint

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import linalg
 
+__all__ = ['Pairs', 'in_batch', 'with_negatives']
+
 
 class Pairs(NamedTuple):
     """Scores T(x, y) of joint samples and of samples of the product of the marginals.
@@ -22,10 +24,19 @@ class Pairs(NamedTuple):
 
 
 def in_batch(scores: chex.Array) -> Pairs:
-    """Scores (N, N) of all pairs of a batch: diagonal = joint, off-diagonal = marginal samples.
+    """Take the scores of a batch apart: the diagonal is joint, the rest marginal samples.
+
+    Args:
+        scores: (N, N) scores of all pairs of a batch, for example of `critics.cosine`.
+
+    Returns:
+        Pairs of joint scores (N,) and marginal scores (N, N), the diagonal masked.
 
     Raises:
         ValueError: the scores are not a square matrix, or N < 2 (no marginal samples).
+
+    >>> ms.pairs.in_batch(2 * jnp.eye(2)).mask.tolist()
+    [[False, True], [True, False]]
     """
     chex.assert_rank(scores, 2)
     chex.assert_type(scores, float)
@@ -42,11 +53,20 @@ def in_batch(scores: chex.Array) -> Pairs:
 
 
 def with_negatives(positives: chex.Array, negatives: chex.Array) -> Pairs:
-    """Scores (N,) of positive pairs and (N, K) of each row's own negatives, for example from a
-    queue.
+    """Join scores of positive pairs and of each row's own negatives, for example from a queue.
+
+    Args:
+        positives: (N,) scores of joint samples.
+        negatives: (N, K) scores of row i with its K negatives.
+
+    Returns:
+        Pairs of joint scores (N,) and marginal scores (N, K), nothing masked.
 
     Raises:
         ValueError: K = 0 (no marginal samples).
+
+    >>> ms.pairs.with_negatives(jnp.ones(2), jnp.zeros((2, 3))).marginal.shape
+    (2, 3)
     """
     chex.assert_rank([positives, negatives], [1, 2])
     chex.assert_equal_shape_prefix([positives, negatives], 1)

@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core.types import Key
+
+__all__ = ['Queue', 'full', 'init', 'push']
 
 
 class Queue(NamedTuple):
@@ -17,8 +20,23 @@ class Queue(NamedTuple):
     pushed: chex.Array  # () int32: embeddings pushed so far, at most K
 
 
-def init(key: chex.PRNGKey, size: int, dimension: int) -> Queue:
-    """K = size random unit rows: MoCo starts with random negatives."""
+def init(key: Key, size: int, dimension: int) -> Queue:
+    """Start a queue of random unit rows (MoCo starts with random negatives).
+
+    Args:
+        key: random key.
+        size: K, rows of the queue.
+        dimension: D, of the embeddings.
+
+    Returns:
+        A Queue of items (K, D).
+
+    Raises:
+        ValueError: size < 1.
+
+    >>> ms.queue.init(jax.random.PRNGKey(0), size=4, dimension=2).items.shape
+    (4, 2)
+    """
     if size < 1:
         raise ValueError(f'a queue needs at least one row, got {size}')
     items = linalg.unit(jax.random.normal(key, (size, dimension)))
@@ -26,10 +44,17 @@ def init(key: chex.PRNGKey, size: int, dimension: int) -> Queue:
 
 
 def push(queue: Queue, batch: chex.Array) -> Queue:
-    """Overwrites the oldest rows by a batch (B, D); no gradient flows into the queue.
+    """Overwrite the oldest rows by a batch; no gradient flows into the queue.
+
+    Args:
+        queue: of items (K, D).
+        batch: (B, D) embeddings.
+
+    Returns:
+        The Queue after the batch.
 
     Raises:
-        ValueError: the size of the queue is not a multiple of B (a batch would wrap around).
+        ValueError: K is not a multiple of B (a batch would wrap around).
     """
     chex.assert_rank([queue.items, batch], 2)
     chex.assert_equal_shape_suffix([queue.items, batch], 1)
@@ -44,5 +69,15 @@ def push(queue: Queue, batch: chex.Array) -> Queue:
 
 
 def full(queue: Queue) -> jax.Array:
-    """() bool: every row has been pushed (SwAV uses its queue from then on)."""
+    """Test whether every row has been pushed (SwAV uses its queue from then on).
+
+    Args:
+        queue: of any size.
+
+    Returns:
+        () bool.
+
+    >>> bool(ms.queue.full(ms.queue.init(jax.random.PRNGKey(0), size=4, dimension=2)))
+    False
+    """
     return queue.pushed >= len(queue.items)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core.types import Key
 
 
 class Average(NamedTuple):
@@ -48,7 +49,7 @@ class TopEigenvalue(NamedTuple):
     vector: chex.Array  # (d,) unit: where the next power iteration starts
 
 
-def top_eigenvalue_init(key: chex.PRNGKey, dimension: int) -> TopEigenvalue:
+def top_eigenvalue_init(key: Key, dimension: int) -> TopEigenvalue:
     """A random direction: no fixed one is sure to have a share in the largest eigenvector."""
     return TopEigenvalue(average_init(), linalg.unit(jax.random.normal(key, (dimension,))))
 

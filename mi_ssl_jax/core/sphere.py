@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from mi_ssl_jax.core import linalg, pairs
 from mi_ssl_jax.core.bounds import reductions
 
+__all__ = ['AngleGaps', 'alignment', 'effective_rank', 'feature_std', 'nn_angle_gaps', 'uniformity']
+
 
 class AngleGaps(NamedTuple):
     """Statistics of the angle from each point to its nearest other point, in degrees."""
@@ -20,12 +22,21 @@ class AngleGaps(NamedTuple):
 
 
 def nn_angle_gaps(points: chex.Array) -> AngleGaps:
-    """Nearest-neighbour angles of points (K, D), normalised here (paper, Table 2: class centres).
+    """Measure the angle from each point to its nearest other point (paper, Table 2: class centres).
 
     Five points on S^2: 72 degrees for the regular pentagon, 90 at the Thomson optimum.
 
+    Args:
+        points: (K, D), normalised here.
+
+    Returns:
+        AngleGaps, in degrees.
+
     Raises:
         ValueError: fewer than two points.
+
+    >>> float(ms.sphere.nn_angle_gaps(jnp.eye(3)).mean)
+    90.0
     """
     chex.assert_rank(points, 2)
     chex.assert_type(points, float)
@@ -39,10 +50,16 @@ def nn_angle_gaps(points: chex.Array) -> AngleGaps:
 
 
 def effective_rank(z: chex.Array) -> jax.Array:
-    """RankMe (Garrido et al. 2023): exp of the entropy of the normalised singular values of z (N,
-    D).
+    """Compute RankMe: exp of the entropy of the normalised singular values (Garrido et al. 2023).
 
-    Between 1 (all rows on one line; also for zero embeddings) and min(N, D).
+    Args:
+        z: (N, D) embeddings, one row a sample.
+
+    Returns:
+        (), between 1 (all rows on one line; also for zero embeddings) and min(N, D).
+
+    >>> f'{ms.sphere.effective_rank(jnp.eye(3)):.3f}'
+    '3.000'
     """
     chex.assert_rank(z, 2)
     chex.assert_type(z, float)
@@ -52,8 +69,19 @@ def effective_rank(z: chex.Array) -> jax.Array:
 
 
 def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> jax.Array:
-    """mean ||a - b||^alpha over positive pairs (N, D), (N, D), rows normalised here (Wang and Isola
-    2020).
+    """Compute mean ||a - b||^alpha over positive pairs (Wang and Isola 2020, arXiv 2005.10242).
+
+    Args:
+        za: (N, D) embeddings of one view, one row a sample.
+        zb: (N, D) embeddings of the other view; its row i belongs to row i of `za`.
+            Both are normalised here.
+        alpha: the exponent.
+
+    Returns:
+        (), 0 where all pairs agree; at most 2^alpha.
+
+    >>> float(ms.sphere.alignment(jnp.eye(2), -jnp.eye(2)))
+    4.0
     """
     chex.assert_rank(za, 2)
     chex.assert_equal_shape([za, zb])
@@ -63,13 +91,20 @@ def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> j
 
 
 def uniformity(z: chex.Array, *, t: chex.Numeric = 2.0) -> jax.Array:
-    """log mean e^{-t ||a - b||^2} over distinct rows of z (N, D), normalised here (Wang and Isola
-    2020).
+    """Compute log mean e^{-t ||a - b||^2} over distinct rows (arXiv 2005.10242).
 
-    0 when all rows are equal; lower is more uniform.
+    Args:
+        z: (N, D) embeddings, one row a sample, normalised here.
+        t: the factor of the squared distance.
+
+    Returns:
+        (), 0 where all rows are equal; lower is more uniform.
 
     Raises:
         ValueError: fewer than two rows.
+
+    >>> f'{ms.sphere.uniformity(jnp.eye(2)):.3f}'
+    '-4.000'
     """
     chex.assert_rank(z, 2)
     chex.assert_type(z, float)
@@ -79,11 +114,18 @@ def uniformity(z: chex.Array, *, t: chex.Numeric = 2.0) -> jax.Array:
 
 
 def feature_std(z: chex.Array) -> jax.Array:
-    """Mean over the D features of the standard deviation of the normalised rows of z (N, D),
-    population form.
+    """Compute the mean over features of the standard deviation of the normalised rows.
 
-    1 / sqrt(D) for rows spread evenly over the sphere, 0 when all rows are equal (Chen and He
-    2021).
+    A sign of collapse (SimSiam, Chen and He 2021, arXiv 2011.10566).
+
+    Args:
+        z: (N, D) embeddings, one row a sample, normalised here.
+
+    Returns:
+        (), 1 / sqrt(D) for rows spread evenly over the sphere, 0 where all rows are equal.
+
+    >>> float(ms.sphere.feature_std(jnp.ones((4, 2))))
+    0.0
     """
     chex.assert_rank(z, 2)
     chex.assert_type(z, float)

@@ -5,13 +5,13 @@ nats.
 import math
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
 from mi_ssl_jax.core import gaussian_entropy
+from mi_ssl_jax.core.types import Key
 from mi_ssl_jax.evals import estimators, fitting
 
 GAUSSIAN = 'gaussian_mi'
@@ -26,24 +26,17 @@ NEAR_CEILING = 0.9
 
 
 class Estimate(NamedTuple):
-    """An estimate of mutual information, in nats.
+    """An estimate of mutual information, in nats."""
 
-    mi: mean of the fits. standard_error: of that mean. interval: 95 %, by Student's t over the
-    fits. fits: one value a
-    fit, each on examples its critic has not seen. kind: 'lower', 'upper' or 'neither' (no bound).
-    ceiling: above which
-    the estimator cannot go, or None. notes: its known limits and what to mind here.
-    """
-
-    mi: float
-    standard_error: float
-    interval: tuple[float, float]
-    fits: tuple[float, ...]
-    bound: str
-    critic: str | None
-    kind: str
-    ceiling: float | None
-    notes: tuple[str, ...]
+    mi: float  # mean of the fits
+    standard_error: float  # of that mean
+    interval: tuple[float, float]  # 95 %, by Student's t over the fits
+    fits: tuple[float, ...]  # one value a fit, each on examples that its critic has not seen
+    bound: str  # name of the estimator
+    critic: str | None  # name of the critic, None without one
+    kind: str  # 'lower', 'upper' or 'neither' (no bound)
+    ceiling: float | None  # above which the estimator cannot go, or None
+    notes: tuple[str, ...]  # the estimator's known limits, and what to mind here
 
     @property
     def upper(self) -> bool:
@@ -74,13 +67,13 @@ def estimate_mi(
     *,
     bound: str,
     critic: str | None = None,
-    key: chex.PRNGKey,
+    key: Key,
     fits: int = 5,
     steps: int = STEPS,
     batch_size: int | None = None,
     held_out: float = 0.2,
 ) -> Estimate:
-    """I(x; y) from samples x (N, Dx), y (N, Dy), row i of both belonging together.
+    """Estimate I(x; y) from samples by a learned critic or by second moments.
 
     Each fit starts a critic afresh, trains it on one part, stops early on a second and reports the
     bound on a third that neither has touched. The fits' third parts are spread evenly over the
@@ -92,14 +85,28 @@ def estimate_mi(
     under invertible linear maps.
 
     Args:
-        bound: one of `bounds()`. critic: one of `critics_of(bound)`; None for the first of them.
-        fits: at least 2. steps: of Adam, the learning rate falling from 1e-3 to 0 by a cosine.
+        x: (N, Dx) samples, one row each.
+        y: (N, Dy) samples; row i belongs to row i of `x`.
+        bound: one of `evals.estimate.bounds()`: infonce, dv, nwj, tuba, js_nwj, smile, mine, club
+            or gaussian_mi.
+        critic: one of `evals.estimate.critics_of(bound)`; None for the first of them.
+        key: random key.
+        fits: at least 2.
+        steps: of Adam, at most; the learning rate falls from 1e-3 to 0 by a cosine.
         batch_size: of training; None for 128, or 64 with the concatenated critic.
         held_out: share of the samples in the second part, and in the third.
 
+    Returns:
+        An Estimate, nats.
+
     Raises:
         ValueError: arrays of other shapes, not finite, with a constant column or too few rows;
-        unknown names.
+            unknown names.
+
+    >>> x, noise = jax.random.normal(jax.random.PRNGKey(0), (2, 1000, 1))
+    >>> found = ms.estimate_mi(x, x + noise, bound='gaussian_mi', key=jax.random.PRNGKey(1))
+    >>> f'{found.mi:.1f}'  # log(2) / 2
+    '0.3'
     """
     check_options(
         bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out
@@ -130,7 +137,7 @@ def estimate_each(
     *,
     bound: str,
     critic: str | None = None,
-    key: chex.PRNGKey,
+    key: Key,
     steps: int = STEPS,
     batch_size: int | None = None,
     held_out: float = 0.2,
@@ -250,7 +257,7 @@ def _plan(
 
 
 def _learned(
-    x: np.ndarray, y: np.ndarray, orders: jax.Array, plan: fitting.Plan, key: chex.PRNGKey
+    x: np.ndarray, y: np.ndarray, orders: jax.Array, plan: fitting.Plan, key: Key
 ) -> Estimate:
     """One fit an order (fits, N) of rows."""
     values = fitting.compile_fits(plan)(jax.random.split(key, plan.fits), orders, x, y)
@@ -264,7 +271,7 @@ def _group(plan: fitting.Plan) -> int:
     return plan.part // -(-plan.part // plan.together)
 
 
-def _gaussian(x: np.ndarray, y: np.ndarray, key: chex.PRNGKey, fits: int) -> Estimate:
+def _gaussian(x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
     left = len(x) - -(-len(x) // fits)
     if left <= x.shape[1] + y.shape[1]:
         raise ValueError(

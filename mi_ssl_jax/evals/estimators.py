@@ -11,19 +11,18 @@
 | club | likelihood of q(y given x) | CLUB | upper |
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, pairs
 from mi_ssl_jax.core.bounds import paper
+from mi_ssl_jax.core.types import Key, Params, Scalar, Tree
 from mi_ssl_jax.nets import learned_critics
 
-Tree = Any
 CRITICS: dict[str, Callable[[], nn.Module]] = {
     'separable': learned_critics.Separable,
     'concatenated': learned_critics.Concatenated,
@@ -141,20 +140,20 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
     baseline = learned_critics.Baseline() if bound.baseline else None
     start = jnp.float32(-jnp.inf)  # MINE's log denominator
 
-    def init(key: chex.PRNGKey, x: jax.Array, y: jax.Array) -> Mapping[str, Tree]:
+    def init(key: Key, x: jax.Array, y: jax.Array) -> Params:
         for_critic, for_baseline = jax.random.split(key)
         params = {'critic': critic.init(for_critic, x, y)}
         return params | ({'baseline': baseline.init(for_baseline, y)} if baseline else {})
 
-    def log_baseline(params: Tree, y: jax.Array) -> jax.Array | None:
+    def log_baseline(params: Params, y: jax.Array) -> jax.Array | None:
         return jnp.asarray(baseline.apply(params['baseline'], y)) if baseline else None
 
-    def loss(params: Tree, x: jax.Array, y: jax.Array, state: Tree) -> tuple[jax.Array, Tree]:
+    def loss(params: Params, x: jax.Array, y: jax.Array, state: Tree) -> tuple[Scalar, Tree]:
         scores = critic.apply(params['critic'], x, y)
         terms, state = bound.train(pairs.in_batch(scores), log_baseline(params, y), state)
         return -paper.value(terms), state
 
-    def judge(params: Tree, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def judge(params: Params, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         def row(one: jax.Array) -> jax.Array:
             return critic.apply(params['critic'], one[None], y)[0]
 
@@ -166,15 +165,15 @@ def _scored(bound: Bound, critic: nn.Module) -> Problem:
 
 
 def _club() -> Problem:
-    def init(key: chex.PRNGKey, x: jax.Array, y: jax.Array) -> Tree:
+    def init(key: Key, x: jax.Array, y: jax.Array) -> Params:
         return learned_critics.Conditional(y.shape[1]).init(key, x)
 
-    def loss(params: Tree, x: jax.Array, y: jax.Array, state: Tree) -> tuple[jax.Array, Tree]:
+    def loss(params: Params, x: jax.Array, y: jax.Array, state: Tree) -> tuple[Scalar, Tree]:
         return -bounds.log_likelihood(
             y, *learned_critics.Conditional(y.shape[1]).apply(params, x)
         ), state
 
-    def judge(params: Tree, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def judge(params: Params, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         conditional = learned_critics.Conditional(y.shape[1]).apply(params, x)
         return bounds.log_likelihood(y, *conditional), bounds.club(y, *conditional)
 

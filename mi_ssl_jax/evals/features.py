@@ -1,15 +1,14 @@
 """Frozen features of a whole data set, batch by batch."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
-Tree = Any
+from mi_ssl_jax.core.types import Batch, Tree
 
 
-def encode(apply: Callable[[Tree], jax.Array], x: Tree, *, batch_size: int) -> np.ndarray:
+def encode(apply: Callable[[Batch], jax.Array], x: Tree, *, batch_size: int) -> np.ndarray:
     """apply(batch) for every example of x (n, ...), which may be a tree of such arrays: features
     (n, ...) on the host, in order; (n * nodes, ...) of an `apply` that gives so many rows for an
     example.
@@ -39,6 +38,6 @@ def encode(apply: Callable[[Tree], jax.Array], x: Tree, *, batch_size: int) -> n
     return found[: rows * count]
 
 
-def _batch(x: Tree, start: int, size: int, count: int) -> Tree:
+def _batch(x: Tree, start: int, size: int, count: int) -> Batch:
     chosen = np.minimum(np.arange(start, start + size), count - 1)
     return jax.tree.map(lambda leaf: leaf[chosen], x)

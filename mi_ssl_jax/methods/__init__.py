@@ -14,6 +14,8 @@ from typing import Any
 
 from mi_ssl_jax.methods import api
 
+__all__ = ['find', 'load', 'names', 'options']
+
 
 @functools.cache
 def builders() -> dict[str, Callable[..., api.Method]]:
@@ -46,14 +48,28 @@ def _modules() -> Iterator[tuple[ModuleType, dict[str, Callable[..., api.Method]
 
 
 def names() -> list[str]:
-    """The methods that `load` knows."""
+    """List the methods that `load` knows.
+
+    Returns:
+        Their names, sorted.
+
+    >>> 'sdmi' in ms.methods.names()
+    True
+    """
     return sorted(builders())
 
 
 def find(name: str) -> Callable[..., api.Method]:
-    """A method's build function: by name, or the user's own as 'my_package.my_module:build'.
+    """Find a method's build function.
 
-    ValueError for an unknown name, with the nearest right one and the list.
+    Args:
+        name: one of `names()`, or the user's own as 'my_package.my_module:build'.
+
+    Returns:
+        The function (parts, **arguments) -> methods.api.Method.
+
+    Raises:
+        ValueError: unknown name, with the nearest right one and the list.
     """
     if name in builders():
         return builders()[name]
@@ -72,15 +88,37 @@ def find(name: str) -> Callable[..., api.Method]:
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The keyword arguments of a method, by name; those without a default must be given."""
+    """List the keyword arguments of a method.
+
+    Args:
+        name: as of `find`.
+
+    Returns:
+        Name -> parameter; those without a default must be given.
+
+    Raises:
+        ValueError: unknown name.
+
+    >>> 'temperature' in ms.methods.options('sdmi')
+    True
+    """
     parameters = inspect.signature(find(name)).parameters
     return {key: parameter for key, parameter in parameters.items() if key != 'parts'}
 
 
 def load(name: str, parts: api.Parts, **arguments) -> api.Method:
-    """Build a method from the experiment's networks and the method's own keyword arguments.
+    """Build a method from the experiment's networks.
 
-    ValueError for an unknown name, an argument the method does not have, or a missing one.
+    Args:
+        name: as of `find`.
+        parts: the networks, see methods.api.Parts.
+        **arguments: the method's own keyword arguments, see `options`.
+
+    Returns:
+        A methods.api.Method.
+
+    Raises:
+        ValueError: an unknown name, an argument that the method does not have, or a missing one.
     """
     known = options(name)
     for key in arguments:

@@ -13,11 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mi_ssl_jax.core import bounds
+from mi_ssl_jax.core.types import Array, Key, Scalar, Schedule, Tree
 from mi_ssl_jax.nets import heads
-
-Array = jax.Array
-Tree = Any
-Schedule = Callable[[Array], Array]  # progress in [0, 1] -> value
 
 
 class Views(NamedTuple):
@@ -49,7 +46,7 @@ class Info(NamedTuple):
     step: Array
     epoch: Array
     progress: Array
-    key: Array
+    key: Key
 
 
 class Loss(NamedTuple):
@@ -59,8 +56,8 @@ class Loss(NamedTuple):
     aux: the method's state after this step.
     """
 
-    value: Array
-    terms: Mapping[str, Array | None]
+    value: Scalar
+    terms: Mapping[str, Scalar | None]
     aux: Tree = ()
 
 
@@ -163,7 +160,7 @@ class Method(NamedTuple):
     phases: tuple[Phase, ...]
     tracked: Tracked
     stop_gradient: bool
-    init_aux: Callable[[Array], Tree] = lambda key: ()
+    init_aux: Callable[[Key], Tree] = lambda key: ()
     remedy: str = 'lower lr or raise the temperature'
 
 

@@ -22,8 +22,19 @@ PREDICTOR = {
 
 
 def bgrl_loss(p: chex.Array, z: chex.Array) -> jax.Array:
-    """mean of 1 - cos(p, sg z), one direction: half of BYOL's (Eq. 5 of BGRL up to a constant). p,
-    z: (nodes, D).
+    """Compute mean 1 - cos(p, sg z), one direction (BGRL, arXiv 2102.06514).
+
+    Half of BYOL's loss; Eq. 5 of BGRL up to a constant.
+
+    Args:
+        p: (N, D) predictions of one view, one row a node, not normalised.
+        z: (N, D) embeddings of the other view, under a stop-gradient.
+
+    Returns:
+        (), in [0, 2], to be minimised.
+
+    >>> float(ms.losses.bgrl(jnp.eye(2), -jnp.eye(2)))
+    2.0
     """
     return byol.byol_loss(p, z) / 2
 

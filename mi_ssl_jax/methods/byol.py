@@ -16,8 +16,19 @@ PROJECTOR = PREDICTOR = {'hidden_bias': True, 'last_bias': False, 'last_norm': N
 
 
 def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
-    """mean ||p / |p| - sg(z / |z|)||^2 = mean of 2 - 2 cos, one direction (Eq. 2 of BYOL). p, z:
-    (N, D).
+    """Compute mean ||p / |p| - sg(z / |z|)||^2, one direction (BYOL, arXiv 2006.07733, Eq. 2).
+
+    Equal to the mean of 2 - 2 cos. BYOL's loss is the sum of both directions.
+
+    Args:
+        p: (N, D) predictions of one view, one row a sample, not normalised.
+        z: (N, D) embeddings of the other view, under a stop-gradient.
+
+    Returns:
+        (), in [0, 4], to be minimised.
+
+    >>> float(ms.losses.byol(jnp.eye(2), -jnp.eye(2)))
+    4.0
     """
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)

@@ -32,14 +32,28 @@ def dino_loss(
     student_temperature: chex.Numeric,
     teacher_temperature: chex.Numeric,
 ) -> jax.Array:
-    """Mean cross-entropy of softmax((teacher - centre) / t_t) and softmax(student / t_s) (Eq. 3 of
-    DINO).
+    """Compute the mean cross-entropy of the teacher's and the student's distributions.
 
-    Over all pairs of a teacher's view and another of the student's. student_logits: (V, N, K).
-    teacher_logits: (Q, N, K) of the first Q views, under a stop-gradient. centre: (K,).
+    softmax((teacher - centre) / t_t) against softmax(student / t_s), over all pairs of a view of
+    the teacher's and another of the student's (DINO, arXiv 2104.14294, Eq. 3).
+
+    Args:
+        student_logits: (V, N, K) of all V views.
+        teacher_logits: (Q, N, K) of the first Q views, under a stop-gradient.
+        centre: (K,) moving average of the teacher's scores, see `dino_centre`.
+        student_temperature: t_s.
+        teacher_temperature: t_t.
+
+    Returns:
+        (), nats, to be minimised.
 
     Raises:
         ValueError: one view.
+
+    >>> scores = jnp.zeros((2, 4, 3))
+    >>> temperatures = {'student_temperature': 0.1, 'teacher_temperature': 0.04}
+    >>> f'{ms.losses.dino(scores, scores, jnp.zeros(3), **temperatures):.3f}'  # log 3
+    '1.099'
     """
     chex.assert_rank([student_logits, teacher_logits, centre], [3, 3, 1])
     student_logits, teacher_logits = linalg.promote(student_logits), linalg.promote(teacher_logits)
@@ -50,8 +64,18 @@ def dino_loss(
 
 
 def moved_centre(centre: chex.Array, teacher_logits: chex.Array, *, momentum: float) -> jax.Array:
-    """EMA of the teacher's mean raw scores over views and batch (Eq. 4 of DINO). Shapes: see
-    dino_loss.
+    """Move the centre towards the teacher's mean scores over views and batch (DINO, Eq. 4).
+
+    Args:
+        centre: (K,) the moving average, 0 at the start.
+        teacher_logits: (Q, N, K), as given to the loss.
+        momentum: of the moving average; 0.9 in the source.
+
+    Returns:
+        (K,), the centre for the next step.
+
+    >>> ms.losses.dino_centre(jnp.zeros(2), jnp.ones((2, 4, 2)), momentum=0.5).tolist()
+    [0.5, 0.5]
     """
     chex.assert_rank([centre, teacher_logits], [1, 3])
     mean = jnp.mean(linalg.promote(teacher_logits), axis=(0, 1))

@@ -2,6 +2,11 @@
 Algorithm 2 and Eq. 10).
 """
 
+import functools
+
+import chex
+import jax
+
 from mi_ssl_jax.core import bounds
 from mi_ssl_jax.methods import api, objectives
 
@@ -9,17 +14,79 @@ from mi_ssl_jax.methods import api, objectives
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 
 
-def jmi_terms(za, zb, *, objective: str, **options) -> bounds.Terms:
-    """-L of Algorithm 2, the mean over both orders of the views (N, D).
+def jmi_terms(
+    za: chex.Array,
+    zb: chex.Array,
+    *,
+    temperature: chex.Numeric,
+    objective: str,
+    marginal: str | None,
+    marginal_weight: chex.Numeric,
+    block_size: int | None,
+) -> bounds.Terms:
+    """-L of Algorithm 2 taken apart; arguments as of `jmi_loss`.
 
     Bounds that pool all off-diagonal pairs are the same in both orders, value and gradient, and are
     computed once; InfoNCE normalises over rows and is not.
     """
-    forward = objectives.mutual_information(za, zb, objective=objective, **options)
+    information = functools.partial(
+        objectives.mutual_information,
+        objective=objective,
+        marginal=marginal,
+        marginal_weight=marginal_weight,
+        temperature=temperature,
+        block_size=block_size,
+    )
+    forward = information(za, zb)
     if objective != 'infonce':
         return forward
-    return objectives.average(
-        forward, objectives.mutual_information(zb, za, objective=objective, **options)
+    return objectives.average(forward, information(zb, za))
+
+
+def jmi_loss(
+    za: chex.Array,
+    zb: chex.Array,
+    *,
+    temperature: chex.Numeric,
+    objective: str = 'dv',
+    marginal: str | None = 'bound',
+    marginal_weight: chex.Numeric = 1.0,
+    block_size: int | None = None,
+) -> jax.Array:
+    """Compute L of JMI: minus the mutual information of two views by one encoder.
+
+    The mean over both orders of the views (paper, Algorithm 2 and Eq. 10).
+
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        temperature: of the cosine critic.
+        objective: a bound by name, see `mi_ssl_jax.bounds.BOUNDS`.
+        marginal: 'bound' for the bound's own marginal term; else Eq. 10's form, with a regulariser
+            R of `mi_ssl_jax.surrogates.REGULARISERS` or without one (collapses).
+        marginal_weight: of R.
+        block_size: rows of scores held at a time, None for all.
+
+    Returns:
+        (), nats, to be minimised.
+
+    Raises:
+        ValueError: unknown objective or marginal, or N < 2.
+
+    >>> f'{ms.losses.jmi(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
+    '-2.000'
+    """
+    objectives.check(objective=objective, marginal=marginal)
+    return objectives.loss(
+        jmi_terms(
+            za,
+            zb,
+            temperature=temperature,
+            objective=objective,
+            marginal=marginal,
+            marginal_weight=marginal_weight,
+            block_size=block_size,
+        )
     )
 
 

@@ -57,12 +57,26 @@ def mec_terms(za: chex.Array, zb: chex.Array, *, scale: chex.Numeric, order: int
 
 
 def mec_loss(za: chex.Array, zb: chex.Array, *, scale: chex.Numeric, order: int) -> jax.Array:
-    """-scale / N sum_{k=1}^{order} (-1)^{k+1} tr(C^k) / k, C = cosines / scale, one direction (MEC,
-    Eq. 2).
+    """Compute minus MEC's expanded coding length, one direction (arXiv 2210.11464, Eq. 2).
 
-    za, zb: (N, D). scale: 1 / lambda, N * distortion / D at the end of the warm-up; the series
-    approaches log det(I + C) where no eigenvalue of C is larger than 1. The factor keeps the
-    gradient's size during the warm-up.
+    -scale / N sum_{k=1}^{order} (-1)^{k+1} tr(C^k) / k, C = cosines / scale: the series approaches
+    log det(I + C) where no eigenvalue of C is larger than 1. The factor keeps the gradient's size
+    during the warm-up. MEC's loss is the mean of both directions.
+
+    Args:
+        za: (N, D) predictions of one view, one row a sample, not normalised.
+        zb: (N, D) embeddings of the other view; nothing is under a stop-gradient here.
+        scale: 1 / lambda, N * distortion / D at the end of the warm-up.
+        order: terms of the series; 4 in the source.
+
+    Returns:
+        (), to be minimised.
+
+    Raises:
+        ValueError: order < 1.
+
+    >>> f'{ms.losses.mec(jnp.eye(2), jnp.eye(2), scale=1.0, order=2):.3f}'
+    '-0.500'
     """
     terms = mec_terms(za, zb, scale=scale, order=order)
     return terms.marginal - terms.joint

@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, gaussian_entropy, linalg, running
+from mi_ssl_jax.core.types import Key
 from mi_ssl_jax.methods import api, mec
 
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
@@ -51,8 +52,23 @@ class Eigenvalues(NamedTuple):
     joint: running.TopEigenvalue
 
 
-def eigenvalues_init(key: chex.PRNGKey, dimension: int, *, form: str) -> Eigenvalues:
-    """For embeddings of this dimension; the joint covariance has twice as many."""
+def check_form(form: str) -> None:
+    """ValueError for a form of the joint entropy that does not exist."""
+    if form not in FORMS:
+        raise ValueError(f"unknown form '{form}'; use one of {', '.join(FORMS)}")
+
+
+def eigenvalues_init(key: Key, dimension: int, *, form: str) -> Eigenvalues:
+    """Start tracking the largest eigenvalue of each covariance that the loss `mmi` divides by.
+
+    Args:
+        key: random key.
+        dimension: D, of the embeddings.
+        form: that of the loss; the joint covariance of 'joint' has twice the dimensions.
+
+    Returns:
+        Eigenvalues, the memory of the first step.
+    """
     sizes = (dimension, dimension, 2 * dimension if form == 'joint' else dimension)
     return Eigenvalues(
         *(running.top_eigenvalue_init(k, d) for k, d in zip(jax.random.split(key, 3), sizes))
@@ -147,6 +163,63 @@ def mmi_loss(entropies: gaussian_entropy.Entropies, aux: api.Tree = ()) -> api.L
     return loss._replace(terms={**loss.terms, **apart})
 
 
+def mmi_value(
+    za: chex.Array,
+    zb: chex.Array,
+    eigenvalues: Eigenvalues,
+    *,
+    order: int,
+    eigenvalue_momentum: float,
+    eps: float,
+    form: str = 'difference',
+    rescale: bool = True,
+) -> tuple[jax.Array, Eigenvalues]:
+    """Compute H(Z, Z') - H(Z) - H(Z') of Gaussian embeddings in trainable form (arXiv 2409.04747).
+
+    Minus the mutual information where the entropies are exact. Here each log determinant is a
+    truncated Taylor series, which overestimates the entropy where no eigenvalue exceeds the tracked
+    one.
+
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        eigenvalues: the memory, from `mmi_eigenvalues` or from the step before.
+        order: terms of the Taylor series.
+        eigenvalue_momentum: of the moving average of the largest eigenvalues.
+        eps: added to every eigenvalue.
+        form: 'difference' takes the views for exchangeable and H(Z, Z') from the covariances of
+            their sum and difference; 'joint' takes each covariance as it is.
+        rescale: whether to divide by the tracked eigenvalues; without it the series diverges for
+            eigenvalues above 2.
+
+    Returns:
+        The loss (), nats, to be minimised, and the memory for the next step.
+
+    Raises:
+        ValueError: unknown form, order < 1, N < 2, or N too small for the dimension with eps = 0.
+
+    >>> memory = ms.losses.mmi_eigenvalues(jax.random.PRNGKey(0), 2, form='joint')
+    >>> za, zb = jax.random.normal(jax.random.PRNGKey(1), (2, 64, 2))
+    >>> options = {'form': 'joint', 'order': 4, 'eigenvalue_momentum': 0.99, 'eps': 1e-3}
+    >>> loss, memory = ms.losses.mmi(za, zb, memory, **options)
+    >>> loss.shape
+    ()
+    """
+    mec.check_order(order)
+    check_form(form)
+    entropies, moved = mmi_entropies(
+        za,
+        zb,
+        eigenvalues,
+        form=form,
+        order=order,
+        rescale=rescale,
+        eigenvalue_momentum=eigenvalue_momentum,
+        eps=eps,
+    )
+    return mmi_loss(entropies).value, moved
+
+
 def build(
     parts: api.Parts,
     *,
@@ -167,8 +240,7 @@ def build(
     `momentum` is its coefficient.
     """
     mec.check_order(order)
-    if form not in FORMS:
-        raise ValueError(f"unknown form '{form}'; use one of {', '.join(FORMS)}")
+    check_form(form)
     options = dict(
         form=form, order=order, rescale=rescale, eigenvalue_momentum=eigenvalue_momentum, eps=eps
     )

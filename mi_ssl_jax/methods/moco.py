@@ -48,8 +48,20 @@ def mocov3_terms(
 
 
 def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Array:
-    """2 t CE(cos(q, sg k) / t, labels = diagonal), one direction (Algorithm 1 of MoCo-v3). q, k:
-    (N, D).
+    """Compute 2 t CE(cos(q, sg k) / t, labels = diagonal), one direction (MoCo-v3, Algorithm 1).
+
+    MoCo-v3's loss (arXiv 2104.02057) is the sum of both directions.
+
+    Args:
+        q: (N, D) predictions or embeddings of one view (queries), not normalised.
+        k: (N, D) embeddings of the other view (keys), under a stop-gradient.
+        temperature: t.
+
+    Returns:
+        (), to be minimised.
+
+    >>> f'{ms.losses.mocov3(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
+    '0.127'
     """
     terms = mocov3_terms(q, k, temperature=temperature)
     return terms.marginal - terms.joint
@@ -82,7 +94,22 @@ def queue_terms(
 
 
 def queue_loss(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> jax.Array:
-    """CE([cos(q, sg k), cos(q, queue)] / t, label 0) (Eq. 1 of MoCo). Shapes: see queue_scores."""
+    """Compute CE([cos(q, sg k), cos(q, queue)] / t, label 0), the loss of MoCo v1 and v2.
+
+    Eq. 1 of MoCo (arXiv 1911.05722).
+
+    Args:
+        q: (N, D) predictions or embeddings of one view (queries), not normalised.
+        k: (N, D) embeddings of the other view (keys), under a stop-gradient.
+        queue: (K, D) negatives of unit length, under a stop-gradient; see `mi_ssl_jax.queue`.
+        temperature: t.
+
+    Returns:
+        (), nats, to be minimised.
+
+    >>> f'{ms.losses.moco(jnp.eye(2), jnp.eye(2), -jnp.eye(2), temperature=0.5):.3f}'
+    '0.143'
+    """
     # Row by row, not from the two means of `queue_terms`: near 0 their difference is rounding.
     return -jnp.mean(jax.nn.log_softmax(queue_scores(q, k, queue, temperature=temperature))[:, 0])
 

@@ -62,6 +62,11 @@ def surrogate_terms(
     return bounds.Terms(joint, marginal_weight * surrogates.REGULARISERS[marginal](za, zb))
 
 
+def loss(terms: bounds.Terms) -> jax.Array:
+    """marginal - joint, to be minimised (paper, Eq. 2, negated)."""
+    return terms.marginal - terms.joint
+
+
 def average(*many: bounds.Terms) -> bounds.Terms:
     """Mean of the terms of several directions."""
     return jax.tree.map(lambda *values: sum(values) / len(values), *many)

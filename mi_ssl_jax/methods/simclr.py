@@ -46,11 +46,45 @@ def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.T
     return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(negatives, axis=1)))
 
 
-def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
-    """Mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit
-    length (Eq. 1).
+def dcl_loss(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
+    """Compute NT-Xent without the positive among the others (DCL, arXiv 2110.06848).
 
-    za, zb: (N, D), N >= 2. The reference code adds the two views' means instead: twice this value.
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        temperature: of the cosine critic.
+
+    Returns:
+        (), to be minimised.
+
+    Raises:
+        ValueError: N < 2.
+
+    >>> f'{ms.losses.dcl(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
+    '-1.307'
+    """
+    return objectives.loss(dcl_terms(za, zb, temperature=temperature))
+
+
+def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
+    """Compute NT-Xent, the loss of SimCLR (Chen et al. 2020, arXiv 2002.05709, Eq. 1).
+
+    The mean over all 2N rows of -u_i . u_p(i) / t + log sum_{k != i} exp(u_i . u_k / t), u of unit
+    length. The reference code adds the two views' means instead: twice this value.
+
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        temperature: t.
+
+    Returns:
+        (), nats, to be minimised.
+
+    Raises:
+        ValueError: N < 2.
+
+    >>> f'{ms.losses.nt_xent(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
+    '0.240'
     """
     scores = _scores_of_others(za, zb, temperature)
     positives = jnp.roll(jnp.arange(len(scores)), len(za))

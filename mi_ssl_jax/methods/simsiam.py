@@ -14,8 +14,19 @@ PREDICTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
 
 def negative_cosine(p: chex.Array, z: chex.Array) -> jax.Array:
-    """-mean cos(p, stop_gradient(z)) of predictions and targets (N, D) (Eq. 1 of SimSiam; Eq. 7 of
-    the paper).
+    """Compute -mean cos(p, sg z), one direction (SimSiam, arXiv 2011.10566, Eq. 1; paper, Eq. 7).
+
+    SimSiam's loss is the mean of both directions.
+
+    Args:
+        p: (N, D) predictions of one view, one row a sample, not normalised.
+        z: (N, D) embeddings of the other view, under a stop-gradient.
+
+    Returns:
+        (), in [-1, 1], to be minimised.
+
+    >>> float(ms.losses.simsiam(jnp.eye(2), jnp.eye(2)))
+    -1.0
     """
     chex.assert_equal_shape([p, z])
     chex.assert_rank(p, 2)

@@ -19,13 +19,25 @@ ASSIGNED = 2  # the first views have codes
 
 
 def swav_loss(scores: chex.Array, codes: chex.Array, *, temperature: chex.Numeric) -> jax.Array:
-    """Mean cross-entropy of codes and softmax(scores / t) over pairs of views (Eqs. 1 and 2 of
-    SwAV).
+    """Compute the mean cross-entropy of codes and softmax(scores / t).
 
-    scores: (V, N, K). codes: (Q, N, K) of the first Q views, under a stop-gradient.
+    Over all pairs of a view with codes and another view (SwAV, arXiv 2006.09882, Eqs. 1 and 2).
+
+    Args:
+        scores: (V, N, K) of all V views against the prototypes.
+        codes: (Q, N, K) of the first Q views, each row summing to 1, under a stop-gradient; see
+            `mi_ssl_jax.assignment.sinkhorn`.
+        temperature: t.
+
+    Returns:
+        (), nats, to be minimised.
 
     Raises:
         ValueError: one view.
+
+    >>> scores = jnp.stack([jnp.eye(2)] * 2)
+    >>> f'{ms.losses.swav(scores, scores, temperature=0.5):.3f}'
+    '0.127'
     """
     return assignment.swapped_cross_entropy(
         jax.lax.stop_gradient(codes), linalg.promote(scores) / temperature

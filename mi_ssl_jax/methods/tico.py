@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, linalg
-from mi_ssl_jax.methods import api
+from mi_ssl_jax.methods import api, objectives
 
 PROJECTOR = {'hidden_bias': False, 'last_bias': True, 'last_norm': None}
 
@@ -29,6 +29,34 @@ def tico_terms(
     )
     penalty = jnp.mean(jnp.sum(linalg.matmul(za, moved) * za, axis=-1))
     return bounds.Terms(jnp.mean(jnp.sum(za * zb, axis=-1)) - 1, weight * penalty), moved
+
+
+def tico_loss(
+    za: chex.Array, zb: chex.Array, second_moment: chex.Array, *, decay: float, weight: float
+) -> tuple[jax.Array, jax.Array]:
+    """Compute TiCo's loss, one direction (Zhu et al. 2022, arXiv 2206.10698, Algorithm 1).
+
+    1 - mean cos(za, zb) + weight * mean u^T C u, u = za of unit length, with the moving average C
+    of u^T u / N, which includes this batch and is a constant for the gradient.
+
+    Args:
+        za: (N, D) embeddings of one view, one row a sample, not normalised.
+        zb: (N, D) embeddings of the other view; nothing is under a stop-gradient here.
+        second_moment: (D, D) C before this batch, 0 at the start.
+        decay: of the moving average; 0.9 in the source.
+        weight: of the second term; 8 in the source.
+
+    Returns:
+        The loss (), to be minimised, and C after this batch.
+
+    >>> loss, moment = ms.losses.tico(
+    ...     jnp.eye(2), jnp.eye(2), jnp.zeros((2, 2)), decay=0.9, weight=8.0
+    ... )
+    >>> f'{loss:.3f}'
+    '0.400'
+    """
+    terms, moved = tico_terms(za, zb, second_moment, decay=decay, weight=weight)
+    return objectives.loss(terms), moved
 
 
 def build(

@@ -47,8 +47,22 @@ def vicreg_loss(
     covariance_weight: float,
     eps: float,
 ) -> jax.Array:
-    """The loss of VICReg's reference code (its Eq. 6). za, zb: (N, D), neither normalised nor
-    standardised.
+    """Compute the loss of VICReg as its reference code does (arXiv 2105.04906, Eq. 6).
+
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        invariance_weight: of the mean squared error of the views; 25 in the source.
+        variance_weight: of the hinge on each feature's standard deviation; 25 in the source.
+        covariance_weight: of the squared covariances; 1 in the source.
+        eps: added to the variance; 1e-4 in the source.
+
+    Returns:
+        (), to be minimised.
+
+    >>> weights = {'invariance_weight': 25.0, 'variance_weight': 25.0, 'covariance_weight': 1.0}
+    >>> float(ms.losses.vicreg(jnp.ones((4, 2)), jnp.ones((4, 2)), **weights, eps=0.0))
+    25.0
     """
     terms = vicreg_terms(
         za,

@@ -34,15 +34,27 @@ def pair_loss(za: chex.Array, zb: chex.Array) -> jax.Array:
 def wmse_loss(
     za: chex.Array, zb: chex.Array, permutations: chex.Array, *, slice_size: int, eps: float
 ) -> jax.Array:
-    """pair_loss of the whitened views (the loss of W-MSE); the gradient flows through both
-    whitenings.
+    """Compute mean 2 - 2 cos of the whitened views (W-MSE, Ermolov et al. 2021, arXiv 2007.06346).
 
-    za, zb: (N, D). permutations: (R, N) int; each cuts the batch, in its order, into slices that
-    are whitened
-    apart, both views alike, and the loss is the mean over all R. eps: see core.linalg.whiten.
+    The gradient flows through both whitenings.
+
+    Args:
+        za: (N, D) embeddings of view 1, one row a sample, not normalised.
+        zb: (N, D) embeddings of view 2; its row i belongs to row i of `za`.
+        permutations: (R, N) int. Each cuts the batch, in its order, into slices that are whitened
+            apart, both views alike; the loss is the mean over all R.
+        slice_size: embeddings whitened together.
+        eps: share of the identity in the covariance, see `mi_ssl_jax.linalg.whiten`.
+
+    Returns:
+        (), in [0, 4], to be minimised; NaN where a slice's covariance is nearly singular.
 
     Raises:
         ValueError: slice_size <= D, or N not a multiple of slice_size.
+
+    >>> z = jax.random.normal(jax.random.PRNGKey(0), (8, 2))
+    >>> f'{ms.losses.wmse(z, z, jnp.arange(8)[None], slice_size=8, eps=0.0):.3f}'
+    '0.000'
     """
     chex.assert_rank([za, zb, permutations], 2)
     chex.assert_equal_shape([za, zb])

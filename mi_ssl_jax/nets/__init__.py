@@ -14,6 +14,8 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.nets import conv, gcn, mlp, resnet
 
+__all__ = ['load', 'names']
+
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,
     'conv4': conv.conv4,
@@ -25,23 +27,37 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def names() -> list[str]:
-    """The backbones that `load` knows."""
+    """List the backbones that `load` knows.
+
+    Returns:
+        Their names, sorted.
+
+    >>> 'resnet18' in ms.nets.names()
+    True
+    """
     return sorted(_BUILDERS)
 
 
 def load(
     name: str, *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None, **options
 ) -> nn.Module:
-    """Builds a backbone.
+    """Build a backbone.
 
     Args:
-      name: one of `names()`, or the user's own module as 'my_package.my_module:MyNet'.
-      dtype: compute type, for example jnp.bfloat16.
-      axis_name: axis over which batch-norm statistics are averaged, or None.
-      **options: the backbone's own fields, for example widths or width.
+        name: one of `names()`, or the user's own module as 'my_package.my_module:MyNet'.
+        dtype: compute type, for example jnp.bfloat16.
+        axis_name: axis over which batch-norm statistics are averaged, or None.
+        **options: the backbone's own fields, for example widths or width.
+
+    Returns:
+        A flax module, (x (N, ...), train) -> features (N, F).
 
     Raises:
-      ValueError: unknown name, or options that the backbone does not have.
+        ValueError: unknown name, or options that the backbone does not have.
+
+    >>> net = ms.nets.load('mlp', widths=(8, 4))
+    >>> net.init_with_output(jax.random.PRNGKey(0), jnp.ones((2, 3)), train=False)[0].shape
+    (2, 4)
     """
     builder = _own(name) if ':' in name else _BUILDERS.get(name)
     if builder is None:

@@ -2,32 +2,34 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from mi_ssl_jax import augment
+from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.nets.heads import Output
 from mi_ssl_jax.runs import run, run_folder
 
-Tree = Any
-
 
 def load_encoder(
     workdir: str | Path, *, branch: str | None = None, seed: int = 0, best: bool = False
-) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
-    """(apply, variables) of an encoder that a run has trained.
+) -> tuple[Callable[[Variables, jax.Array], Output], Variables]:
+    """Load an encoder that a run has trained.
 
-    apply(variables, x) takes examples as the data set holds them (images: (N, H, W, 3) uint8),
-    normalises them without
-    augmentation and gives nets.heads.Output: features (N, F), z (N, D). It is compiled once for
-    each shape.
+        apply, variables = ms.load_encoder('runs/jmi_digits')
+        features = apply(variables, x).features
 
     Args:
+        workdir: the run's folder.
         branch: which encoder (SDMI: 'theta' is f, 'xi' is g); None for the first that is trained.
         seed: which of the run's seeds, counted from 0.
-        best: of the best evaluation instead of the end.
+        best: whether to take the best evaluation instead of the end.
+
+    Returns:
+        apply and variables. apply(variables, x) takes examples as the data set holds them (images:
+        (N, H, W, 3) uint8), normalises them without augmentation and gives nets.heads.Output:
+        features (N, F), z (N, D). It is compiled once for each shape.
 
     Raises:
         ValueError: no run there, no checkpoint, or no such branch or seed.
@@ -44,7 +46,7 @@ def load_encoder(
 
 def restored(
     ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int, best: bool
-) -> tuple[Callable[[Tree, jax.Array], Output], Tree]:
+) -> tuple[Callable[[Variables, jax.Array], Output], Variables]:
     """As `load_encoder`, of a run that is set up already."""
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
@@ -55,7 +57,7 @@ def restored(
     return encoder(ready, name), population.members()[seed].variables[name]
 
 
-def encoder(ready: experiments.Setup, branch: str) -> Callable[[Tree, jax.Array], Output]:
+def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:
     """The branch on un-augmented examples, with its running batch statistics; compiled."""
     net = ready.method.branches[branch].net
     plain = jax.vmap(augment.evaluation(ready.config.views.name, **ready.config.views.options))

@@ -234,3 +234,13 @@ def test_unknown_name_lists_the_known_ones():
     known = 'dv, infonce, js_nwj, jsd, nwj, smile, taylor_dv'
     with pytest.raises(ValueError, match=f"unknown bound 'cpc': choose one of {known}"):
         bounds.terms('cpc', pairs.in_batch(SCORES))
+
+
+def test_a_bound_takes_its_own_parameters_only():
+    p = pairs.in_batch(SCORES)
+    heavy = bounds.terms('taylor_dv', p, variance_weight=1.0)
+    np.testing.assert_allclose(heavy, bounds.taylor_dv_terms(p, variance_weight=1.0))
+    with pytest.raises(ValueError, match="the bound 'dv' has no parameter clip: leave it out$"):
+        bounds.terms('dv', p, clip=1.0)
+    with pytest.raises(ValueError, match='no parameter clip: leave it out, or give variance_wei'):
+        bounds.terms('taylor_dv', p, clip=1.0)

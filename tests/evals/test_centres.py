@@ -30,13 +30,6 @@ class CentresTest(chex.TestCase):
             actual, {'mean': 90.0, 'min': 90.0, 'max': 90.0, 'sd': 0.0}, atol=1e-3
         )
 
-    @chex.variants(with_jit=True, without_jit=True)
-    def test_flatness(self):
-        flatness = self.variant(centres.flatness)
-        np.testing.assert_allclose(flatness(5 * RING), 0.0, atol=1e-6)
-        # Squared singular values of the bipyramid: 3/2, 3/2 on the equator and 2 along the axis.
-        np.testing.assert_allclose(flatness(BIPYRAMID), (1.5 / 2) ** 0.5, rtol=1e-5)
-
     def test_one_centre(self):
         with self.assertRaisesRegex(ValueError, 'at least 2'):
             centres.gaps(RING[:1])

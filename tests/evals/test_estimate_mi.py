@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs import jmi_gaussian
-from mi_ssl_jax import estimate_mi
 from mi_ssl_jax.cli import guard
+from mi_ssl_jax.estimate_mi import Estimate, estimate_mi, main
 from mi_ssl_jax.runs import data_processing, run
 
 RNG = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def command(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, 'argv', ['estimate_mi', *map(str, arguments)])
         try:
-            status = guard.guard(estimate_mi.main)
+            status = guard.guard(main)
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()
@@ -43,8 +43,8 @@ def files(tmp_path):
 
 def test_as_a_function():
     key = jax.random.PRNGKey(0)
-    found = estimate_mi.estimate_mi(X, Y, bound='gaussian_mi', critic=None, key=key)
-    assert isinstance(found, estimate_mi.Estimate) and abs(found.mi - TRUTH) < 0.3
+    found = estimate_mi(X, Y, bound='gaussian_mi', critic=None, key=key)
+    assert isinstance(found, Estimate) and abs(found.mi - TRUTH) < 0.3
 
 
 def test_two_files(command, files):

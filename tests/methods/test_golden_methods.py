@@ -170,19 +170,11 @@ def test_vicreg_terms(case_id):
 def prototype(kind, e1, e2, m1, m2, *, temperature):
     """L_E, L_M (Algorithm 1) or L_J (Algorithm 2) of the embeddings of theta (E1, E2) and xi (M1,
     M2)."""
-    options = dict(
-        objective='dv',
-        marginal='bound',
-        marginal_weight=1.0,
-        temperature=temperature,
-        block_size=None,
-    )
-    terms = {
-        'L_E': lambda: sdmi.sdmi_terms((e1, e2), (m1, m2), **options),
-        'L_M': lambda: sdmi.sdmi_terms((m1, m2), (e1, e2), **options),
-        'L_J': lambda: jmi.jmi_terms(e1, e2, **options),
+    return {
+        'L_E': lambda: sdmi.sdmi_loss((e1, e2), (m1, m2), temperature=temperature),
+        'L_M': lambda: sdmi.sdmi_loss((m1, m2), (e1, e2), temperature=temperature),
+        'L_J': lambda: jmi.jmi_loss(e1, e2, temperature=temperature),
     }[kind]()
-    return api.mi_loss(terms).value
 
 
 PROTOTYPES = {kind: functools.partial(prototype, kind) for kind in ('L_E', 'L_M', 'L_J')}

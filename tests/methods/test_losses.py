@@ -257,15 +257,26 @@ def test_pooled_bounds_are_the_same_in_both_orders(objective):
 
 
 def test_sdmi_gives_the_frozen_branch_no_gradient():
-    def loss(trained, frozen):
-        terms = sdmi.sdmi_terms(trained, frozen, objective='dv', **MI)
-        return terms.marginal - terms.joint
-
+    loss = functools.partial(sdmi.sdmi_loss, temperature=TEMPERATURE)
     trained, frozen = jax.jit(jax.grad(loss, (0, 1)))((ZA, ZB), (2 * ZB, ZA + 1))
     for gradient in frozen:
         np.testing.assert_array_equal(gradient, 0.0)
     for gradient in trained:
         assert np.all(np.max(np.abs(gradient), axis=1) > 0)
+
+
+def test_sdmi_takes_both_views_apart_or_stacked():
+    loss = functools.partial(sdmi.sdmi_loss, temperature=TEMPERATURE)
+    apart, stacked = ((ZA, ZB), (2 * ZB, ZA + 1)), (np.stack([ZA, ZB]), np.stack([2 * ZB, ZA + 1]))
+    np.testing.assert_allclose(loss(*stacked), loss(*apart), rtol=1e-6)
+
+
+@pytest.mark.parametrize('loss', [sdmi.sdmi_loss, jmi.jmi_loss])
+@pytest.mark.parametrize('name', ['objective', 'marginal'])
+def test_unknown_names_are_refused(loss, name):
+    views = np.stack([ZA, ZB])
+    with pytest.raises(ValueError, match=f"unknown {name} 'devil'; use one of .*"):
+        loss(views, views, temperature=TEMPERATURE, **{name: 'devil'})
 
 
 @pytest.mark.parametrize('loss', [simclr.nt_xent, moco.mocov3_loss])

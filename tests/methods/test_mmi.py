@@ -80,9 +80,9 @@ class EntropiesTest(chex.TestCase):
     @chex.variants(with_jit=True)
     def test_identical_views_have_a_finite_gradient(self):
         def loss(za, zb):
-            return mmi.mmi_loss(mmi.mmi_entropies(za, zb, start(), **OPTIONS)[0]).value
+            return mmi.mmi_value(za, zb, start(), **OPTIONS)
 
-        gradients = self.variant(jax.grad(loss, (0, 1)))(ZA, ZA)
+        gradients, _ = self.variant(jax.grad(loss, (0, 1), has_aux=True))(ZA, ZA)
         chex.assert_tree_all_finite(gradients)
         # At most order / eigenvalue for each covariance; the exact gradient grows as 1 / eps =
         # 1000.
@@ -199,3 +199,8 @@ def test_structure_with_and_without_momentum_encoder():
 def test_bad_options(changes, words):
     with pytest.raises(ValueError, match=words):
         tiny.method('mmi', **changes)
+
+
+def test_the_loss_refuses_an_unknown_form():
+    with pytest.raises(ValueError, match="unknown form 'sum'; use one of difference, joint"):
+        mmi.mmi_value(ZA, ZB, start(), **OPTIONS | {'form': 'sum'})

@@ -19,8 +19,8 @@ def third_loss(za, zb):
     """-> the loss of the third call, those before it, the average after it."""
     average, losses = np.zeros((za.shape[1],) * 2), []
     for first, second in ((za, zb), (zb, za), (za, zb)):
-        terms, average = tico.tico_terms(first, second, average, **OPTIONS)
-        losses.append(terms.marginal - terms.joint)
+        loss, average = tico.tico_loss(first, second, average, **OPTIONS)
+        losses.append(loss)
     return losses[-1], (losses[:-1], average)
 
 

@@ -14,7 +14,8 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 
 import functools
 from collections.abc import Callable
-from typing import Any
+
+import chex
 
 from mi_ssl_jax.core.bounds.conditional import barber_agakov, club, log_likelihood
 from mi_ssl_jax.core.bounds.literature import (
@@ -42,6 +43,7 @@ from mi_ssl_jax.core.bounds.paper import (
     taylor_dv,
     taylor_dv_terms,
 )
+from mi_ssl_jax.core.bounds.parameters import PARAMETERS, parameters
 from mi_ssl_jax.core.bounds.row_blocks import blocked, blocked_terms
 from mi_ssl_jax.core.pairs import Pairs
 
@@ -83,21 +85,35 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
     'jsd': jsd_terms,
     'nwj': nwj_terms,
     'js_nwj': js_nwj_terms,
-    'smile': functools.partial(
-        smile_jsd_terms, clip=5.0
-    ),  # the source's middle choice of 1, 5, infinity
-    'taylor_dv': functools.partial(
-        taylor_dv_terms, variance_weight=0.5
-    ),  # Eq. 24; pass 1 for Eq. 11
+    'smile': functools.partial(smile_jsd_terms, **PARAMETERS['smile']),
+    'taylor_dv': functools.partial(taylor_dv_terms, **PARAMETERS['taylor_dv']),
 }
 
 
-def terms(name: str, pairs: Pairs, **options: Any) -> Terms:
-    """Joint and marginal term of the bound `name`, in nats.
+def terms(
+    name: str,
+    pairs: Pairs,
+    *,
+    clip: chex.Numeric | None = None,
+    variance_weight: chex.Numeric | None = None,
+) -> Terms:
+    """Take a bound apart by its name.
+
+    Args:
+        name: a key of `BOUNDS`: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+        clip: of 'smile', the largest |S| of a marginal pair (5 unless given).
+        variance_weight: of 'taylor_dv' (0.5 unless given; 1 in the paper's Eq. 11).
+
+    Returns:
+        Terms, nats (but for 'jsd'); the bound is joint - marginal.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: unknown name, or a parameter that the bound does not have.
+
+    >>> f'{ms.bounds.terms("dv", ms.pairs.in_batch(2 * jnp.eye(2))).joint:.3f}'
+    '2.000'
     """
     if name not in BOUNDS:
         raise ValueError(f'unknown bound {name!r}: choose one of {", ".join(sorted(BOUNDS))}')
-    return BOUNDS[name](pairs, **options)
+    return BOUNDS[name](pairs, **parameters(name, clip=clip, variance_weight=variance_weight))

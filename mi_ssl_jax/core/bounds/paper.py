@@ -16,17 +16,25 @@ import jax.numpy as jnp
 from mi_ssl_jax.core import linalg
 from mi_ssl_jax.core.bounds import reductions
 from mi_ssl_jax.core.pairs import Pairs
+from mi_ssl_jax.core.types import Scalar
 
 
 class Terms(NamedTuple):
     """A bound taken apart: value = joint - marginal, both in nats."""
 
-    joint: chex.Array  # ()
-    marginal: chex.Array  # ()
+    joint: Scalar
+    marginal: Scalar
 
 
 def value(terms: Terms) -> jax.Array:
-    """The bound itself, joint - marginal (paper, Eq. 2)."""
+    """Compute joint - marginal, the bound itself (paper, Eq. 2).
+
+    Args:
+        terms: a bound taken apart.
+
+    Returns:
+        (), nats.
+    """
     return terms.joint - terms.marginal
 
 
@@ -39,35 +47,82 @@ def assert_pairs(pairs: Pairs) -> None:
 
 
 def dv_terms(pairs: Pairs) -> Terms:
-    """mean S over joint pairs; log mean e^S over all marginal pairs pooled (Eqs. 1, 14)."""
+    """Take Donsker-Varadhan apart (paper, Eqs. 1 and 14).
+
+    Joint: mean S over joint pairs. Marginal: log mean e^S over all marginal pairs pooled.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        Terms, nats; the bound is joint - marginal.
+    """
     assert_pairs(pairs)
     return Terms(jnp.mean(pairs.joint), reductions.log_mean_exp(pairs.marginal, pairs.mask))
 
 
 def dv(pairs: Pairs) -> jax.Array:
-    """Donsker-Varadhan. The plug-in of a finite batch is biased upwards and not capped by log N."""
+    """Bound mutual information from below by Donsker-Varadhan (paper, Eqs. 1 and 14).
+
+    The plug-in of a finite batch is biased upwards and not capped by log N.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        (), nats.
+
+    >>> pairs = ms.pairs.in_batch(2 * jnp.eye(2))
+    >>> f'{ms.bounds.dv(pairs):.3f}'
+    '2.000'
+    """
     return value(dv_terms(pairs))
 
 
 def infonce_terms(pairs: Pairs) -> Terms:
-    """mean S_ii; mean over rows of log mean e^S over the row's positive *and* negatives.
+    """Take InfoNCE apart (paper, Eqs. 19 and 20).
 
-    The paper's Eqs. 19-20 as worded leave the positive out of the sum and, with the inner
-    expectation read as a mean, count log N twice (up to 2 log N, not a bound). Here the sum runs
-    over all N pairs of the row, as in van den Oord et al. 2018 and Poole et al. 2019.
+    Joint: mean S_ii. Marginal: mean over rows of log mean e^S over the row's positive *and*
+    negatives. The paper's Eqs. 19-20 as worded leave the positive out of the sum and, with the
+    inner expectation read as a mean, count log N twice (up to 2 log N, not a bound). Here the sum
+    runs over all N pairs of the row, as in van den Oord et al. 2018 and Poole et al. 2019.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        Terms, nats; the bound is joint - marginal.
     """
     return Terms(jnp.mean(pairs.joint), jnp.mean(_row_logsumexp(pairs) - _log_row_counts(pairs)))
 
 
 def infonce(pairs: Pairs) -> jax.Array:
-    """InfoNCE; at most log N of the N pairs of a row, in floating point too."""
+    """Bound mutual information from below by InfoNCE (paper, Eqs. 19 and 20).
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        (), nats; at most log N of the N pairs of a row, in floating point too.
+
+    >>> pairs = ms.pairs.in_batch(2 * jnp.eye(2))
+    >>> f'{ms.bounds.infonce(pairs):.3f}'
+    '0.566'
+    """
     # The difference of each row comes first: it is never positive, two rounded means may be.
     return jnp.mean(pairs.joint - _row_logsumexp(pairs)) + jnp.mean(_log_row_counts(pairs))
 
 
 def jsd_terms(pairs: Pairs) -> Terms:
-    """-mean softplus(-S) over joint pairs; mean softplus(S) over marginal pairs (paper, appendix
-    A.2.2).
+    """Take the Jensen-Shannon bound apart (paper, appendix A.2.2).
+
+    Joint: -mean softplus(-S) over joint pairs. Marginal: mean softplus(S) over marginal pairs.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        Terms, not in nats of mutual information.
     """
     assert_pairs(pairs)
     return Terms(
@@ -81,17 +136,32 @@ def jsd_joint(joint: chex.Array) -> jax.Array:
 
 
 def jsd(pairs: Pairs) -> jax.Array:
-    """Jensen-Shannon in the paper's form: -2 log 2 at S = 0, 0 for perfect separation; not in nats
-    of MI.
+    """Compute the Jensen-Shannon bound in the paper's form (appendix A.2.2).
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        (), -2 log 2 at S = 0 and 0 for perfect separation; not in nats of mutual information.
+
+    >>> pairs = ms.pairs.in_batch(2 * jnp.eye(2))
+    >>> f'{ms.bounds.jsd(pairs):.3f}'
+    '-0.820'
     """
     return value(jsd_terms(pairs))
 
 
 def nwj_terms(pairs: Pairs) -> Terms:
-    """mean S over joint pairs; mean e^{S - 1} over marginal pairs (Nguyen, Wainwright and Jordan
-    2010).
+    """Take NWJ apart (Nguyen, Wainwright and Jordan 2010, arXiv 0809.0853).
 
-    The marginal term is infinite in float32 beyond S = 89.
+    Joint: mean S over joint pairs. Marginal: mean e^{S - 1} over marginal pairs, infinite in
+    float32 beyond S = 89.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        Terms, nats; the bound is joint - marginal.
     """
     assert_pairs(pairs)
     # e^{log mean e^S - 1}: the same number without a sum of N^2 exponentials, which overflows
@@ -102,16 +172,35 @@ def nwj_terms(pairs: Pairs) -> Terms:
 
 
 def nwj(pairs: Pairs) -> jax.Array:
-    """NWJ = MINE-f = f-GAN KL; never above `dv` for equal scores, since log x <= x / e."""
+    """Bound mutual information from below by NWJ, also MINE-f or f-GAN KL.
+
+    Never above `dv` for equal scores, since log x <= x / e (arXiv 0809.0853).
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        (), nats.
+
+    >>> pairs = ms.pairs.in_batch(2 * jnp.eye(2))
+    >>> f'{ms.bounds.nwj(pairs):.3f}'
+    '1.632'
+    """
     return value(nwj_terms(pairs))
 
 
 def taylor_dv_terms(pairs: Pairs, *, variance_weight: chex.Numeric) -> Terms:
-    """mean S over joint pairs; mean S + variance_weight * Var S over marginal pairs (population
-    variance).
+    """Take the second-order expansion of DV apart (paper, Eqs. 11 and 24).
 
-    The second-order expansion of DV has variance_weight 0.5 (Eq. 24); the paper's loss uses 1 (Eq.
-    11).
+    Joint: mean S over joint pairs. Marginal: mean S + variance_weight * Var S over marginal pairs
+    (population variance).
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+        variance_weight: 0.5 in the expansion (Eq. 24), 1 in the paper's loss (Eq. 11).
+
+    Returns:
+        Terms, nats; the bound is joint - marginal.
     """
     assert_pairs(pairs)
     mean = reductions.masked_mean(pairs.marginal, pairs.mask)
@@ -120,19 +209,40 @@ def taylor_dv_terms(pairs: Pairs, *, variance_weight: chex.Numeric) -> Terms:
 
 
 def taylor_dv(pairs: Pairs, *, variance_weight: chex.Numeric) -> jax.Array:
-    """DV expanded to second order around its mean score; near `dv` while the scores vary by less
-    than 1.
+    """Expand DV to second order around its mean score (paper, Eqs. 11 and 24).
+
+    Near `dv` while the scores vary by less than 1.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+        variance_weight: 0.5 in the expansion (Eq. 24), 1 in the paper's loss (Eq. 11).
+
+    Returns:
+        (), nats.
+
+    >>> pairs = ms.pairs.in_batch(2 * jnp.eye(2))
+    >>> f'{ms.bounds.taylor_dv(pairs, variance_weight=0.5):.3f}'
+    '2.000'
     """
     return value(taylor_dv_terms(pairs, variance_weight=variance_weight))
 
 
 def eq13(za: chex.Array, zb: chex.Array) -> jax.Array:
-    """The paper's surrogate *loss* that leads to Barlow Twins: -sum_i C_ii + sum_{i != j} C_ij^2
-    (Eq. 13).
+    """Compute -sum_i C_ii + sum_{i != j} C_ij^2, the *loss* behind Barlow Twins (paper, Eq. 13).
 
-    C = za^T zb / N on embeddings (N, D) as given. The derivation puts cross-correlations where the
-    variance of the score has auto-covariances and drops the diagonal part, so this is not
-    `taylor_dv` of the dot critic.
+    C = za^T zb / N. The derivation puts cross-correlations where the variance of the score has
+    auto-covariances and drops the diagonal part, so this is not `taylor_dv` of the dot critic.
+
+    Args:
+        za: (N, D) embeddings of one view, one row a sample.
+        zb: (N, D) embeddings of the other view; its row i belongs to row i of `za`.
+            Both are taken as given: standardise them first for correlations.
+
+    Returns:
+        (), to be minimised.
+
+    >>> float(ms.bounds.eq13(jnp.eye(2), 2 * jnp.eye(2)))
+    -2.0
     """
     correlation = linalg.cross_correlation(za, zb)
     return -jnp.trace(correlation) + linalg.off_diagonal_sum_of_squares(correlation)

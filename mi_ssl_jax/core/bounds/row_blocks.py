@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from mi_ssl_jax.core import linalg
 from mi_ssl_jax.core.bounds import literature, paper, reductions
 from mi_ssl_jax.core.bounds.paper import Terms
-
-Critic = Callable[[chex.Array, chex.Array], jax.Array]
+from mi_ssl_jax.core.bounds.parameters import parameters
+from mi_ssl_jax.core.types import Critic
 
 
 class Scores(NamedTuple):
@@ -48,28 +48,69 @@ class Reduction(NamedTuple):
 
 
 def blocked(
-    name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any
+    name: str,
+    za: chex.Array,
+    zb: chex.Array,
+    critic: Critic,
+    block_size: int,
+    *,
+    clip: chex.Numeric | None = None,
+    variance_weight: chex.Numeric | None = None,
 ) -> jax.Array:
-    """Value (nats) of the in-batch bound `name` of embeddings (N, D), (N, D); see
-    `blocked_terms`.
+    """Compute an in-batch bound in row blocks: the value of `blocked_terms`.
+
+    Args:
+        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        za: (N, D) embeddings, one row a sample.
+        zb: (N, D) embeddings; its row i belongs to row i of `za`.
+        critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
+        block_size: B, rows of scores held at a time.
+        clip: of 'smile' (5 unless given).
+        variance_weight: of 'taylor_dv' (0.5 unless given).
+
+    Returns:
+        (), nats.
+
+    Raises:
+        ValueError: as of `blocked_terms`.
+
+    >>> critic = functools.partial(ms.critics.cosine, temperature=0.5)
+    >>> f'{ms.bounds.blocked("dv", jnp.eye(2), jnp.eye(2), critic, 1):.3f}'
+    '2.000'
     """
+    options = parameters(name, clip=clip, variance_weight=variance_weight)
     return paper.value(blocked_terms(name, za, zb, critic, block_size, **options))
 
 
 def blocked_terms(
-    name: str, za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, **options: Any
+    name: str,
+    za: chex.Array,
+    zb: chex.Array,
+    critic: Critic,
+    block_size: int,
+    *,
+    clip: chex.Numeric | None = None,
+    variance_weight: chex.Numeric | None = None,
 ) -> Terms:
-    """Terms of the in-batch bound `name` of embeddings (N, D), (N, D), `block_size` rows at a time.
+    """Take an in-batch bound apart, `block_size` rows of its scores at a time.
 
-    Equal to `bounds.terms(name, pairs.in_batch(critic(za, zb)), **options)` up to rounding.
+    Equal to `bounds.terms(name, pairs.in_batch(critic(za, zb)))` up to rounding, value and
+    gradient, in memory O(N * block_size).
 
     Args:
-        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv (option variance_weight, 0.5 unless given) or
-            smile (option clip, 5 unless given).
+        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        za: (N, D) embeddings, one row a sample.
+        zb: (N, D) embeddings; its row i belongs to row i of `za`.
         critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
+        block_size: B, rows of scores held at a time.
+        clip: of 'smile' (5 unless given).
+        variance_weight: of 'taylor_dv' (0.5 unless given).
+
+    Returns:
+        Terms, nats; the bound is joint - marginal.
 
     Raises:
-        ValueError: unknown name, N < 2 or block_size < 1.
+        ValueError: unknown name, a parameter that the bound does not have, N < 2 or block_size < 1.
     """
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape_prefix([za, zb], 1)
@@ -82,7 +123,7 @@ def blocked_terms(
     if block_size < 1:
         raise ValueError(f'block_size must be at least 1, got {block_size}')
     scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
-    return _FORMS[name](scores, **options)
+    return _FORMS[name](scores, **parameters(name, clip=clip, variance_weight=variance_weight))
 
 
 def off_diagonal_row_logsumexp(
@@ -127,7 +168,7 @@ def _nwj(scores: Scores) -> Terms:
     return Terms(jnp.mean(_joint(scores)), jnp.exp(_log_mean_exp(scores) - 1.0))
 
 
-def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric = 0.5) -> Terms:
+def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric) -> Terms:
     # A first pass for the mean; held constant in the second, it leaves the variance's gradient
     # exact.
     mean = _mean_of(lambda s: s, _constant(scores))
@@ -135,7 +176,7 @@ def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric = 0.5) -> Terms:
     return Terms(jnp.mean(_joint(scores)), marginal)
 
 
-def _smile(scores: Scores, *, clip: chex.Numeric = 5.0) -> Terms:
+def _smile(scores: Scores, *, clip: chex.Numeric) -> Terms:
     marginal = _log_mean_exp(_constant(scores), lambda s: jnp.clip(s, -clip, clip))
     value = Terms(jnp.mean(_joint(scores)), marginal)
     return literature.trained_by(value, _jsd(scores))
@@ -145,7 +186,7 @@ def _js_nwj(scores: Scores) -> Terms:
     return literature.trained_by(_nwj(_constant(scores)), _jsd(scores))
 
 
-_FORMS = {
+_FORMS: dict[str, Callable[..., Terms]] = {
     'dv': _dv,
     'infonce': _infonce,
     'jsd': _jsd,
