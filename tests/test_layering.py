@@ -37,7 +37,7 @@ COMMANDS = {'mi_ssl_jax.figures.views', 'mi_ssl_jax.data.prepare'}
 
 PURE = {'jax', 'chex', 'collections', 'functools', 'itertools', 'math', 'operator', 'typing'}
 ALLOWED = {  # top-level packages a unit may import from outside
-    'core': PURE,
+    'core': PURE | {'importlib'},  # plugins loads the user's own parts
     'parallel': {'jax'} | sys.stdlib_module_names,
 }
 

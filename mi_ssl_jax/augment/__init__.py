@@ -13,7 +13,6 @@ vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
 """
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb
+from mi_ssl_jax.core import plugins
 
 __all__ = ['evaluation', 'load', 'names', 'ops']
 
@@ -75,7 +75,7 @@ def load(name: str, **options: Any) -> Pipeline:
     [(3,), (3,)]
     """
     if ':' in name:
-        return _bind(name, _own(name), options)
+        return _bind(name, plugins.load(name, 'views'), options)
     if name in _SMALL:
         return _bind(name, _SMALL[name].views, options)
     images, made = _recipe(name, **options)
@@ -101,8 +101,8 @@ def evaluation(name: str, **options: Any) -> Evaluation:
     (3,)
     """
     if ':' in name:
-        own = f'{name.partition(":")[0]}:evaluation'
-        return _bind(own, _own(own), options)
+        other = f'{name.partition(":")[0]}:evaluation'
+        return _bind(other, plugins.load(other, 'views'), options)
     load(name, **options)
     if name in _SMALL:
         return _SMALL[name].evaluation
@@ -159,11 +159,3 @@ def _bind(name: str, function: Callable, options: dict[str, Any]) -> Callable:
         options = ', '.join(known) or 'none'
         raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
     return functools.partial(function, **options)
-
-
-def _own(name: str) -> Callable:
-    module, _, attribute = name.partition(':')
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"cannot load the views '{name}': {error}") from error

@@ -3,20 +3,30 @@
 import ctypes
 import importlib.metadata
 import os
+import sys
 from collections.abc import MutableMapping
 
 FLAG_TRIED = ('0.10.2', '0.11.2')  # versions of jaxlib
 
 
 def use_compilation_cache() -> None:
-    """JAX's persistent compilation cache, under .cache/jax unless JAX_COMPILATION_CACHE_DIR says
-    otherwise.
-
-    Set before jax is imported.
+    """Keep compiled programs between commands, under .cache/jax unless JAX_COMPILATION_CACHE_DIR
+    says otherwise.
     """
-    os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.path.abspath('.cache/jax'))
-    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
-    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
+    wanted = {
+        'jax_compilation_cache_dir': os.path.abspath('.cache/jax'),
+        'jax_persistent_cache_min_compile_time_secs': 0.0,
+        'jax_persistent_cache_min_entry_size_bytes': -1,
+    }
+    jax = sys.modules.get('jax')
+    for name, value in wanted.items():
+        if name.upper() in os.environ:
+            continue
+        os.environ[name.upper()] = str(
+            value
+        )  # for JAX when it is imported, and for child processes
+        if jax is not None:  # it has read the environment already
+            jax.config.update(name, value)
 
 
 def convolve_fast(environ: MutableMapping[str, str]) -> None:

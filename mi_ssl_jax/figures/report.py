@@ -102,8 +102,8 @@ def information(run: run_files.Run) -> str:
         rows.append(
             (
                 run_files.ESTIMATORS[estimator],
-                _over(values[0], 3),
-                _over(values[-1], 3),
+                statistics.cell(values[0], 3),
+                statistics.cell(values[-1], 3),
                 _half_width(run, estimator),
                 number(values.max(), 3),
                 number(statistics.spearman(epochs, values).mean(), 3),
@@ -136,7 +136,9 @@ def collapse(run: run_files.Run) -> str:
             for path in (('std',), ('effective_rank',), ('nn_gap', 'mean'))
         )
         even = f'{100 * std.mean() * np.sqrt(width):.0f} %' if width else '–'
-        rows.append((branch, _over(std, 3), even, _over(rank, 2), _over(gap, 1)))
+        cells = ((std, 3), (rank, 2), (gap, 1))
+        std_cell, rank_cell, gap_cell = (statistics.cell(*each) for each in cells)
+        rows.append((branch, std_cell, even, rank_cell, gap_cell))
     of = f' of {width}' if width else ''
     note = (
         'Of held-out embeddings of unit length. Spread: standard deviation of a feature, mean over'
@@ -155,7 +157,7 @@ def probes(found: dict[str, Any], run: run_files.Run) -> str:
             row['encoder'],
             row['probe'],
             row['labels'],
-            _over(np.array(row['seeds']), 1),
+            statistics.cell(np.array(row['seeds']), 1),
             ', '.join(f'{value:.1f}' for value in row['seeds']),
         )
         for row in found['rows']
@@ -210,9 +212,3 @@ def _table1(run: run_files.Run) -> tuple[str, ...]:
         if row.split()[0] == name and data in values
     ]
     return (f'Paper: {", ".join(found)} ({table["source"]}).',) if found else ()
-
-
-def _over(values: np.ndarray, digits: int) -> str:
-    """Mean ± SD over seeds; the mean alone for one seed."""
-    over = statistics.spread(values)
-    return number(over.mean, digits) + ('' if np.isnan(over.sd) else f' ± {over.sd:.{digits}f}')

@@ -59,3 +59,13 @@ def trained(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def number(value: float, digits: int) -> str:
     """A rounded number, without a negative zero; a dash for NaN."""
     return '–' if np.isnan(value) else f'{round(value, digits) + 0.0:.{digits}f}'
+
+
+def cell(values: np.ndarray, digits: int) -> str:
+    """'88.6 ± 0.1', mean and SD of one value a seed; the mean alone for one seed, a dash for
+    none.
+    """
+    if not len(values):
+        return '–'
+    over = spread(values)
+    return number(over.mean, digits) + ('' if np.isnan(over.sd) else f' ± {over.sd:.{digits}f}')

@@ -196,5 +196,4 @@ def ablations(runs: Mapping[str, Mapping[int, str | Path]]) -> Table:
 def _cell(run: run_files.Run | None, branch: str, path: Sequence[str], digits: int) -> str:
     if run is None:
         return '–'
-    over = statistics.spread(run_files.series(run, 'collapse', branch, *path)[1][-1])
-    return number(over.mean, digits) + ('' if np.isnan(over.sd) else f' ± {over.sd:.{digits}f}')
+    return statistics.cell(run_files.series(run, 'collapse', branch, *path)[1][-1], digits)

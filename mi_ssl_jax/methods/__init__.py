@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from mi_ssl_jax.core import plugins
 from mi_ssl_jax.methods import api
 
 __all__ = ['find', 'load', 'names', 'options']
@@ -73,12 +74,8 @@ def find(name: str) -> Callable[..., api.Method]:
     """
     if name in builders():
         return builders()[name]
-    module, colon, attribute = name.partition(':')
-    if colon:
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ValueError(f"cannot load the method '{name}': {error}") from error
+    if ':' in name:
+        return plugins.load(name, 'method')
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"; did you mean '{near[0]}'?" if near else ''
     raise ValueError(

@@ -6,12 +6,12 @@ a row a node.
 `dtype`.
 """
 
-import importlib
 from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mi_ssl_jax.core import plugins
 from mi_ssl_jax.nets import conv, gcn, mlp, resnet
 
 __all__ = ['load', 'names']
@@ -59,7 +59,7 @@ def load(
     >>> net.init_with_output(jax.random.PRNGKey(0), jnp.ones((2, 3)), train=False)[0].shape
     (2, 4)
     """
-    builder = _own(name) if ':' in name else _BUILDERS.get(name)
+    builder = plugins.load(name, 'network') if ':' in name else _BUILDERS.get(name)
     if builder is None:
         raise ValueError(
             f"unknown network '{name}'; use one of {', '.join(names())}, "
@@ -69,11 +69,3 @@ def load(
         return builder(dtype=dtype, axis_name=axis_name, **options)
     except TypeError as error:
         raise ValueError(f"network '{name}' cannot be built with these options: {error}") from error
-
-
-def _own(name: str) -> Callable[..., nn.Module]:
-    module, _, attribute = name.partition(':')
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"cannot load the network '{name}': {error}") from error

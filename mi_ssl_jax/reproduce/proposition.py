@@ -7,7 +7,6 @@ steps of 1e-7 can be told from rounding.
 """
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mi_ssl_jax import data
 from mi_ssl_jax.figures.paper import proposition as figures
 from mi_ssl_jax.methods import sdmi
 from mi_ssl_jax.nets import mlp
+from mi_ssl_jax.runs import run_folder
 
 Tree = Any
 
@@ -35,7 +35,8 @@ def reproduce(*, workdir: Path, seeds: int, epochs: int) -> None:
         rows = [row for bound in BOUNDS for row in measure(bound, seeds=seeds, epochs=epochs)]
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / 'proposition.json'
-    path.write_text(json.dumps({'points': POINTS, 'seeds': seeds, 'epochs': epochs, 'rows': rows}))
+    found = {'points': POINTS, 'seeds': seeds, 'epochs': epochs, 'rows': rows}
+    run_folder.write_json(path, found)
     for written in figures.report(path):
         print(f'wrote {written}')
     print(figures.text(path))

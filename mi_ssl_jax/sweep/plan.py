@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
 from mi_ssl_jax.cli import config_file
+from mi_ssl_jax.runs import run_folder
 
 STAGES = ('grid', 'second', 'final')
 # Traced by the compiled step: configurations that differ in these alone share it.
@@ -139,9 +140,7 @@ def write(wanted: Search) -> None:
         wanted.folder.mkdir(parents=True, exist_ok=True)
         if (wanted.folder / 'sweep.json').exists():
             return
-        scratch = wanted.folder / 'sweep.tmp'
-        scratch.write_text(json.dumps(description(wanted), indent=1) + '\n')
-        scratch.replace(wanted.folder / 'sweep.json')
+        run_folder.write_json(wanted.folder / 'sweep.json', description(wanted))
     except OSError as error:
         raise ValueError(
             f'cannot write to {wanted.folder}: {error.strerror}; choose another with --workdir'

@@ -11,6 +11,7 @@ import numpy as np
 
 from mi_ssl_jax.figures import probes, run_files, tables
 from mi_ssl_jax.figures.statistics import number
+from mi_ssl_jax.runs import run_folder
 from mi_ssl_jax.sweep import plan
 from mi_ssl_jax.sweep.plan import Member, Search
 
@@ -33,7 +34,7 @@ def status(member: Member) -> str:
 
 def diverged(member: Member, why: str) -> None:
     """Remember that a member's loss was not finite: it is not trained again."""
-    (member.folder / DIVERGED).write_text(json.dumps({'why': why}) + '\n')
+    run_folder.write_json(member.folder / DIVERGED, {'why': why})
 
 
 def rows(members: Sequence[Member]) -> list[dict[str, Any]]:
@@ -98,7 +99,7 @@ def write(search: Search) -> list[str]:
     """results.json, results.csv and results.md in the search's folder; returns their paths."""
     found = rows(search.members)
     stem = search.folder / 'results'
-    stem.with_suffix('.json').write_text(json.dumps(found, indent=1) + '\n')
+    run_folder.write_json(stem.with_suffix('.json'), found)
     names = list(dict.fromkeys(key for row in found for key in row))
     with open(stem.with_suffix('.csv'), 'w', newline='') as file:
         writer = csv.DictWriter(file, names)

@@ -107,3 +107,20 @@ def test_list_prints_table_7_as_the_paper_has_it():
     assert rows['mmi, momentum_encoder=True'] == ('EM', 'explicit MI', 'SDMI')
     text = table7.text()
     assert all(name in text for name in rows) and 'stop_gradient' in text
+
+
+def test_compiled_programs_are_kept_for_the_next_command(tmp_path, monkeypatch):
+    """JAX may have been imported, and have read the environment, before the command names the
+    cache.
+    """
+    monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+    code = 'import jax, sys; from mi_ssl_jax.cli import cpu_tuning; '
+    code += 'cpu_tuning.use_compilation_cache(); jax.jit(lambda x: x + 1)(1.0)'
+    environment = {name: value for name, value in os.environ.items() if 'CACHE' not in name}
+    subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        check=True,
+        env={**environment, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'},
+    )
+    assert list((tmp_path / '.cache' / 'jax').iterdir())

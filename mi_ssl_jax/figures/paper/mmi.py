@@ -85,9 +85,9 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
             rows.append(
                 (
                     label,
-                    _spread(outcome.accuracy),
-                    *([_spread(outcome.few)] if few else []),
-                    _spread(outcome.untrained),
+                    statistics.cell(outcome.accuracy, 1),
+                    *([statistics.cell(outcome.few, 1)] if few else []),
+                    statistics.cell(outcome.untrained, 1),
                     *_watched(outcome.run),
                     *_entropies(outcome.run),
                     _rise(outcome.run),
@@ -176,13 +176,6 @@ def _panel(ax: Axes, outcomes: Mapping[str, Outcome]) -> None:
     )
     ax.set_xlim(-0.6, len(outcomes) - 0.4)
     ax.grid(False, axis='x')
-
-
-def _spread(values: np.ndarray) -> str:
-    if not len(values):
-        return '–'
-    over = statistics.spread(values)
-    return number(over.mean, 1) + ('' if np.isnan(over.sd) else f' ± {over.sd:.1f}')
 
 
 def _watched(run: run_files.Run) -> tuple[str, str]:
