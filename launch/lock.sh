@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes the locks under launch/lock again, one per interpreter given, with the newest versions pyproject.toml allows:
+# Writes the locks under launch/lock again, one per interpreter given, with the versions they have
+# where pyproject.toml still allows them; with UPGRADE=1 with the newest:
 #   bash launch/lock.sh python3.11 python3.12 python3.13
 # Every file an index offers for a version is hashed; no index address is written into a lock.
 set -euo pipefail
@@ -11,6 +12,7 @@ trap 'rm -rf "$tools"' EXIT
 compile() {  # compile PYTHON LOCK SOURCE [OPTION...]: pip-tools resolves SOURCE into LOCK
     local python=$1 lock=$2 source=$3
     shift 3
+    [ -n "${UPGRADE:-}" ] || [ ! -f "$lock" ] || cp "$lock" "$tools/new"
     echo "# Written by launch/lock.sh; every version pinned, every file hash-checked." >"$tools/lock"
     "$python" -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
         --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
