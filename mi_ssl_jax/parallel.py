@@ -7,6 +7,7 @@ a pass by lax.scan or a host loop.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -407,3 +408,13 @@ def process_index() -> int:
 def process_count() -> int:
     """The number of processes that train together."""
     return jax.process_count()
+
+
+def memory(layout: Layout) -> int | None:
+    """Bytes of memory of a device of the layout, on a CPU of the machine; None if unknown."""
+    statistics = layout.devices[0].memory_stats()
+    if statistics and 'bytes_limit' in statistics:
+        return statistics['bytes_limit']
+    if layout.devices[0].platform == 'cpu' and hasattr(os, 'sysconf'):
+        return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    return None

@@ -3,6 +3,7 @@ explained.
 """
 
 import difflib
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,15 @@ def path(argv: Sequence[str], flag: str = 'config') -> str | None:
     )
 
 
+def default_workdir(argv: Sequence[str]) -> str:
+    """runs/<config>, and a hash of the overridden fields behind it when there are any."""
+    overrides = sorted(word for word in words(argv) if word.startswith('config.'))
+    stem = Path(path(argv)).stem
+    return f'runs/{stem}' + (
+        f'-{hashlib.sha256(repr(overrides).encode()).hexdigest()[:8]}' if overrides else ''
+    )
+
+
 def parse(
     values: flags.FlagValues,
     argv: Sequence[str],
@@ -46,8 +56,9 @@ def parse(
     ValueError, in one line, for a file that is missing or lacks a field, and for a flag, field or
     value that is wrong.
     """
-    if '--help' in argv:
+    if {'--help', '--helpfull', '-h'} & set(argv):
         print(usage.strip(), values.main_module_help(), sep='\n')
+        print(_help(argv, files))
         raise SystemExit(0)
     for flag in files:
         file = path(argv, flag)
@@ -67,6 +78,19 @@ def parse(
             schema.check(values[flag].value, path(argv, flag))
 
 
+def show(config: ConfigDict | None) -> int:
+    """Print a resolved configuration, or without one the methods."""
+    if config is None:
+        from mi_ssl_jax.methods import table7  # imports JAX
+
+        print(table7.text())
+    else:
+        from configs.base import common  # the checkout's, where the command runs
+
+        print(schema.text(config, common.base()))
+    return 0
+
+
 def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str:
     """One line for a flag that cannot be parsed, with the nearest right name for a misspelt
     field.
@@ -76,29 +100,56 @@ def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str
         for word in words(argv):
             name = word.partition('=')[0].removeprefix(f'{flag}.')
             if word.startswith(f'{flag}.') and known and name not in known:
-                near = difflib.get_close_matches(name, known, 1, cutoff=0.4)
-                return f"no {flag} field '{name}'" + (
-                    f"; did you mean '{near[0]}'?" if near else ''
+                return f"no {flag} field '{name}'{schema.nearest(name, known)}"
+            if known and name in known and any(k.startswith(f'{name}.') for k in known):
+                inner = sorted(
+                    (k for k in known if k.startswith(f'{name}.')),
+                    key=lambda k: not k.endswith('.name'),
+                )
+                return (
+                    f"'{name}' is a group of fields: set one of them, such as"
+                    f' --{flag}.{inner[0]}=...'
                 )
         if "has no attribute 'get_config'" in f'{error}':
             return (
                 f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
             )
+        if isinstance(error, SyntaxError) or 'invalid syntax' in f'{error}':
+            return f'{path(argv, flag)} is no Python file: give a configuration, configs/NAME.py'
+        if "No module named 'configs" in f'{error}':
+            return (
+                f'{path(argv, flag)} imports configs/, which is not here: run the command from the'
+                ' checkout, or put the checkout on PYTHONPATH'
+            )
     return re.sub(r'\s+', ' ', f'{error}')
+
+
+def _help(argv: Sequence[str], files: Sequence[str]) -> str:
+    """The fields of the configuration that is named, with their values and units."""
+    config = _alone(argv, files[0])
+    if config is None:
+        return f'--{files[0]}=configs/NAME.py --help lists the fields too, with their units.'
+    return f'Fields, set by --{files[0]}.FIELD=VALUE:\n{schema.text(config, config, mark=False)}'
 
 
 def _fields(argv: Sequence[str], flag: str) -> list[str]:
     """The fields of a configuration file, read without the overrides."""
+    config = _alone(argv, flag)
+    return [] if config is None else list(_paths(config))
+
+
+def _alone(argv: Sequence[str], flag: str) -> ConfigDict | None:
+    """The configuration of a file without the overrides; None where there is none to read."""
     own, file = flags.FlagValues(), path(argv, flag)
     if file is None:
-        return []
+        return None
     alone = [argv[0], f'--{flag}={file}']
     holder = ml_flags.DEFINE_config_file(flag, None, '', flag_values=own, sys_argv=alone)
     try:
         own(alone)
     except Exception:  # the file itself is what is wrong: the first error says how
-        return []
-    return list(_paths(holder.value))
+        return None
+    return holder.value
 
 
 def _paths(config: ConfigDict, prefix: str = '') -> Iterator[str]:

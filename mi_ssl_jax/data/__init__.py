@@ -6,9 +6,19 @@ import importlib
 import inspect
 
 from mi_ssl_jax.data import in_memory, on_disk, streamed
-from mi_ssl_jax.data.splits import Resident, Split, few_labels, subset
+from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
 
-__all__ = ['Resident', 'Split', 'few_labels', 'find', 'load', 'names', 'stream', 'subset']
+__all__ = [
+    'Resident',
+    'Split',
+    'few_labels',
+    'find',
+    'label_sets',
+    'load',
+    'names',
+    'stream',
+    'subset',
+]
 
 GENERATED = (
     'gaussian',

@@ -1,5 +1,8 @@
 """What a data source is: records of arrays, and fixed ways of choosing examples from them."""
 
+import difflib
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,3 +83,36 @@ def subset(y: np.ndarray, name: str) -> np.ndarray:
         members = random.permutation(np.flatnonzero(y == label))
         chosen[members[: max(1, round(shares[name] * len(members)))]] = True
     return np.flatnonzero(~chosen if name == 'fit' else chosen)
+
+
+def label_sets(y: np.ndarray | None, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
+    """The training labels that probes may use, by the names of the configuration.
+
+    Args:
+        y: (n,) integer labels; None to check the names alone.
+        wanted: of 'all', '1%', '10%' and 'N a class'.
+
+    Returns:
+        {'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}.
+
+    Raises:
+        ValueError: an unknown name, or more examples a class than there are.
+    """
+    found: dict[str, np.ndarray | None] = {}
+    for name in wanted:
+        count = re.fullmatch(r'(\d+) a class', str(name))
+        if name != 'all' and name not in ('1%', '10%') and not count:
+            near = difflib.get_close_matches(str(name), ('all', '1%', '10%', '10 a class'), 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ''
+            raise ValueError(
+                f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'{hint}"
+            )
+        if name == 'all' or y is None:
+            found[name] = None
+        elif count:
+            draws = range(LABEL_DRAWS)
+            per_class = int(count[1])
+            found[name] = np.stack([few_labels(y, per_class=per_class, draw=d) for d in draws])
+        else:
+            found[name] = subset(y, name)[None]
+    return found

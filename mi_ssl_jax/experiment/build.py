@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
-from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.experiment import checks, inputs
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, schedule
 from mi_ssl_jax.train import state as states
@@ -52,10 +52,11 @@ def setup(config: ConfigDict) -> Setup:
 
 def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, ...]) -> Setup:
     """The experiment on these data and devices. Errors: see setup."""
-    _check_numbers(config, source)
+    checks.numbers(config, source)
+    checks.probes(config, source)
     pipeline = augment.load(config.views.name, **config.views.options)
     layout = parallel.Layout(devices, config.seeds, 'scan')
-    _check_shares(config, source, len(layout.devices))
+    checks.shares(config, source, len(layout.devices))
     with _fitting('views', config.views.name, source):
         view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
     with _fitting('net', config.net.name, source):
@@ -99,11 +100,11 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
         config.net.batch_norm == 'device',
         config.check_replicas,
     )
-    for (
-        phase
-    ) in spec.method.phases:  # both fail here, in one line, rather than inside a compilation
+    # Both fail here, in one line, rather than inside a compilation.
+    for phase in spec.method.phases:
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
+    checks.memory(spec, source)
     alone = layout._replace(devices=layout.devices[:1])
     single = functools.partial(method, parts=_parts(config, alone, view))
     mode = _mode(config.mode, spec._replace(build=single, layout=alone), source)
@@ -121,8 +122,6 @@ def learning_rate(config: ConfigDict) -> float:
     configuration says so.
     """
     powers = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
-    if config.lr_scaling not in powers:
-        raise ValueError(f"lr_scaling='{config.lr_scaling}': use 'none', 'linear' or 'sqrt'")
     return config.lr * (config.batch_size / BASE_BATCH) ** powers[config.lr_scaling]
 
 
@@ -140,7 +139,7 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
     seeds of the first, of the second, ...
     """
     for config in configs:
-        _check_numbers(config, ready.source)
+        checks.numbers(config, ready.source)
     hyper = tuple(traced(config) for config in configs for _ in range(config.seeds))
     layout = ready.layout._replace(seeds=len(hyper))
     return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
@@ -218,8 +217,6 @@ def _fitting(field: str, name: str, source: inputs.Source) -> Iterator[None]:
 
 
 def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts:
-    if config.net.dtype not in ('float32', 'bfloat16'):
-        raise ValueError(f"net.dtype='{config.net.dtype}': use 'float32' or 'bfloat16'")
     dtype = jnp.dtype(config.net.dtype)
     options = config.net.options.get(config.net.name, {})
     axis = None if config.net.batch_norm == 'device' else layout.axis
@@ -246,10 +243,8 @@ def batch_of(size: int, example: Tree) -> Tree:
 
 
 def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
-    if mode in ('scan', 'apart', 'loop'):
-        return mode
     if mode != 'auto':
-        raise ValueError(f"mode='{mode}': use 'auto', 'scan', 'apart' or 'loop'")
+        return mode
     phase = spec.method.phases[0]
 
     def one_step(x: Tree) -> tuple:
@@ -260,77 +255,3 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.
     return parallel.choose_mode(one_step, batch_of(spec.batch_size, source.example))
-
-
-def _check_shares(config: ConfigDict, source: inputs.Source, devices: int) -> None:
-    """Devices, and the pieces that each accumulates, take equal parts of the batch, and batch norm
-    more than one example.
-    """
-    if config.net.batch_norm not in ('global', 'device'):
-        raise ValueError(f"net.batch_norm='{config.net.batch_norm}': use 'global' or 'device'")
-    if config.batch_size % devices:
-        of = f' of {parallel.process_count()} processes' if parallel.process_count() > 1 else ''
-        why = (
-            f': {source.name} is one graph, which devices cannot share; set devices=1'
-            if source.rows > 1
-            else ''
-        )
-        raise ValueError(
-            f'batch_size={config.batch_size} does not divide among {devices} devices{of}{why}'
-        )
-    share = config.batch_size // devices
-    if share % config.accumulate:
-        raise ValueError(
-            f'accumulate={config.accumulate} does not divide the {share} examples that each of'
-            f' {devices} devices has of batch_size={config.batch_size}: choose a divisor of {share}'
-        )
-    normalised = (
-        share
-        // config.accumulate
-        * source.rows
-        * (1 if config.net.batch_norm == 'device' else devices)
-    )
-    if normalised < 2:
-        raise ValueError(
-            'batch norm would see one example at a time: raise batch_size, or lower accumulate or'
-            ' devices'
-        )
-
-
-def _check_numbers(config: ConfigDict, source: inputs.Source) -> None:
-    least = {
-        'seeds': 1,
-        'epochs': 1,
-        'batch_size': 2 if source.rows == 1 else 1,
-        'log_every': 1,
-        'period': 0,
-        'devices': 0,
-        'accumulate': 1,
-        'warmup_epochs': 0,
-        'lr': 0.0,
-        'weight_decay': 0.0,
-    }
-    for name, bound in least.items():
-        if not config[name] >= bound:
-            why = (
-                ': a batch of one has no marginal pairs and no batch statistics'
-                if name == 'batch_size'
-                else ''
-            )
-            raise ValueError(f'{name}={config[name]} must be at least {bound}{why}')
-    if config.batch_size > source.size:
-        raise ValueError(
-            f'batch_size={config.batch_size}, but {config.data.name} has {source.size} training'
-            f' examples: use at most {source.size}'
-        )
-    if config.warmup_epochs >= config.epochs:
-        raise ValueError(
-            f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}'
-        )
-    if config.mi.every < 1 or config.mi.batch_size * source.rows < 2:
-        raise ValueError('mi.every must be at least 1 and mi.batch_size at least 2')
-    if config.mi.every_steps and config.mi.every_steps < config.log_every:
-        raise ValueError(
-            f'mi.every_steps={config.mi.every_steps} must be 0 or at least'
-            f' log_every={config.log_every}: evaluations stand in lines of the log'
-        )

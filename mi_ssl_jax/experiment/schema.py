@@ -1,100 +1,275 @@
-"""The fields that every configuration has, no fewer and no others.
+"""Every field of a configuration: its unit, its range, and whether a resumed run may change it.
 
-configs/base/common.py gives them their defaults.
+configs/base/common.py gives the fields their defaults. Nothing here needs JAX, so a wrong value is
+refused before anything is loaded.
 """
 
 import difflib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-OPEN = (
-    'method',
-    'data.options',
-    'views.options',
-    'net.options',
-)  # hold the arguments of what they name
-FIELDS = frozenset(
-    (
-        'seed',
-        'seeds',
-        'batch_size',
-        'epochs',
-        'warmup_epochs',
-        'lr',
-        'lr_scaling',
-        'weight_decay',
-        'period',
-        'log_every',
-        'devices',
-        'accumulate',
-        'check_replicas',
-        'mode',
-        'wandb',
-        'method',
-        'optimizer.name',
-        'optimizer.momentum',
-        'data.name',
-        'data.dir',
-        'data.short_side',
-        'data.streamed',
-        'data.canvas',
-        'data.workers',
-        'data.options',
-        'data.limit',
-        'views.name',
-        'views.options',
-        'net.name',
-        'net.projector',
-        'net.predictor',
-        'net.dtype',
-        'net.batch_norm',
-        'net.options',
-        'mi.every',
-        'mi.every_steps',
-        'mi.temperature',
-        'mi.examples',
-        'mi.batch_size',
-        'probe.online',
-        'probe.at_end',
-        'probe.labels',
-        'probe.knn_neighbours',
-        'probe.knn_temperature',
-        'checkpoint.minutes',
-        'checkpoint.epochs',
-        'checkpoint.keep',
-        'checkpoint.best',
-        'collapse.stop',
-        'rollback.times',
-        'rollback.factor',
-    )
-)
+
+class Field(NamedTuple):
+    """What a field may hold."""
+
+    unit: str  # its unit, or what it says
+    kind: str  # 'int', 'float', 'bool', 'str', 'widths', 'names' or 'open'
+    least: float = -math.inf
+    most: float = math.inf
+    choices: tuple[str, ...] = ()
+    free: bool = False  # may differ between a run and its resumption: no step computes with it
+
+
+MANY = 10**9  # more steps, epochs or examples than anything here takes
+
+FIELDS: dict[str, Field] = {
+    'seed': Field('of the first seed; the others count up from it', 'int', 0, 2**32 - 1),
+    'seeds': Field('independent copies trained side by side', 'int', 1, 10**6),
+    'batch_size': Field('examples a step, over all devices', 'int', 1, MANY),
+    'epochs': Field('passes over the data; SDMI: of each phase', 'int', 1, MANY, free=True),
+    'warmup_epochs': Field('epochs', 'int', 0, MANY),
+    'lr': Field('of the batch, or with lr_scaling of 256 examples', 'float', 0),
+    'lr_scaling': Field(
+        'times batch_size / 256, or its root', 'str', choices=('none', 'linear', 'sqrt')
+    ),
+    'weight_decay': Field('of the loss, or with adamw of a step times lr', 'float', 0),
+    'period': Field('steps of a phase before the next; 0 = a pass', 'int', 0, MANY),
+    'log_every': Field('steps', 'int', 1, MANY),
+    'devices': Field('0 = all local ones', 'int', 0, MANY, free=True),
+    'accumulate': Field('pieces in which a device encodes its share', 'int', 1, MANY),
+    'check_replicas': Field('at every line of the log', 'bool', free=True),
+    'mode': Field('how a chunk runs', 'str', choices=('auto', 'scan', 'apart', 'loop')),
+    'wandb': Field("project; '' = none", 'str', free=True),
+    'method': Field('and its own arguments', 'open'),
+    'optimizer.name': Field('', 'str', choices=('sgd', 'adamw', 'lars')),
+    'optimizer.momentum': Field('of sgd and lars', 'float', 0, 1),
+    'data.name': Field('a data set, or its TFDS name', 'str'),
+    'data.dir': Field("folder; '' = TFDS_DATA_DIR, else TFDS's default", 'str', free=True),
+    'data.short_side': Field('px; 0 = as they are', 'int', 0, 65_536),
+    'data.streamed': Field('read while training', 'bool'),
+    'data.canvas': Field('px, of streamed images', 'int', 0, 65_536),
+    'data.workers': Field('processes; 0 = threads of this one', 'int', 0, 4096, free=True),
+    'data.options': Field('of generated data', 'open'),
+    'data.limit': Field('training examples; 0 = all', 'int', 0, MANY),
+    'views.name': Field('a pipeline', 'str'),
+    'views.options': Field('of the pipeline', 'open'),
+    'net.name': Field('a backbone', 'str'),
+    'net.projector': Field('widths; () = none', 'widths', 1, 1_000_000),
+    'net.predictor': Field('hidden widths, where a method has one', 'widths', 1, 1_000_000),
+    'net.dtype': Field('of compute', 'str', choices=('float32', 'bfloat16')),
+    'net.batch_norm': Field('statistics over', 'str', choices=('global', 'device')),
+    'net.options': Field('of the backbone, by its name', 'open'),
+    'mi.every': Field('epochs', 'int', 1, MANY),
+    'mi.every_steps': Field('steps of all phases; 0 = by epochs', 'int', 0, MANY),
+    'mi.temperature': Field('of the cosine critic', 'float', 1e-6, 1e6),
+    'mi.examples': Field('held-out ones; 0 = all', 'int', 0, MANY),
+    'mi.batch_size': Field('examples encoded at a time', 'int', 1, MANY),
+    'probe.online': Field('beside the training', 'bool'),
+    'probe.at_end': Field('when training ends', 'bool', free=True),
+    'probe.labels': Field("'all', '1%', '10%', 'N a class'", 'names', free=True),
+    'probe.knn_neighbours': Field('of kNN', 'int', 1, MANY, free=True),
+    'probe.knn_temperature': Field('of kNN', 'float', 1e-6, 1e6, free=True),
+    'checkpoint.minutes': Field('between two checkpoints', 'float', 0, MANY, free=True),
+    'checkpoint.epochs': Field('0 = by the clock alone', 'int', 0, MANY, free=True),
+    'checkpoint.keep': Field('the last ones', 'int', 1, MANY, free=True),
+    'checkpoint.best': Field('by', 'str', choices=('mi', 'online_top1', 'none'), free=True),
+    'collapse.stop': Field('collapsed evaluations in a row; 0 = never', 'int', 0, MANY, free=True),
+    'rollback.times': Field('at most', 'int', 0, MANY, free=True),
+    'rollback.factor': Field('of the learning rate', 'float', math.ulp(0.0), 1, free=True),
+}
+
+# Arguments that methods of this package share by name.
+ARGUMENTS: dict[str, Field] = {
+    'temperature': Field('of the critic', 'float', 1e-6, 1e6),
+    'student_temperature': Field('', 'float', 1e-6, 1e6),
+    'teacher_temperature': Field('', 'float', 1e-6, 1e6),
+    'first_teacher_temperature': Field('', 'float', 1e-6, 1e6),
+    'momentum': Field('EMA coefficient', 'float', 0, 1),
+    'centre_momentum': Field('EMA coefficient', 'float', 0, 1),
+    'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
+    'decay': Field('of the running second moment', 'float', 0, 1),
+    'queue_size': Field('embeddings', 'int', 1, MANY),
+    'prototypes': Field('', 'int', 1, MANY),
+    'slice_size': Field('embeddings', 'int', 1, MANY),
+    'iterations': Field('', 'int', 1, 10_000),
+    'order': Field('of the series', 'int', 1, 10_000),
+    'epsilon': Field('', 'float', math.ulp(0.0), 1e6),
+    'redundancy_weight': Field('', 'float', 0, 1e6),
+    'invariance_weight': Field('', 'float', 0, 1e6),
+    'variance_weight': Field('', 'float', 0, 1e6),
+    'covariance_weight': Field('', 'float', 0, 1e6),
+    'marginal_weight': Field('', 'float', 0, 1e6),
+}
+
+# What a field is called elsewhere.
+SYNONYMS = {
+    'learning_rate': 'lr',
+    'base_lr': 'lr',
+    'eta': 'lr',
+    'max_epochs': 'epochs',
+    'num_epochs': 'epochs',
+    'n_epochs': 'epochs',
+    'batchsize': 'batch_size',
+    'bs': 'batch_size',
+    'wd': 'weight_decay',
+    'tau': 'method.temperature',
+    'temperature': 'method.temperature',
+    'optim': 'optimizer.name',
+    'backbone': 'net.name',
+    'encoder': 'net.name',
+    'arch': 'net.name',
+    'model': 'net.name',
+    'dataset': 'data.name',
+    'data_dir': 'data.dir',
+    'num_workers': 'data.workers',
+    'workers': 'data.workers',
+    'augmentation': 'views.name',
+    'warmup': 'warmup_epochs',
+    'precision': 'net.dtype',
+    'dtype': 'net.dtype',
+    'gpus': 'devices',
+    'num_seeds': 'seeds',
+    'random_seed': 'seed',
+    'projection': 'net.projector',
+    'projector': 'net.projector',
+    'predictor': 'net.predictor',
+    'momentum': 'optimizer.momentum',
+}
+
+
+def nearest(name: str, known: Mapping[str, Any] | frozenset[str] | set[str] | list[str]) -> str:
+    """'; did you mean ...?' with the field that a wrong name most likely means, '' without one."""
+    *groups, last = name.split('.')
+    meant = SYNONYMS.get(name.lower()) or (SYNONYMS.get(last.lower()) if groups else None)
+    if meant not in known:
+        meant = next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=0.5)), None)
+    return f"; did you mean '{meant}'?" if meant else ''
+
+
+def free(name: str) -> bool:
+    """Whether a run may be resumed with another value of this field."""
+    return name in FIELDS and FIELDS[name].free
 
 
 def check(config: ConfigDict, where: str) -> None:
-    """ValueError for fields that are missing or that nothing reads. where: the file or folder the
-    configuration is of.
+    """Refuse a configuration with wrong fields or values.
+
+    Args:
+        config: the configuration.
+        where: the file or folder it is of.
+
+    Raises:
+        ValueError: a field that is missing or that nothing reads, or a value out of its range.
     """
     found = set(names(config))
-    for name in sorted(found - FIELDS):
-        near = difflib.get_close_matches(name, FIELDS - found, 1)
+    for name in sorted(found - set(FIELDS)):
         raise ValueError(
-            f"{where}: nothing reads the field '{name}'"
-            + (f"; did you mean '{near[0]}'?" if near else '')
+            f"{where}: nothing reads the field '{name}'{nearest(name, set(FIELDS) - found)}"
         )
-    if found != FIELDS:
+    if found != set(FIELDS):
         raise ValueError(
-            f'{where} lacks {", ".join(sorted(FIELDS - found))}: see configs/base/common.py for'
-            ' what they are and for the values that change nothing'
+            f'{where} lacks {", ".join(sorted(set(FIELDS) - found))}: see configs/base/common.py'
+            ' for what they are and for the values that change nothing'
         )
+    check_values(config)
+
+
+def check_values(config: ConfigDict) -> None:
+    """Refuse a value of the wrong kind or out of its range. ValueError, in one line."""
+    for name, field in FIELDS.items():
+        _check_value(name, value_of(config, name), field)
+    if ':' not in str(config.method.get('name', '')):  # a method of the user's own has its own
+        for name, field in ARGUMENTS.items():
+            if name in config.method and config.method[name] != 'none':
+                _check_value(f'method.{name}', config.method[name], field)
+
+
+def value_of(config: ConfigDict, name: str) -> Any:
+    """The value of a field by its dotted name."""
+    for part in name.split('.'):
+        config = config[part]
+    return config
+
+
+def _check_value(name: str, value: Any, field: Field) -> None:
+    if field.choices:
+        if value not in field.choices:
+            *first, last = (f"'{choice}'" for choice in field.choices)
+            raise ValueError(f"{name}='{value}': use {', '.join(first)} or {last}")
+    elif field.kind in ('int', 'float'):
+        _check_number(name, value, field)
+    elif field.kind == 'widths':
+        if not isinstance(value, (tuple, list)):
+            raise ValueError(f'{name}={value!r}: use a tuple of widths, such as (2048, 128)')
+        for width in value:
+            _check_number(f'a width of {name}', width, field._replace(kind='int'))
+
+
+def _check_number(name: str, value: Any, field: Field) -> None:
+    whole = field.kind == 'int'
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ValueError(f'{name}={value!r} must be a {"whole " * whole}number')
+    if not math.isfinite(value):
+        raise ValueError(f'{name}={value} must be finite')
+    if value < field.least:
+        bound = 'above 0' if field.least == math.ulp(0.0) else f'at least {field.least:g}'
+        raise ValueError(f'{name}={value} must be {bound}')
+    if value > field.most:
+        raise ValueError(f'{name}={value} must be at most {field.most:,.10g}')
 
 
 def names(config: ConfigDict, prefix: str = '') -> Iterator[str]:
-    """The configuration's fields with their groups' names; what stands in an open group is no
-    field.
-    """
+    """Every field's dotted name; groups that hold the arguments of what they name count as one."""
     for name, value in config.items():
-        if isinstance(value, ConfigDict) and f'{prefix}{name}' not in OPEN:
-            yield from names(value, f'{prefix}{name}.')
+        path = f'{prefix}{name}'
+        if isinstance(value, ConfigDict) and FIELDS.get(path, Field('', '')).kind != 'open':
+            yield from names(value, f'{path}.')
         else:
-            yield f'{prefix}{name}'
+            yield path
+
+
+def text(config: ConfigDict, base: ConfigDict, *, mark: bool = True) -> str:
+    """The configuration field by field, with its units.
+
+    mark: with a star before what differs from `base`.
+    """
+    rows = []
+    for name in FIELDS:
+        value, default = value_of(config, name), value_of(base, name)
+        inner = value.to_dict() if isinstance(value, ConfigDict) else None
+        for path, shown, plain in _leaves(name, inner if inner is not None else value, default):
+            unit = _unit(path)
+            rows.append((f'{"*" if shown != plain else " "} {path}', _shown(shown), unit))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [
+        f'{path:{widths[0]}}  {value:{min(widths[1], 40)}}  {unit}'.rstrip()
+        for path, value, unit in rows
+    ]
+    legend = ['', '* differs from configs/base/common.py'] if mark else []
+    return '\n'.join([*lines, *legend])
+
+
+def _leaves(path: str, value: Any, default: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(value, Mapping):
+        known = default.to_dict() if isinstance(default, ConfigDict) else default
+        for name, own in value.items():
+            other = known.get(name) if isinstance(known, Mapping) else None
+            yield from _leaves(f'{path}.{name}', own, other)
+    else:
+        yield path, value, default
+
+
+def _unit(path: str) -> str:
+    field = FIELDS.get(path) or (
+        ARGUMENTS.get(path.removeprefix('method.')) if path.startswith('method.') else None
+    )
+    if field is None:
+        return ''
+    return ', '.join(filter(None, [field.unit, ' | '.join(field.choices)]))
+
+
+def _shown(value: Any) -> str:
+    return 'none' if value is None else repr(value) if isinstance(value, str) else str(value)

@@ -5,10 +5,17 @@ from pathlib import Path
 
 from mi_ssl_jax.evals import collapse_history
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.runs import probes, run
+from mi_ssl_jax.runs import probes, run, signals
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
+    """Probe, warn, draw and report; a signal ends it at once, since the training is saved."""
+    standing = 'after training, which is saved; the same command does the rest'
+    with signals.watched(lambda: standing, at_once=True):
+        _finish(ready, workdir)
+
+
+def _finish(ready: experiments.Setup, workdir: Path) -> None:
     """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
     # matplotlib is slow to import, and bad input should not wait for it
     from mi_ssl_jax.figures import one_run, report

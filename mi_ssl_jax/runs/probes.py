@@ -6,7 +6,6 @@ inputs.
 
 import functools
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax import data
-from mi_ssl_jax.data.splits import LABEL_DRAWS
 from mi_ssl_jax.evals import features, knn, linear
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
@@ -103,37 +101,12 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
     return Frozen(*found)
 
 
-def label_sets(y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
-    """{'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}: the training labels that
-    probes may use.
-    """
-    found = {}
-    for name in wanted:
-        count = re.fullmatch(r'(\d+) a class', name)
-        if name == 'all':
-            found[name] = None
-        elif count:
-            found[name] = np.stack(
-                [
-                    data.few_labels(y, per_class=int(count[1]), draw=draw)
-                    for draw in range(LABEL_DRAWS)
-                ]
-            )
-        elif name in ('1%', '10%'):
-            found[name] = data.subset(y, name)[None]
-        else:
-            raise ValueError(
-                f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'"
-            )
-    return found
-
-
 def _rows(encoder: str, encoded: Sequence[Frozen], ready: experiments.Setup) -> list[dict]:
     """A linear probe for each set of labels, and kNN with all of them. encoded: one a seed."""
     options, classes = ready.config.probe, len(ready.source.class_names)
     probes = {
         ('linear', name): functools.partial(linear.evaluate, subsets=subsets)
-        for name, subsets in label_sets(encoded[0].train_y, options.labels).items()
+        for name, subsets in data.label_sets(encoded[0].train_y, options.labels).items()
     }
     probes['kNN', 'all'] = functools.partial(
         knn.evaluate, k=options.knn_neighbours, temperature=options.knn_temperature

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mi_ssl_jax.evals import collapse_history
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs import exits, processes, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
@@ -32,7 +33,6 @@ START = {
     'best': None,
     'config': None,
 }
-BEST = ('mi', 'online_top1', 'none')
 
 
 class Recorder:
@@ -195,31 +195,12 @@ class Recorder:
 
 def check(config: ConfigDict) -> None:
     """ValueError for settings of saving, stopping and tracking that cannot work."""
+    schema.check_values(config)
     wandb_log.check(config)
-    if config.checkpoint.best not in BEST:
-        raise ValueError(
-            f"checkpoint.best='{config.checkpoint.best}': use one of {', '.join(BEST)}"
-        )
     if config.checkpoint.best == 'online_top1' and not config.probe.online:
         raise ValueError(
             "checkpoint.best='online_top1' needs the online probe: set probe.online=True"
         )
-    for name, least in (
-        ('checkpoint.keep', 1),
-        ('checkpoint.minutes', 0),
-        ('checkpoint.epochs', 0),
-        ('collapse.stop', 0),
-        ('rollback.times', 0),
-    ):
-        if not _field(config, name) >= least:
-            raise ValueError(f'{name}={_field(config, name)} must be at least {least}')
-    if not 0 < config.rollback.factor <= 1:
-        raise ValueError(f'rollback.factor={config.rollback.factor} must be above 0 and at most 1')
-
-
-def _field(config: ConfigDict, name: str) -> Any:
-    group, field = name.split('.')
-    return config[group][field]
 
 
 def save_due(now: loop.Progress, config: ConfigDict, seconds: float) -> bool:

@@ -22,22 +22,6 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs.log import plain
 
-# Fields that may differ between a run and its resumption: they do not change what a step computes.
-FREE = (
-    'epochs',
-    'checkpoint',
-    'collapse',
-    'rollback',
-    'devices',
-    'check_replicas',
-    'data.dir',
-    'data.workers',
-    'probe.at_end',
-    'probe.labels',
-    'probe.knn_neighbours',
-    'probe.knn_temperature',
-    'wandb',
-)
 PACKAGES = (
     'jax',
     'jaxlib',
@@ -90,8 +74,7 @@ def check_same(
     names = sorted(
         name
         for name in set(here) | set(there)
-        if here.get(name) != there.get(name)
-        and not any(name == free or name.startswith(f'{free}.') for free in FREE)
+        if here.get(name) != there.get(name) and not schema.free(name)
     )
     if not names:
         return

@@ -39,7 +39,7 @@ CASES = {
     'unknown data set': (['--config.data.name=cifar11'], "unknown data set 'cifar11'"),
     'batch of one': (['--config.batch_size=1'], 'a batch of one has no marginal pairs'),
     'unknown network': (['--config.net.name=resnet1'], "unknown network 'resnet1'"),
-    'unknown optimizer': (['--config.optimizer.name=adam'], 'use one of sgd, adamw, lars'),
+    'unknown optimizer': (['--config.optimizer.name=adam'], "use 'sgd', 'adamw' or 'lars'"),
     'too many devices': (['--config.devices=99'], 'this machine has'),
     'unwritable workdir': (['--workdir=/proc/nowhere'], 'cannot write to workdir'),
     'stray argument': (['fast'], "unexpected argument 'fast'"),
@@ -124,3 +124,34 @@ def test_compiled_programs_are_kept_for_the_next_command(tmp_path, monkeypatch):
         env={**environment, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'},
     )
     assert list((tmp_path / '.cache' / 'jax').iterdir())
+
+
+def test_the_package_says_what_there_is_to_run():
+    result = subprocess.run(
+        [sys.executable, '-m', 'mi_ssl_jax'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [line.split()[2] for line in result.stdout.splitlines()[1:]]
+    for name in names:
+        path = ROOT / name.replace('.', '/')
+        assert path.with_suffix('.py').exists() or (path / '__main__.py').exists(), name
+    assert 'mi_ssl_jax.main' in names and len(names) == 9
+
+
+def test_print_shows_the_resolved_configuration():
+    result = command('--config=configs/sdmi_digits.py', '--print', '--config.lr=0.2')
+    assert result.returncode == 0, result.stderr
+    assert any(line.startswith('* lr ') and ' 0.2 ' in line for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--config.learning_rate=1'], "no config field 'learning_rate'; did you mean 'lr'?"),
+        (['--config.optimizer=adam'], 'set one of them, such as --config.optimizer.name='),
+        (['--config=README.md'], 'README.md is no Python file'),
+    ],
+)
+def test_what_is_meant_is_said(arguments, message):
+    given = ['--config=configs/jmi_gaussian.py', *arguments]
+    result = command(*(given if 'README' not in arguments[0] else arguments))
+    assert result.returncode == 2 and message in result.stderr and 'Traceback' not in result.stderr

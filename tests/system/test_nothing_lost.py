@@ -92,7 +92,7 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
     [
         (
             {'checkpoint': {'best': 'loss'}},
-            "checkpoint.best='loss': use one of mi, online_top1, none",
+            "checkpoint.best='loss': use 'mi', 'online_top1' or 'none'",
         ),
         ({'checkpoint': {'best': 'online_top1'}}, 'set probe.online=True'),
         ({'checkpoint': {'keep': 0}}, 'checkpoint.keep=0 must be at least 1'),

@@ -1,0 +1,118 @@
+"""Every field has a unit and a range, and what is out of it is refused in one line."""
+
+import math
+
+import pytest
+
+from configs import jmi_digits, sdmi_gaussian
+from configs.base import common
+from mi_ssl_jax import data
+from mi_ssl_jax.experiment import build, checks, schema
+
+
+def changed(**fields):
+    config = sdmi_gaussian.get_config()
+    with config.unlocked():
+        for path, value in fields.items():
+            *groups, last = path.split('__')
+            node = config
+            for group in groups:
+                node = node[group]
+            if isinstance(value, int | float) or isinstance(node[last], type(value)):
+                del node[last]
+            node[last] = value
+    return config
+
+
+BAD = [
+    ({'seed': 99999999999999999999}, 'seed=99999999999999999999 must be at most 4,294,967,295'),
+    ({'seed': -1}, 'seed=-1 must be at least 0'),
+    ({'epochs': 99999999999999999999}, 'epochs=99999999999999999999 must be at most'),
+    ({'epochs': 0}, 'epochs=0 must be at least 1'),
+    ({'seeds': 99999999}, 'seeds=99999999 must be at most 1,000,000'),
+    ({'lr': math.nan}, 'lr=nan must be finite'),
+    ({'lr': math.inf}, 'lr=inf must be finite'),
+    ({'weight_decay': -0.1}, 'weight_decay=-0.1 must be at least 0'),
+    ({'method__temperature': -1.0}, r'method.temperature=-1.0 must be at least 1e-06'),
+    ({'method__temperature': 1e-45}, 'method.temperature=1e-45 must be at least'),
+    ({'method__temperature': math.inf}, 'method.temperature=inf must be finite'),
+    ({'optimizer__momentum': 2.0}, 'optimizer.momentum=2.0 must be at most 1'),
+    ({'optimizer__name': 'adam'}, "optimizer.name='adam': use 'sgd', 'adamw' or 'lars'"),
+    ({'net__projector': (0,)}, 'a width of net.projector=0 must be at least 1'),
+    ({'net__projector': (-5, 3)}, 'a width of net.projector=-5 must be at least 1'),
+    ({'mode': 'fast'}, "mode='fast': use 'auto', 'scan', 'apart' or 'loop'"),
+    ({'net__dtype': 'float16'}, "net.dtype='float16': use 'float32' or 'bfloat16'"),
+    ({'rollback__factor': 0.0}, 'rollback.factor=0.0 must be above 0'),
+    ({'checkpoint__keep': True}, 'checkpoint.keep=True must be a whole number'),
+]
+
+
+@pytest.mark.parametrize('fields, message', BAD)
+def test_a_value_out_of_its_range_is_one_line(fields, message):
+    with pytest.raises(ValueError) as error:
+        schema.check(changed(**fields), 'my.py')
+    assert message in str(error.value) and '\n' not in str(error.value)
+
+
+def test_every_field_has_a_unit_and_the_base_is_in_range():
+    schema.check_values(common.base())
+    for name, field in schema.FIELDS.items():
+        assert field.unit or field.choices, name
+        assert field.kind in ('int', 'float', 'bool', 'str', 'widths', 'names', 'open')
+
+
+@pytest.mark.parametrize(
+    'wrong, right',
+    [
+        ('learning_rate', 'lr'),
+        ('num_epochs', 'epochs'),
+        ('batchsize', 'batch_size'),
+        ('tau', 'method.temperature'),
+        ('wd', 'weight_decay'),
+        ('net.dtyp', 'net.dtype'),
+    ],
+)
+def test_a_wrong_name_is_met_by_its_meaning(wrong, right):
+    assert schema.nearest(wrong, {*schema.FIELDS, 'method.temperature'}) == (
+        f"; did you mean '{right}'?"
+    )
+    assert schema.nearest('qqqq', schema.FIELDS) == ''
+
+
+def test_the_text_marks_what_differs_and_has_the_units():
+    lines = schema.text(sdmi_gaussian.get_config(), common.base()).splitlines()
+    marked = {line.split()[1] for line in lines if line.startswith('* ')}
+    assert {'method.name', 'data.name', 'lr'} <= marked and 'seed' not in marked
+    assert any(line.startswith('  log_every') and line.endswith('steps') for line in lines)
+
+
+@pytest.mark.parametrize(
+    'labels, message',
+    [
+        (('al',), "unknown probe.labels 'al'; use 'all'"),
+        (('500 a class',), 'cannot choose 500 examples of class 0: it has'),
+        (('0 a class',), 'cannot choose 0 examples'),
+    ],
+)
+def test_probes_are_checked_before_the_first_step(labels, message, tmp_path):
+    config = jmi_digits.get_config()
+    config.data.dir = str(tmp_path)
+    with config.unlocked():
+        config.probe.labels = labels
+    with pytest.raises(ValueError) as error:
+        build.setup(config)
+    assert message in str(error.value)
+
+
+def test_seeds_that_do_not_fit_the_memory_say_how_many_do(monkeypatch, tmp_path):
+    config = sdmi_gaussian.get_config()
+    config.data.dir, config.seeds = str(tmp_path), 50
+    monkeypatch.setattr(checks.parallel, 'memory', lambda layout: 10**5)
+    with pytest.raises(ValueError, match=r'seeds=50 need .* GB .*: use at most \d'):
+        build.setup(config)
+
+
+def test_label_sets_check_names_without_labels():
+    assert list(data.label_sets(None, ('all', '1%', '5 a class'))) == ['all', '1%', '5 a class']
+    with pytest.raises(ValueError, match="did you mean '10%'"):
+        data.label_sets(None, ('10 %',))
