@@ -342,12 +342,22 @@ def critic():
     """DV with the cosine critic, value and gradient: naive and in row blocks."""
     function = functools.partial(critics.cosine, temperature=0.1)
     room = (DEVICE.memory_stats() or {}).get('bytes_limit', 8e9)
-    for size in scaled((8192, 32768, 65536), (64, 128)):
+    # The whole matrix where it fits beside its gradient, and rows at a time; compiling and choosing
+    # kernels takes longest, so each size has few forms.
+    forms = scaled(
+        {8192: (0, 1024, 4096), 32768: (0, 4096), 65536: (4096,)}, {64: (0, 32), 128: (32,)}
+    )
+    for size, block_sizes in forms.items():
         za, zb = jax.random.normal(jax.random.PRNGKey(0), (2, size, scaled(256, 8)))
-        losses = {'naive': lambda a, b: bounds.dv(pairs.in_batch(function(a, b)))}
-        for block in scaled((1024, 4096), (32,)):
-            losses[f'block {block}'] = lambda a, b, block=block: bounds.blocked(
-                'dv', a, b, function, block
+        losses = {}
+        for block in block_sizes:
+            name = f'block {block}' if block else 'naive'
+            losses[name] = (
+                functools.partial(
+                    lambda a, b, block: bounds.blocked('dv', a, b, function, block), block=block
+                )
+                if block
+                else lambda a, b: bounds.dv(pairs.in_batch(function(a, b)))
             )
         gradients = {}
         for name, loss in losses.items():
@@ -507,16 +517,22 @@ def micro():
 
     import flax.linen as nn
 
+    from mi_ssl_jax.nets import resnet
+
     x = draw(n // 2, scaled(112, 16), scaled(112, 16), 64)
-    pool = lambda x: nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-    call = jax.jit(lambda x, dy: jax.vjp(pool, x)[1](dy))
-    seconds = timed(call, x, draw(*pool(x).shape), calls=scaled(5, 1))
-    write(
-        part='micro',
-        what='max-pool 3x3/2 backward at 112 px, 512 images (R50 stem)',
-        ms=1e3 * seconds,
-        TB_s_of_3=3 * x.nbytes / seconds / 1e12,
-    )
+    pools = {
+        'reduce_window': lambda x: nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1))),
+        'nine slices, as in nets.resnet': resnet.max_pool,
+    }
+    for name, pool in pools.items():
+        call = jax.jit(lambda x, dy, pool=pool: jax.vjp(pool, x)[1](dy))
+        seconds = timed(call, x, draw(*pool(x).shape), calls=scaled(5, 1))
+        write(
+            part='micro',
+            what=f'max-pool 3x3/2 backward at 112 px, 512 images, {name}',
+            ms=1e3 * seconds,
+            TB_s_of_3=3 * x.nbytes / seconds / 1e12,
+        )
 
     from mi_ssl_jax.core import sphere
 
@@ -525,7 +541,7 @@ def micro():
         z = draw(scaled(10_000, 50), scaled(width, 8), dtype=jnp.float32)
         for name, function in (
             ('eigenvalues of the Gram matrix', gram),
-            ('effective_rank (SVD), as evaluated', sphere.effective_rank),
+            ('effective_rank (QR, then SVD), as evaluated', sphere.effective_rank),
         ):
             if width == 2048 and time.time() > float(os.environ['MEASURE_END']) - 40:
                 continue

@@ -27,7 +27,7 @@ PARTS = {
     'simclr': (110, 'jax'),
     'jmi': (80, 'jax'),
     'sdmi': (120, 'jax'),
-    'critic': (45, 'jax'),
+    'critic': (90, 'jax'),
     'seeds': (45, 'jax'),
     'torch': (110, 'torch'),
     'r50': (150, 'jax'),

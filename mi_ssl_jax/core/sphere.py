@@ -63,7 +63,11 @@ def effective_rank(z: chex.Array) -> jax.Array:
     """
     chex.assert_rank(z, 2)
     chex.assert_type(z, float)
-    singular = jnp.linalg.svd(linalg.promote(z), compute_uv=False)
+    z = linalg.promote(z)
+    # The triangular factor of the longer side has the same singular values: an SVD of (D, D)
+    # instead of (N, D), which GPUs take seconds for. The Gram matrix would square the spread.
+    factor = jnp.linalg.qr(z if len(z) >= z.shape[1] else z.T, mode='r')
+    singular = jnp.linalg.svd(factor, compute_uv=False)
     total = jnp.sum(singular)
     return jnp.exp(jnp.sum(jax.scipy.special.entr(singular / jnp.where(total > 0, total, 1.0))))
 

@@ -59,48 +59,83 @@ def make(
     rows = np.flatnonzero(every >= 0)
     tracked, labels = method.tracked, jnp.asarray(every[rows])
     encoders = {
-        name: _encoder(method.branches[name], layout, inputs, batch_size)
-        for name in method.branches
+        name: _encoder(method.branches[name], inputs, batch_size)
+        for name in dict.fromkeys([tracked.a, tracked.b])
     }
-    estimate = parallel.over_seeds(
-        lambda za, zb: cosine_mi.estimates(za, zb, temperature=temperature)
-    )
-    bootstrap = parallel.over_seeds(
-        lambda za, zb: cosine_mi.bootstrap(
-            za, zb, key=jax.random.PRNGKey(0), resamples=RESAMPLES, temperature=temperature
-        ),
-    )
-    figures = parallel.over_seeds(
-        lambda z, y: collapse.figures(z, y, classes=inputs.classes), shared=1
-    )
-    gaps = parallel.over_seeds(centres.gaps)
 
     def held_out(z: jax.Array) -> jax.Array:
-        return z if z.shape[1] == len(rows) else z[:, rows]
+        return z if len(z) == len(rows) else z[rows]
 
-    def information(variables: Tree, lagged: Tree, start: bool, end: bool) -> dict:
-        if tracked.lag and start:
-            return {'mi': {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}}
-        of_b = lagged if tracked.lag else _branch(variables, tracked.b)
-        za = encoders[tracked.a](_branch(variables, tracked.a), inputs.x, 'first')
-        za, zb = held_out(za), held_out(encoders[tracked.b](of_b, inputs.x, 'second'))
-        if not end or len(rows) < cosine_mi.FEWEST:
-            return {'mi': estimate(za, zb)}
-        intervals = {name: interval._asdict() for name, interval in bootstrap(za, zb).items()}
-        return {'mi': estimate(za, zb), 'mi_interval': intervals}
+    def measured(pair: Tree, plain: Tree, labels: jax.Array) -> dict[str, Any]:
+        """What is said of one seed's embeddings; in one program, since compiling takes longest."""
+        collapsed = {
+            name: collapse.figures(held_out(z), labels, classes=inputs.classes)
+            for name, z in plain.items()
+        }
+        mi = cosine_mi.estimates(*map(held_out, pair), temperature=temperature) if pair else {}
+        return {'mi': mi, 'collapse': collapsed}
 
-    def measure(variables: Tree, lagged: Tree, start: bool = False, end: bool = False) -> dict:
-        line = {**information(variables, lagged, start, end), 'collapse': {}}
-        for name in dict.fromkeys([tracked.a, tracked.b]):
-            encode = functools.partial(encoders[name], _branch(variables, name))
-            line['collapse'][name] = figures(held_out(encode(inputs.x, 'plain')), labels)
-            if inputs.centres is not None:
-                plain, *views = (
-                    linalg.unit(encode(inputs.centres, which))
-                    for which in ('plain', 'first', 'second')
-                )
-                line['collapse'][name]['nn_gap'] = gaps(plain)
-                line.setdefault('centres', {})[name] = jnp.stack(views, axis=1)
+    def resampled(za: jax.Array, zb: jax.Array) -> dict[str, Any]:
+        found = cosine_mi.bootstrap(
+            held_out(za),
+            held_out(zb),
+            key=jax.random.PRNGKey(0),
+            resamples=RESAMPLES,
+            temperature=temperature,
+        )
+        return {name: interval._asdict() for name, interval in found.items()}
+
+    numbers = parallel.over_seeds(measured, shared=1)
+    bootstrap = parallel.over_seeds(resampled)
+    centre_gaps = parallel.over_seeds(
+        lambda z: (
+            {name: linalg.unit(own) for name, own in z.items()},
+            centres.gaps(linalg.unit(z['plain'])),
+        )
+    )
+
+    def embeddings(variables: parallel.Population) -> dict[str, dict[str, jax.Array]]:
+        """branch -> the views it is watched on."""
+        wanted: dict[str, list[str]] = {name: ['plain'] for name in encoders}
+        wanted[tracked.a].append('first')
+        if not tracked.lag:
+            wanted[tracked.b].append('second')
+        return {
+            name: encoders[name](_branch(variables, name), inputs.x, tuple(which))
+            for name, which in wanted.items()
+        }
+
+    def pair_of(
+        found: dict[str, dict[str, jax.Array]], lagged: parallel.Population, start: bool
+    ) -> tuple[jax.Array, ...]:
+        """(za, zb) between which mutual information is measured; () where it is -infinity."""
+        if not tracked.lag:
+            return found[tracked.a]['first'], found[tracked.b]['second']
+        if start:
+            return ()
+        second = encoders[tracked.b](lagged, inputs.x, ('second',))['second']
+        return found[tracked.a]['first'], second
+
+    def measure(
+        variables: parallel.Population,
+        lagged: parallel.Population,
+        start: bool = False,
+        end: bool = False,
+    ) -> dict:
+        found = embeddings(variables)
+        pair = pair_of(found, lagged, start)
+        line = numbers(pair, {name: own['plain'] for name, own in found.items()}, labels)
+        if not pair:
+            line['mi'] = {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}
+        elif end and len(rows) >= cosine_mi.FEWEST:
+            line['mi_interval'] = bootstrap(*pair)
+        if inputs.centres is not None:
+            for name, encode in encoders.items():
+                which = ('plain', 'first', 'second')
+                unit, gaps = centre_gaps(encode(_branch(variables, name), inputs.centres, which))
+                line['collapse'][name]['nn_gap'] = gaps
+                views = jnp.stack([unit['first'], unit['second']], axis=1)
+                line.setdefault('centres', {})[name] = views
         return jax.device_get(line)
 
     return measure
@@ -110,13 +145,10 @@ def _branch(variables: parallel.Population, name: str) -> parallel.Population:
     return variables.map(lambda own: own[name])
 
 
-def _encoder(
-    branch: api.Branch, layout: parallel.Layout, inputs: HeldOut, batch_size: int
-) -> Callable:
-    """-> encode(population of variables, x (n, ...), which) -> embeddings (seeds, rows, D), in
-    batches.
+def _encoder(branch: api.Branch, inputs: HeldOut, batch_size: int) -> Callable:
+    """-> encode(population of variables, x (n, ...), which): {which: (seeds, rows, D)}, in batches.
 
-    which: 'first' or 'second' for the two views of each example, 'plain' for none.
+    which: of 'first' and 'second', the two views of each example, and 'plain'.
     """
     prepare = {
         'first': lambda key, example: inputs.views(key, example)[0],
@@ -124,22 +156,25 @@ def _encoder(
         'plain': lambda key, example: inputs.plain(example),
     }
 
-    def compiled(which: str) -> Callable:
-        def apply(variables: Tree, keys: jax.Array, x: Tree) -> jax.Array:
-            return branch(variables, jax.vmap(prepare[which])(keys, x)).z
+    @functools.cache
+    def compiled(which: tuple[str, ...]) -> Callable:
+        def apply(variables: Tree, keys: jax.Array, x: Tree) -> dict[str, jax.Array]:
+            return {name: branch(variables, jax.vmap(prepare[name])(keys, x)).z for name in which}
 
         return parallel.over_seeds(apply, shared=2)
 
-    applies = {which: compiled(which) for which in prepare}
-
-    def encode(variables: Tree, x: Tree, which: str) -> jax.Array:
+    def encode(
+        variables: parallel.Population, x: Tree, which: tuple[str, ...]
+    ) -> dict[str, jax.Array]:
         count = len(jax.tree.leaves(x)[0])
         keys = jax.random.split(jax.random.PRNGKey(0), count)
         batches = [
             jax.tree.map(lambda leaf: leaf[i : i + batch_size], (keys, x))
             for i in range(0, count, batch_size)
         ]
-        parts = [applies[which](variables, *batch) for batch in batches]
-        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
+        parts = [compiled(which)(variables, *batch) for batch in batches]
+        if len(parts) == 1:
+            return parts[0]
+        return jax.tree.map(lambda *own: jnp.concatenate(own, axis=1), *parts)
 
     return encode

@@ -4,6 +4,7 @@ The stride of a bottleneck sits in its 3x3 convolution ('v1.5') and every paddin
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -110,7 +111,23 @@ def _stem(x: Array, kind: str, width: int, conv: ModuleDef, norm: ModuleDef) -> 
     x = nn.relu(
         norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3, name='stem_conv')(x))
     )
-    return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+    return max_pool(x)
+
+
+def max_pool(x: Array) -> Array:
+    """Largest of each 3x3 window, stride 2, padding 1: (n, h, w, c) -> (n, ceil(h / 2), ...).
+
+    Nine strided slices instead of a reduce_window, whose gradient is a scatter that GPUs are slow
+    at. As there, the first of equal values has the gradient.
+    """
+    height, width = (-(-size // 2) for size in x.shape[1:3])
+    x = jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), constant_values=-jnp.inf)
+    best = None
+    for row, column in itertools.product(range(3), range(3)):
+        own = x[:, row : row + 2 * height : 2, column : column + 2 * width : 2]
+        # A NaN stays, wherever it stands.
+        best = own if best is None else jnp.where((own > best) | (own != own), own, best)
+    return best
 
 
 def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDef) -> Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl.testing import parameterized
+from flax import linen as flax_nn
 
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets import resnet
@@ -176,3 +177,38 @@ def test_initialisation():
 def test_unknown_stem():
     with pytest.raises(ValueError, match="unknown stem 'cifar'; use 'small' .* or 'imagenet'"):
         nets.load('resnet18', stem='cifar')
+
+
+@pytest.mark.parametrize('shape', [(2, 8, 8, 3), (1, 7, 9, 2), (1, 1, 2, 1)])
+def test_max_pool_is_the_reduce_window_with_its_gradient(shape):
+    """Also where values are equal: the first of the window has the gradient, as in PyTorch."""
+    x = jnp.round(3 * jax.random.normal(jax.random.PRNGKey(0), shape))
+
+    def reference(x):
+        return flax_nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+    weights = jax.random.normal(jax.random.PRNGKey(1), reference(x).shape)
+    np.testing.assert_array_equal(resnet.max_pool(x), reference(x))
+    ours, theirs = (
+        jax.grad(lambda x: jnp.sum(weights * f(x)))(x) for f in (resnet.max_pool, reference)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_max_pool_hides_no_nan():
+    x = jnp.zeros((1, 4, 4, 1)).at[0, 1, 1, 0].set(jnp.nan)
+    assert jnp.isnan(resnet.max_pool(x)).all()
+
+
+def test_no_scatter_in_the_gradient_of_a_resnet_lowered_for_a_gpu():
+    def lowered(pool):
+        gradient = jax.grad(lambda x: jnp.sum(pool(x) ** 2))
+        exported = jax.export.export(jax.jit(gradient), platforms=['cuda'])
+        return exported(jnp.zeros((2, 8, 8, 4), jnp.bfloat16)).mlir_module()
+
+    def reference(x):
+        return flax_nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+    assert 'stablehlo.select_and_scatter' in lowered(reference)
+    assert 'stablehlo.select_and_scatter' not in lowered(resnet.max_pool)
+    assert 'stablehlo.scatter' not in lowered(resnet.max_pool)
