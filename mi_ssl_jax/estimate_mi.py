@@ -6,61 +6,18 @@ I(z1; z2), I(x; z1), I(x; z2) of a finished run's held-out embeddings, and wheth
 paper's Eq. 29.
 """
 
-import argparse
-import json
 import sys
-from pathlib import Path
 
 import jax
-import numpy as np
 
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import estimates, guard
 from mi_ssl_jax.evals import estimate
-from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
-
-KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bound'}
-
-
-def load(path: Path) -> np.ndarray:
-    """The array of one .npy file. ValueError, in one line, for anything else."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f'{path} holds no plain array of numbers (pickled objects are not read): '
-            'save it with numpy.save'
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
-    return array
-
-
-def table(found: dict[str, Estimate]) -> str:
-    """One line a quantity."""
-    lines = [f'{"":12}{"nats":>8}  {"95 % interval":20}fits']
-    for name, one in found.items():
-        interval = f'[{one.interval[0]:.3f}, {one.interval[1]:.3f}]'
-        lines.append(
-            f'{name:12}{one.mi:8.3f}  {interval:20}'
-            + ' '.join(f'{value:.3f}' for value in one.fits)
-        )
-    return '\n'.join(lines)
-
-
-def remarks(found: dict[str, Estimate]) -> list[str]:
-    """The estimator and its limits, and what to mind of each quantity."""
-    first = next(iter(found.values()))
-    with_critic = f' with a {first.critic} critic' if first.critic else ''
-    ceiling = '' if first.ceiling is None else f' (ceiling {first.ceiling:.2f} nats)'
-    lines = [f'{first.bound}{with_critic}: {KINDS[first.kind]}; {first.notes[0]}{ceiling}']
-    return lines + [f'{name}: {note}' for name, one in found.items() for note in one.notes[1:]]
+from mi_ssl_jax.evals.estimate import estimate_mi
 
 
 def main() -> None:
     """Estimate, print a table, and keep it where --json says."""
-    args = _arguments()
+    args = estimates.arguments(__doc__.splitlines()[0])
     options = {
         'bound': args.bound,
         'critic': args.critic,
@@ -75,52 +32,18 @@ def main() -> None:
         samples = data_processing.samples(args.workdir)
         pairs, notes = samples.pairs(), list(samples.notes)
     else:
-        pairs, notes = {'I(x; y)': (load(args.arrays[0]), load(args.arrays[1]))}, []
+        pairs, notes = {'I(x; y)': tuple(map(estimates.load, args.arrays))}, []
     key = jax.random.PRNGKey(args.seed)
     found = {name: estimate_mi(*pair, **options, key=key) for name, pair in pairs.items()}
-    print(table(found))
-    lines = notes + remarks(found) + ([data_processing.verdict(found)] if args.workdir else [])
+    print(estimates.table(found))
+    lines = notes + estimates.remarks(found)
+    lines += [data_processing.verdict(found)] if args.workdir else []
     print('\n'.join(lines))
     if args.json:
-        _write(
+        estimates.write(
             args.json,
             {'estimates': {name: one._asdict() for name, one in found.items()}, 'notes': lines},
         )
-
-
-def _arguments() -> argparse.Namespace:
-    parser = guard.Parser(
-        prog='python -m mi_ssl_jax.estimate_mi', description=__doc__.splitlines()[0]
-    )
-    parser.add_argument(
-        'arrays', nargs='*', type=Path, metavar='FILE.npy', help='X (N, Dx) and Y (N, Dy)'
-    )
-    parser.add_argument(
-        '--workdir', type=Path, help='the folder of a finished run, instead of arrays'
-    )
-    parser.add_argument('--bound', default='infonce', help=f'one of {", ".join(estimate.bounds())}')
-    parser.add_argument('--critic', help=f'one of {", ".join(estimate.critics_of("infonce"))}')
-    parser.add_argument('--fits', type=int, default=5, help='fresh critics and splits')
-    parser.add_argument(
-        '--steps', type=int, default=estimate.STEPS, help='of training a fit, at most'
-    )
-    parser.add_argument('--batch_size', type=int, help='of training')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--json', type=Path, help='a file for the result')
-    args = parser.parse_args()
-    if len(args.arrays) != (0 if args.workdir else 2):
-        parser.error('give two files, X.npy and Y.npy, or --workdir=RUN')
-    if args.json and not args.json.parent.is_dir():
-        parser.error(f'there is no folder {args.json.parent} for --json')
-    return args
-
-
-def _write(path: Path, result: dict) -> None:
-    try:
-        path.write_text(json.dumps(result, indent=1) + '\n')
-    except OSError as error:
-        raise ValueError(f'cannot write {path}: {error.strerror}') from error
-    print(f'wrote {path}')
 
 
 if __name__ == '__main__':

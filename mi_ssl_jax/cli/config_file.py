@@ -81,11 +81,13 @@ def parse(
 def show(config: ConfigDict | None) -> int:
     """Print a resolved configuration, or without one the methods."""
     if config is None:
-        from mi_ssl_jax.methods import table7  # imports JAX
+        from configs.base import methods as values  # the checkout's, where the command runs
+        from mi_ssl_jax.experiment import build  # imports JAX
+        from mi_ssl_jax.methods import table7
 
-        print(table7.text())
+        print(table7.text(lambda name: build.method_arguments(values.arguments(name))))
     else:
-        from configs.base import common  # the checkout's, where the command runs
+        from configs.base import common
 
         print(schema.text(config, common.base()))
     return 0

@@ -61,7 +61,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
         view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
     with _fitting('net', config.net.name, source):
         parts = _parts(config, layout, view)
-    arguments = method_arguments(config)
+    arguments = method_arguments(config.method)
     steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(
         warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps
@@ -111,9 +111,11 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     return Setup(config, source, spec._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
 
-def method_arguments(config: ConfigDict) -> dict[str, Any]:
-    """The method's own arguments; 'none' stands for None, which the command line cannot say."""
-    own = {name: value for name, value in config.method.items() if name != 'name'}
+def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's own arguments of a configuration's; 'none' stands for None, which the command line
+    cannot say.
+    """
+    own = {name: value for name, value in ConfigDict(values).items() if name != 'name'}
     return {name: None if value == 'none' else value for name, value in own.items()}
 
 
@@ -128,7 +130,7 @@ def learning_rate(config: ConfigDict) -> float:
 def traced(config: ConfigDict) -> dict[str, float]:
     """What configurations may differ in and still share one compiled step."""
     hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
-    arguments = method_arguments(config)
+    arguments = method_arguments(config.method)
     return (
         {**hyper, 'temperature': arguments['temperature']} if 'temperature' in arguments else hyper
     )

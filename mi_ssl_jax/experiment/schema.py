@@ -91,7 +91,7 @@ ARGUMENTS: dict[str, Field] = {
     'centre_momentum': Field('EMA coefficient', 'float', 0, 1),
     'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
     'decay': Field('of the running second moment', 'float', 0, 1),
-    'queue_size': Field('embeddings', 'int', 1, MANY),
+    'queue_size': Field('embeddings; 0 = none', 'int', 0, MANY),
     'prototypes': Field('', 'int', 1, MANY),
     'slice_size': Field('embeddings', 'int', 1, MANY),
     'iterations': Field('', 'int', 1, 10_000),

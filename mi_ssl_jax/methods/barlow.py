@@ -46,7 +46,7 @@ def barlow_loss(za: chex.Array, zb: chex.Array, *, redundancy_weight: float) -> 
     return terms.marginal - terms.joint
 
 
-def build(parts: api.Parts, *, redundancy_weight: float = 0.0051) -> api.Method:
+def build(parts: api.Parts, *, redundancy_weight: float) -> api.Method:
     """redundancy_weight: 0.0051 in the reference code (its paper: 5e-3)."""
 
     def loss(views, aux, info):

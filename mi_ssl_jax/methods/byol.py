@@ -37,7 +37,7 @@ def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
     )
 
 
-def build(parts: api.Parts, *, momentum: float, momentum_schedule: str = 'cosine') -> api.Method:
+def build(parts: api.Parts, *, momentum: float, momentum_schedule: str) -> api.Method:
     """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the
     paper's Table 3).
 

@@ -76,28 +76,18 @@ def jmi_loss(
     >>> f'{ms.losses.jmi(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
     '-2.000'
     """
-    objectives.check(objective=objective, marginal=marginal)
-    return objectives.loss(
-        jmi_terms(
-            za,
-            zb,
-            temperature=temperature,
-            objective=objective,
-            marginal=marginal,
-            marginal_weight=marginal_weight,
-            block_size=block_size,
-        )
-    )
+    options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
+    return objectives.loss(jmi_terms(za, zb, **options))
 
 
 def build(
     parts: api.Parts,
     *,
     temperature: float,
-    objective: str = 'dv',
-    marginal: str | None = 'bound',
-    marginal_weight: float = 1.0,
-    block_size: int | None = None,
+    objective: str,
+    marginal: str | None,
+    marginal_weight: float,
+    block_size: int | None,
 ) -> api.Method:
     """objective: a bound by name. marginal: 'bound' (its own), None (dropped: collapses), or a
     surrogate R by name.
@@ -105,14 +95,7 @@ def build(
     With a surrogate the loss is Eq. 10, -E[T] + marginal_weight * R. block_size: see
     methods.objectives.terms.
     """
-    objectives.check(objective=objective, marginal=marginal)
-    options = dict(
-        objective=objective,
-        marginal=marginal,
-        marginal_weight=marginal_weight,
-        temperature=temperature,
-        block_size=block_size,
-    )
+    options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
 
     def loss(views, aux, info):
         return api.mi_loss(jmi_terms(*views['theta'].z, **options), aux)

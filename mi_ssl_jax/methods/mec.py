@@ -93,10 +93,10 @@ def build(
     parts: api.Parts,
     *,
     momentum: float,
-    momentum_schedule: str = 'cosine',
-    distortion: float = 64.0,
-    order: int = 4,
-    warmup_epochs: float = 10.0,
+    momentum_schedule: str,
+    distortion: float,
+    order: int,
+    warmup_epochs: float,
 ) -> api.Method:
     """distortion: the squared distortion eps^2, lambda = D / (N eps^2). warmup_epochs: of the
     scale.

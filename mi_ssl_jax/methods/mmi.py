@@ -223,14 +223,14 @@ def mmi_value(
 def build(
     parts: api.Parts,
     *,
-    form: str = 'difference',
-    order: int = 4,
-    rescale: bool = True,
-    eigenvalue_momentum: float = 0.99,
-    eps: float = 1e-3,
-    momentum_encoder: bool = False,
-    momentum: float = 0.996,
-    momentum_schedule: str = 'cosine',
+    form: str,
+    order: int,
+    rescale: bool,
+    eigenvalue_momentum: float,
+    eps: float,
+    momentum_encoder: bool,
+    momentum: float,
+    momentum_schedule: str,
 ) -> api.Method:
     """form, rescale: see mmi_entropies. order: of the Taylor series (2, 4 and 6 are to be
     compared).

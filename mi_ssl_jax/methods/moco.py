@@ -167,10 +167,10 @@ def build(
     *,
     temperature: float,
     momentum: float,
-    momentum_schedule: str = 'cosine',
-    predictor: bool = True,
-    objective: str = 'infonce',
-    block_size: int | None = None,
+    momentum_schedule: str,
+    predictor: bool,
+    objective: str,
+    block_size: int | None,
 ) -> api.Method:
     """predictor=False costs about 1 % (paper, section 3.2.1). objective: a bound by name.
 

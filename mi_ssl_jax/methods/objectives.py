@@ -3,7 +3,9 @@ surrogate by name.
 """
 
 import functools
+from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -23,6 +25,24 @@ def check(*, objective: str, marginal: str | None = 'bound', own: tuple[str, ...
         raise ValueError(
             f"unknown marginal '{marginal}'; use one of {', '.join(map(str, MARGINALS))}"
         )
+
+
+def options(
+    temperature: chex.Numeric,
+    objective: str,
+    marginal: str | None,
+    marginal_weight: chex.Numeric,
+    block_size: int | None,
+) -> dict[str, Any]:
+    """The arguments of `mutual_information` by name, checked."""
+    check(objective=objective, marginal=marginal)
+    return {
+        'temperature': temperature,
+        'objective': objective,
+        'marginal': marginal,
+        'marginal_weight': marginal_weight,
+        'block_size': block_size,
+    }
 
 
 def terms(

@@ -83,29 +83,19 @@ def sdmi_loss(
     >>> f'{ms.losses.sdmi(f, g, temperature=0.5):.3f}'
     '-2.000'
     """
-    objectives.check(objective=objective, marginal=marginal)
-    return objectives.loss(
-        sdmi_terms(
-            trained,
-            frozen,
-            temperature=temperature,
-            objective=objective,
-            marginal=marginal,
-            marginal_weight=marginal_weight,
-            block_size=block_size,
-        )
-    )
+    options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
+    return objectives.loss(sdmi_terms(trained, frozen, **options))
 
 
 def build(
     parts: api.Parts,
     *,
     temperature: float,
-    objective: str = 'dv',
-    marginal: str | None = 'bound',
-    marginal_weight: float = 1.0,
-    predictor: bool = False,
-    block_size: int | None = None,
+    objective: str,
+    marginal: str | None,
+    marginal_weight: float,
+    predictor: bool,
+    block_size: int | None,
 ) -> api.Method:
     """marginal=None is SDMI-NoDV, with predictor=True SDMI-NoDV-Pred (paper, Figure 4a).
 
@@ -113,14 +103,7 @@ def build(
     with `marginal_weight`. predictor: on the trained branch in both steps. block_size: see
     methods.objectives.terms.
     """
-    objectives.check(objective=objective, marginal=marginal)
-    options = dict(
-        objective=objective,
-        marginal=marginal,
-        marginal_weight=marginal_weight,
-        temperature=temperature,
-        block_size=block_size,
-    )
+    options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
     net = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
 
     def phase(name: str, trained: str, frozen: str) -> api.Phase:

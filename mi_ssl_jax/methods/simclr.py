@@ -111,8 +111,8 @@ def build(
     parts: api.Parts,
     *,
     temperature: float,
-    objective: str = 'nt_xent',
-    block_size: int | None = None,
+    objective: str,
+    block_size: int | None,
 ) -> api.Method:
     """objective: 'nt_xent', 'dcl', or a bound by name over the N x N pairs of the two views.
 

@@ -36,10 +36,10 @@ def negative_cosine(p: chex.Array, z: chex.Array) -> jax.Array:
 def build(
     parts: api.Parts,
     *,
-    predictor: bool = True,
-    objective: str = 'cosine',
-    temperature: float = 1.0,
-    block_size: int | None = None,
+    predictor: bool,
+    objective: str,
+    temperature: float,
+    block_size: int | None,
 ) -> api.Method:
     """predictor=False collapses; with objective='dv' it does not: SimSiam-SDMI (paper, Figure 4b).
 

@@ -82,10 +82,10 @@ def build(
     prototypes: int,
     queue_size: int,
     queue_epoch: int,
-    temperature: float = 0.1,
-    epsilon: float = 0.05,
-    iterations: int = 3,
-    frozen_epochs: int = 1,
+    temperature: float,
+    epsilon: float,
+    iterations: int,
+    frozen_epochs: int,
 ) -> api.Method:
     """prototypes: 3000 in the source. queue_size: past embeddings of each of the first two views,
     balanced with the batch (0: none; 3840 for small batches in the source), a multiple of the batch

@@ -63,9 +63,9 @@ def build(
     parts: api.Parts,
     *,
     momentum: float,
-    momentum_schedule: str = 'cosine',
-    decay: float = 0.9,
-    weight: float = 8.0,
+    momentum_schedule: str,
+    decay: float,
+    weight: float,
 ) -> api.Method:
     """decay: of the average second moment. weight: of the covariance term. The second view's
     embedding is an EMA encoder's; the loss is the mean of both ways, the second of which sees the

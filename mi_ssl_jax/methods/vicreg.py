@@ -78,10 +78,10 @@ def vicreg_loss(
 def build(
     parts: api.Parts,
     *,
-    invariance_weight: float = 25.0,
-    variance_weight: float = 25.0,
-    covariance_weight: float = 1.0,
-    eps: float = 1e-4,
+    invariance_weight: float,
+    variance_weight: float,
+    covariance_weight: float,
+    eps: float,
 ) -> api.Method:
     """The weights and eps are the reference code's, and the paper's (Table 5)."""
 

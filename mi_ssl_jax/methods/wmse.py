@@ -69,9 +69,7 @@ def wmse_loss(
     return pair_loss(*(whiten(z[permutations].reshape(-1, slice_size, d)) for z in (za, zb)))
 
 
-def build(
-    parts: api.Parts, *, slice_size: int, iterations: int = 1, eps: float = 0.0
-) -> api.Method:
+def build(parts: api.Parts, *, slice_size: int, iterations: int, eps: float) -> api.Method:
     """slice_size: embeddings whitened together, at least twice their dimension (source: 128 of 64
     on CIFAR).
 

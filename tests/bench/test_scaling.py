@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from configs.base import common
+from configs.base import common, methods
 from mi_ssl_jax import parallel
 from mi_ssl_jax.bench import costs, scaling, table
 from mi_ssl_jax.experiment import build as experiments
@@ -24,7 +24,7 @@ def points(name, **arguments):
     )  # a mode that need not be found out
     config.net.name, config.net.projector = 'mlp', (WIDTH,)
     config.net.predictor, config.net.options.mlp = (3,), {'widths': (HIDDEN,)}
-    config.method = common.method(name, **arguments)
+    config.method = common.method(name, **methods.arguments(name) | arguments)
     return config
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from configs import jmi_gaussian
 from mi_ssl_jax.cli import guard
-from mi_ssl_jax.estimate_mi import Estimate, estimate_mi, main
+from mi_ssl_jax.estimate_mi import main
+from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
 from mi_ssl_jax.runs import data_processing, run
 
 RNG = np.random.default_rng(0)

@@ -3,7 +3,6 @@ passes."""
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,13 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs.base import methods as values
 from mi_ssl_jax import augment, methods, nets, parallel
+from mi_ssl_jax.experiment import build
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, state
 from mi_ssl_jax.train import schedule as schedules
 from mi_ssl_jax.train.spec import Spec
 
-# What the methods require; a new method's own required argument is added here.
+# Values that suit tiny batches, in place of the configurations'.
 ARGUMENTS = {
     'temperature': 0.5,
     'momentum': 0.9,
@@ -46,17 +47,11 @@ def parts(*, dtype=jnp.float32, axis_name: str | None = None) -> api.Parts:
     return api.Parts(backbone, projector=(5, 4), predictor=(3,), embedding=4, **style)
 
 
-def arguments(name: str) -> dict[str, float]:
-    """The arguments that method `name` requires."""
-    required = [
-        key for key, p in methods.options(name).items() if p.default is inspect.Parameter.empty
-    ]
-    missing = sorted(set(required) - set(ARGUMENTS))
-    assert not missing, (
-        f"method '{name}' requires {', '.join(missing)}: "
-        'add it to ARGUMENTS in tests/helpers/tiny.py'
-    )
-    return {key: ARGUMENTS[key] for key in required}
+def arguments(name: str) -> dict[str, Any]:
+    """The arguments of method `name`: the configurations', but those of ARGUMENTS."""
+    known = methods.options(name)
+    own = {key: value for key, value in ARGUMENTS.items() if key in known}
+    return build.method_arguments(values.arguments(name)) | own
 
 
 def method(name: str, **changes) -> api.Method:

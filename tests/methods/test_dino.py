@@ -175,7 +175,8 @@ class Mean(nn.Module):
 
 
 def of_images():
-    return methods.load('dino', api.Parts(Mean(), (5, 4), (), 4), momentum=0.9, prototypes=7)
+    arguments = tiny.arguments('dino') | {'head_norm': False}
+    return methods.load('dino', api.Parts(Mean(), (5, 4), (), 4), **arguments)
 
 
 def test_local_views_of_another_size():

@@ -121,7 +121,7 @@ def test_the_queue_fills_from_its_epoch_with_the_first_two_views():
 
 
 def test_without_a_queue():
-    method = tiny.method('swav', queue_size=0)
+    method = tiny.method('swav', queue_size=0, temperature=0.1)
     assert method.init_aux(jax.random.PRNGKey(0)) == {} and not api.structure(method)['queue']
     codes = np.stack([oracles.sinkhorn(own, 0.05, 3) for own in SCORES[:2]])
     loss = loss_at(method, 0, {})

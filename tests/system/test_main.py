@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mi_ssl_jax.methods import table7
+from tests.helpers import tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +92,8 @@ def test_probe_and_reproduce_answer_bad_input_with_one_line(tmp_path):
 
 def test_list_prints_table_7_as_the_paper_has_it():
     rows = {
-        row['method']: (row['update'], row['objective'], row['paradigm']) for row in table7.rows()
+        row['method']: (row['update'], row['objective'], row['paradigm'])
+        for row in table7.rows(tiny.arguments)
     }
     em, joint = ('EM', 'MI surrogate', 'SDMI'), ('Joint', 'MI surrogate', 'JMI')
     paper = {
@@ -105,7 +107,7 @@ def test_list_prints_table_7_as_the_paper_has_it():
     assert {name: rows[name] for name in paper} == paper
     assert rows['mmi'] == ('Joint', 'explicit MI', 'JMI')
     assert rows['mmi, momentum_encoder=True'] == ('EM', 'explicit MI', 'SDMI')
-    text = table7.text()
+    text = table7.text(tiny.arguments)
     assert all(name in text for name in rows) and 'stop_gradient' in text
 
 

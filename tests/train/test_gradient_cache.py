@@ -50,7 +50,7 @@ def test_pieces_in_a_loop_as_on_accelerators(monkeypatch):
 def encoder_gradient(count):
     """JMI's gradient for a small convolutional network, compiled."""
     parts = api.Parts(nets.load('conv4', width=4), projector=(4,), predictor=(), embedding=4)
-    method = methods.load('jmi', parts, temperature=0.5)
+    method = methods.load('jmi', parts, **tiny.arguments('jmi'))
     views = step.branch_views(method, (jnp.zeros((32, 16, 16, 3)),) * 2)
     variables = method.branches['theta'].net.init(
         jax.random.PRNGKey(0), views['theta'][0], train=False
