@@ -87,6 +87,7 @@ def test_fields_that_are_named_exist(name, field):
 def test_flags_that_are_named_exist(name, module, flag):
     path = ROOT / 'mi_ssl_jax' / module.replace('.', '/')
     files = [path.with_suffix('.py')] if path.with_suffix('.py').exists() else path.glob('*.py')
+    files = [*files, *(ROOT / 'mi_ssl_jax' / 'cli').glob('*.py')]
     text = ''.join(file.read_text() for file in files)
     assert f"'--{flag}'" in text or f"'{flag}'" in text
 
