@@ -18,6 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # also where the package is not installed
+
+from mi_ssl_jax.cli import sbatch
+
 STOPPED = 128 + 15  # the run's status after SIGTERM, with what was due saved
 
 TEMPLATE = r"""#!/usr/bin/env bash
@@ -50,22 +54,24 @@ exit "$status"
 
 def batch_file(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     """The text of the batch file. options: see `parser`. arguments: of mi_ssl_jax.main."""
-    directives = {
-        'job-name': options.name,
-        'nodes': options.nodes,
-        'ntasks-per-node': options.tasks,
-        'gpus-per-node': options.gpus or None,
-        'cpus-per-task': options.cpus,
-        'partition': options.partition,
-        'time': options.time,
-        'output': f'{options.folder.absolute()}/%x-%j.out',
-        'open-mode': 'append',
-        'signal': f'TERM@{options.notice}',
-    }
-    lines = [f'#SBATCH --{name}={value}' for name, value in directives.items() if value is not None]
+    lines = sbatch.directives(
+        {
+            'job-name': options.name,
+            'nodes': options.nodes,
+            'ntasks-per-node': options.tasks,
+            'gpus-per-node': options.gpus or None,
+            'cpus-per-task': options.cpus,
+            'partition': options.partition,
+            'time': options.time,
+            'output': sbatch.output(options.folder, '%x-%j.out'),
+            'open-mode': 'append',
+            'signal': f'TERM@{options.notice}',
+            'requeue': True,
+        }
+    )
     command = shlex.join([sys.executable, '-m', 'mi_ssl_jax.main', *arguments])
     return TEMPLATE.format(
-        directives='\n'.join([*lines, '#SBATCH --requeue']),
+        directives='\n'.join(lines),
         root=shlex.quote(str(ROOT)),
         here=shlex.quote(str(Path.cwd())),
         command=command,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mi_ssl_jax.cli import sbatch
 from mi_ssl_jax.sweep import plan, results
 
 
@@ -49,12 +50,16 @@ def script(search: plan.Search, words: Sequence[str], options: str, numbers: Seq
     return '\n'.join(
         [
             '#!/usr/bin/env bash',
-            f'#SBATCH --job-name={search.method}_{search.data}_{search.stage}',
-            f'#SBATCH --array={",".join(map(str, numbers))}',
-            f'#SBATCH --output={search.folder.absolute()}/slurm-%A_%a.out',
-            '#SBATCH --requeue',
-            '#SBATCH --signal=B:TERM@120',  # before the time is up: save and stop
-            *(f'#SBATCH {word}' for word in shlex.split(options)),
+            *sbatch.directives(
+                {
+                    'job-name': f'{search.method}_{search.data}_{search.stage}',
+                    'array': ','.join(map(str, numbers)),
+                    'output': sbatch.output(search.folder, 'slurm-%A_%a.out'),
+                    'requeue': True,
+                    'signal': 'B:TERM@120',  # before the time is up: save and stop
+                }
+            ),
+            *map(sbatch.word, shlex.split(options)),
             f'cd {shlex.quote(str(Path.cwd()))}',
             f'exec {shlex.join(command)} --job="$SLURM_ARRAY_TASK_ID"',
             '',
