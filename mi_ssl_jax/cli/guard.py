@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from mi_ssl_jax.cli import cpu_tuning
+from mi_ssl_jax.cli import cpu_tuning, streams
 from mi_ssl_jax.runs import exits
 
 
@@ -21,9 +21,9 @@ def guard(command: Callable[[], int | None]) -> int:
     """Run a command; what ends it early becomes one line and an exit status: ValueError 2, Stopped
     its own, a full disk 5, a full device 6, Ctrl-C 130.
     """
-    sys.path.insert(
-        0, os.getcwd()
-    )  # configs/ and the user's own modules are imported from where the command runs
+    # configs/ and the user's own modules are imported from where the command runs.
+    sys.path.insert(0, os.getcwd())
+    streams.keep_going()
     cpu_tuning.use_compilation_cache()
     cpu_tuning.convolve_fast(os.environ)
     cpu_tuning.keep_freed_memory()

@@ -251,11 +251,15 @@ def _bar(config: ConfigDict, start: float) -> tqdm:
 
 
 def _show(bar: tqdm, now: loop.Progress) -> None:
+    """Move the bar; where there is no terminal, one line an evaluation."""
     shown = {
         f'loss {phase}': f'{np.mean(value):.4f}'
         for phase, value in now.line.get('loss', {}).items()
     }
     if now.evaluated:
         shown['MI'] = f'{np.mean(now.line["mi"]["cos_dv"]):.4f} nats'
+    if bar.disable and now.evaluated and processes.first():
+        figures = ', '.join(f'{name} {value}' for name, value in shown.items())
+        print(f'epoch {now.epoch:g} of {bar.total}: {figures}', flush=True)
     bar.set_postfix(shown, refresh=False)
     bar.update(now.epoch - bar.n)
