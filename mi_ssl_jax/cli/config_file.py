@@ -4,6 +4,7 @@ explained.
 
 import difflib
 import hashlib
+import importlib.util
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -80,8 +81,10 @@ def parse(
 
 def show(config: ConfigDict | None) -> int:
     """Print a resolved configuration, or without one the methods."""
+    if importlib.util.find_spec('configs') is None:
+        raise ValueError('there is no configs/ here: run the command from the checkout')
     if config is None:
-        from configs.base import methods as values  # the checkout's, where the command runs
+        from configs.base import methods as values
         from mi_ssl_jax.experiment import build  # imports JAX
         from mi_ssl_jax.methods import table7
 

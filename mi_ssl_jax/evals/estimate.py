@@ -117,18 +117,20 @@ def estimate_mi(
             f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the'
             ' other'
         )
+    notes = check_pairs(x, y, fits)
     if bound == GAUSSIAN:
         return _gaussian(x, y, key, fits)
     plan = _plan(len(x), bound, critic, fits, steps, batch_size, held_out)
     for_order, for_fits = jax.random.split(key)
     order = jax.random.permutation(for_order, len(x))
-    return _learned(
+    found = _learned(
         x,
         y,
         jnp.stack([jnp.roll(order, -(len(x) * i // fits)) for i in range(fits)]),
         plan,
         for_fits,
     )
+    return found._replace(notes=(*found.notes, *notes))
 
 
 def estimate_each(
@@ -223,8 +225,38 @@ def check(x: np.ndarray, name: str) -> np.ndarray:
             f'{name} is constant in column {", ".join(map(str, constant[:5]))}'
             f'{" and others" if constant.size > 5 else ""}: remove what carries no information'
         )
+    x = x / np.abs(x).max(axis=0)  # or squares of large values would overflow
     x = x - x.mean(axis=0)
+    flat = np.flatnonzero(x.std(axis=0) < 1e-12)
+    if flat.size:
+        raise ValueError(
+            f'{name} varies in column {flat[0]} by less than numbers of its size can hold: subtract'
+            ' its mean before saving, or remove it'
+        )
     return (x / x.std(axis=0)).astype(np.float32)
+
+
+def check_pairs(x: np.ndarray, y: np.ndarray, fits: int) -> list[str]:
+    """What a reader should know of the samples; ValueError for what cannot be estimated from."""
+    if fits > len(x):
+        raise ValueError(f'fits={fits}, but there are {len(x)} samples: use at most {len(x)}')
+    repeated = len(x) - len(np.unique(np.concatenate([x, y], axis=1), axis=0))
+    if not repeated:
+        return []
+    return [
+        f'{repeated} of {len(x)} pairs repeat others: a pair that is in the training and in the'
+        ' held-out part makes a learned bound too high'
+    ]
+
+
+def check_independent(x: np.ndarray, name: str) -> None:
+    """ValueError where a column is a linear combination of the others, to float32's precision."""
+    rank = np.linalg.matrix_rank(x.astype(np.float64), tol=1e-5 * np.sqrt(x.size))
+    if rank < x.shape[1]:
+        raise ValueError(
+            f'{name} has {x.shape[1]} columns, of which {rank} are linearly independent: second'
+            ' moments are singular; remove the others, or use a learned bound'
+        )
 
 
 def _plan(
@@ -278,6 +310,15 @@ def _gaussian(x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
             f'{left} samples in {x.shape[1]} + {y.shape[1]} dimensions have a singular covariance: '
             'give more samples or fewer columns'
         )
+    check_independent(x, 'x')
+    check_independent(y, 'y')
+    try:
+        check_independent(np.concatenate([x, y], axis=1), 'x beside y')
+    except ValueError as error:
+        raise ValueError(
+            'a column of y is a linear function of x: their mutual information by second moments is'
+            ' infinite'
+        ) from error
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
     whole = float(gaussian_entropy.gaussian_mi(x, y, eps=0.0))
     rest = [

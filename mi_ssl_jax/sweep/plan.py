@@ -54,7 +54,12 @@ def load(file: Path) -> ModuleType:
         raise ValueError(f'no file {file}: give one such as configs/sweep_cifar.py')
     spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise ValueError(
+            f'{file} cannot be read: {error}; run the command from the checkout, where configs/ is'
+        ) from error
     missing = [name for name in ('METHODS', 'DATA', 'grid') if not hasattr(module, name)]
     if missing:
         raise ValueError(

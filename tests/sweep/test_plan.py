@@ -243,3 +243,10 @@ def test_without_sbatch_or_work_an_array_says_so(file, tmp_path, monkeypatch, ca
     searches.finish(found, range(90, 98))
     slurm_array.submit(found, [str(file)], '')
     assert 'nothing is left to do' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('text', ['from configs_elsewhere import base', 'not python at all'])
+def test_a_search_that_cannot_be_imported_is_one_line(text, tmp_path):
+    (tmp_path / 'search.py').write_text(text)
+    with pytest.raises(ValueError, match=r'search\.py cannot be read: '):
+        plan.load(tmp_path / 'search.py')
