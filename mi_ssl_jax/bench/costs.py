@@ -90,7 +90,7 @@ def count(jaxpr: Any) -> float:
 
     Padding counts, zeros between the entries of a dilated array do not: a convolution's gradients
     cost what it costs itself. Loops count as often as they run (a while loop once), a branch as its
-    dearest.
+    dearest, but what depends on the platform as its cheapest: the rest is padding.
     """
     return sum(_count_one(equation) for equation in jaxpr.eqns)
 
@@ -108,7 +108,7 @@ def _count_one(equation: Any) -> float:
         return 2.0 * size * per_output / math.prod(parameters['lhs_dilation'])
     inner = [count(own) for own in _jaxprs(parameters)]
     if name == 'cond':
-        return max(inner, default=0.0)
+        return (min if parameters.get('branches_platforms') else max)(inner, default=0.0)
     if name == 'scan':
         return parameters['length'] * sum(inner)
     return (parameters['mesh'].size if name == 'shard_map' else 1) * sum(inner)

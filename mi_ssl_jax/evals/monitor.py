@@ -3,7 +3,7 @@ the centres lie.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,8 @@ from mi_ssl_jax.evals import centres, collapse, cosine_mi
 from mi_ssl_jax.methods import api
 
 Tree = Any
+Parts = list[jax.Array]  # embeddings (seeds, rows, D) in batches; the last may be filled up
+Use = tuple[str, parallel.Population, int]  # the branch, its variables, the view that it encodes
 RESAMPLES = 400  # of the bootstrap: 4 s for 10,000 examples on 2 CPU cores
 
 
@@ -55,66 +57,12 @@ def make(
     end: after the last step, where it comes with its 95 % interval over examples, 'mi_interval'.
     temperature: of the cosine critic. batch_size: examples encoded at a time.
     """
-    every = np.ravel(inputs.labels)
-    rows = np.flatnonzero(every >= 0)
-    tracked, labels = method.tracked, jnp.asarray(every[rows])
-    encoders = {
-        name: _encoder(method.branches[name], inputs, batch_size)
-        for name in dict.fromkeys([tracked.a, tracked.b])
-    }
-
-    def held_out(z: jax.Array) -> jax.Array:
-        return z if len(z) == len(rows) else z[rows]
-
-    def measured(pair: Tree, plain: Tree, labels: jax.Array) -> dict[str, Any]:
-        """What is said of one seed's embeddings; in one program, since compiling takes longest."""
-        collapsed = {
-            name: collapse.figures(held_out(z), labels, classes=inputs.classes)
-            for name, z in plain.items()
-        }
-        mi = cosine_mi.estimates(*map(held_out, pair), temperature=temperature) if pair else {}
-        return {'mi': mi, 'collapse': collapsed}
-
-    def resampled(za: jax.Array, zb: jax.Array) -> dict[str, Any]:
-        found = cosine_mi.bootstrap(
-            held_out(za),
-            held_out(zb),
-            key=jax.random.PRNGKey(0),
-            resamples=RESAMPLES,
-            temperature=temperature,
-        )
-        return {name: interval._asdict() for name, interval in found.items()}
-
-    numbers = parallel.over_seeds(measured, shared=1)
-    bootstrap = parallel.over_seeds(resampled)
-    centre_gaps = parallel.over_seeds(
-        lambda z: (
-            {name: linalg.unit(own) for name, own in z.items()},
-            centres.gaps(linalg.unit(z['plain'])),
-        )
-    )
-
-    def embeddings(variables: parallel.Population) -> dict[str, dict[str, jax.Array]]:
-        """branch -> the views it is watched on."""
-        wanted: dict[str, list[str]] = {name: ['plain'] for name in encoders}
-        wanted[tracked.a].append('first')
-        if not tracked.lag:
-            wanted[tracked.b].append('second')
-        return {
-            name: encoders[name](_branch(variables, name), inputs.x, tuple(which))
-            for name, which in wanted.items()
-        }
-
-    def pair_of(
-        found: dict[str, dict[str, jax.Array]], lagged: parallel.Population, start: bool
-    ) -> tuple[jax.Array, ...]:
-        """(za, zb) between which mutual information is measured; () where it is -infinity."""
-        if not tracked.lag:
-            return found[tracked.a]['first'], found[tracked.b]['second']
-        if start:
-            return ()
-        second = encoders[tracked.b](lagged, inputs.x, ('second',))['second']
-        return found[tracked.a]['first'], second
+    tracked = method.tracked
+    encode = _encoder(method, inputs, batch_size)
+    watched = list(dict.fromkeys([tracked.a, tracked.b]))
+    numbers, bootstrap = _numbers(inputs, temperature)
+    number = 0 if inputs.centres is None else len(inputs.centres)
+    centre_figures = parallel.over_seeds(functools.partial(_centre_figures, number))
 
     def measure(
         variables: parallel.Population,
@@ -122,59 +70,108 @@ def make(
         start: bool = False,
         end: bool = False,
     ) -> dict:
-        found = embeddings(variables)
-        pair = pair_of(found, lagged, start)
-        line = numbers(pair, {name: own['plain'] for name, own in found.items()}, labels)
+        own = {name: variables.map(lambda trees, name=name: trees[name]) for name in watched}
+        of_b = lagged if tracked.lag else own[tracked.b]
+        two = [(tracked.a, own[tracked.a], 0), (tracked.b, of_b, 1)]
+        pair = [] if tracked.lag and start else encode('views', inputs.x, two)
+        plain = encode('plain', inputs.x, [(name, own[name], 0) for name in watched])
+        line = numbers(pair, dict(zip(watched, plain, strict=True)))
         if not pair:
             line['mi'] = {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}
-        elif end and len(rows) >= cosine_mi.FEWEST:
-            line['mi_interval'] = bootstrap(*pair)
+        elif end and np.sum(inputs.labels >= 0) >= cosine_mi.FEWEST:
+            line['mi_interval'] = bootstrap(pair)
         if inputs.centres is not None:
-            for name, encode in encoders.items():
-                which = ('plain', 'first', 'second')
-                unit, gaps = centre_gaps(encode(_branch(variables, name), inputs.centres, which))
+            line['centres'] = {}
+            for name in watched:
+                parts = encode('plain', inputs.centres, [(name, own[name], 0)])
+                parts += encode('views', inputs.centres, [(name, own[name], i) for i in (0, 1)])
+                gaps, line['centres'][name] = centre_figures(parts)
                 line['collapse'][name]['nn_gap'] = gaps
-                views = jnp.stack([unit['first'], unit['second']], axis=1)
-                line.setdefault('centres', {})[name] = views
         return jax.device_get(line)
 
     return measure
 
 
-def _branch(variables: parallel.Population, name: str) -> parallel.Population:
-    return variables.map(lambda own: own[name])
+def _numbers(inputs: HeldOut, temperature: float) -> tuple[Callable, Callable]:
+    """-> numbers(pair, {branch: plain}), bootstrap(pair): what is said of all seeds' embeddings.
+
+    Each is one program, since on a GPU compiling takes longer than everything it computes.
+    """
+    labels = np.ravel(inputs.labels)
+    rows = np.flatnonzero(labels >= 0)
+
+    def held_out(parts: Parts) -> jax.Array:
+        z = jnp.concatenate(parts)
+        return z[: len(rows)] if len(rows) == len(labels) else z[rows]
+
+    def measured(pair: Tree, plain: Tree) -> dict[str, Any]:
+        collapsed = {
+            name: collapse.figures(
+                held_out(parts), jnp.asarray(labels[rows]), classes=inputs.classes
+            )
+            for name, parts in plain.items()
+        }
+        mi = cosine_mi.estimates(*map(held_out, pair), temperature=temperature) if pair else {}
+        return {'mi': mi, 'collapse': collapsed}
+
+    def resampled(pair: Tree) -> dict[str, Any]:
+        key, embeddings = jax.random.PRNGKey(0), map(held_out, pair)
+        intervals = cosine_mi.bootstrap(
+            *embeddings, key=key, resamples=RESAMPLES, temperature=temperature
+        )
+        return {name: interval._asdict() for name, interval in intervals.items()}
+
+    return parallel.over_seeds(measured), parallel.over_seeds(resampled)
 
 
-def _encoder(branch: api.Branch, inputs: HeldOut, batch_size: int) -> Callable:
-    """-> encode(population of variables, x (n, ...), which): {which: (seeds, rows, D)}, in batches.
+def _centre_figures(number: int, parts: list[Parts]) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Gaps between the centres, un-augmented, and both their views (2, K, D), on the sphere."""
+    plain, *views = (linalg.unit(jnp.concatenate(own)[:number]) for own in parts)
+    return centres.gaps(plain), jnp.stack(views)
 
-    which: of 'first' and 'second', the two views of each example, and 'plain'.
+
+def _encoder(
+    method: api.Method, inputs: HeldOut, batch_size: int
+) -> Callable[[str, Tree, list[Use]], list[Parts]]:
+    """-> encode('views' or 'plain', x (n, ...), uses): the embeddings of each use.
+
+    One program makes the views and another applies a network to them: both take seconds to compile,
+    and are compiled once for all that use them, a network once for all branches that equal it.
     """
     prepare = {
-        'first': lambda key, example: inputs.views(key, example)[0],
-        'second': lambda key, example: inputs.views(key, example)[1],
-        'plain': lambda key, example: inputs.plain(example),
+        'views': jax.jit(jax.vmap(lambda key, example: inputs.views(key, example)[:2])),
+        'plain': jax.jit(jax.vmap(lambda key, example: (inputs.plain(example),))),
     }
+    compiled: list[tuple[api.Branch, Callable]] = []
 
-    @functools.cache
-    def compiled(which: tuple[str, ...]) -> Callable:
-        def apply(variables: Tree, keys: jax.Array, x: Tree) -> dict[str, jax.Array]:
-            return {name: branch(variables, jax.vmap(prepare[name])(keys, x)).z for name in which}
+    def network(branch: api.Branch) -> Callable:
+        for known, program in compiled:
+            if known.net == branch.net:
+                return program
+        program = parallel.over_seeds(lambda variables, x: branch(variables, x).z, shared=1)
+        compiled.append((branch, program))
+        return program
 
-        return parallel.over_seeds(apply, shared=2)
+    networks = {name: network(branch) for name, branch in method.branches.items()}
 
-    def encode(
-        variables: parallel.Population, x: Tree, which: tuple[str, ...]
-    ) -> dict[str, jax.Array]:
-        count = len(jax.tree.leaves(x)[0])
-        keys = jax.random.split(jax.random.PRNGKey(0), count)
-        batches = [
-            jax.tree.map(lambda leaf: leaf[i : i + batch_size], (keys, x))
-            for i in range(0, count, batch_size)
-        ]
-        parts = [compiled(which)(variables, *batch) for batch in batches]
-        if len(parts) == 1:
-            return parts[0]
-        return jax.tree.map(lambda *own: jnp.concatenate(own, axis=1), *parts)
+    def encode(kind: str, x: Tree, uses: list[Use]) -> list[Parts]:
+        found: list[Parts] = [[] for _ in uses]
+        for batch in _batches(x, batch_size):
+            views = prepare[kind](*batch)
+            for parts, (name, variables, view) in zip(found, uses, strict=True):
+                parts.append(networks[name](variables, views[view]))
+        return found
 
     return encode
+
+
+def _batches(x: Tree, batch_size: int) -> Iterator[tuple[np.ndarray, Tree]]:
+    """(keys, examples) in batches of one size, so that one shape is compiled; the last one is
+    filled up with its last example.
+    """
+    count = len(jax.tree.leaves(x)[0])
+    keys = np.asarray(jax.random.split(jax.random.PRNGKey(0), count))
+    batches = -(-count // batch_size)
+    size = -(-count // batches)
+    for rows in np.minimum(np.arange(batches * size), count - 1).reshape(batches, size):
+        yield jax.tree.map(lambda leaf, rows=rows: leaf[rows], (keys, x))

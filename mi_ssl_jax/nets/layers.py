@@ -2,10 +2,16 @@
 field.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
+
+# Input channels that accelerators' convolutions of images are given; 0 for those that there are.
+# Their matrix units take 4 or 8 at a time.
+STEM_CHANNELS = 4
 
 
 def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
@@ -33,6 +39,28 @@ def linear(
     if stddev is not None:
         init = {'kernel_init': nn.initializers.normal(stddev)}
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, **init)(x)
+
+
+def stem_convolution(x: Array, kernel: Array, *arguments: Any, **options: Any) -> Array:
+    """lax.conv_general_dilated of images (N, H, W, C); on accelerators with zeros for channels, up
+    to `STEM_CHANNELS`, that change nothing. The platform is that of the compiled program.
+    """
+
+    def plain(x: Array, kernel: Array) -> Array:
+        return lax.conv_general_dilated(x, kernel, *arguments, **options)
+
+    def padded(x: Array, kernel: Array) -> Array:
+        return plain(_pad(x, 3, missing), _pad(kernel, 2, missing))
+
+    missing = STEM_CHANNELS - x.shape[-1]
+    if missing <= 0:
+        return plain(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=plain, default=padded)
+
+
+def _pad(x: Array, axis: int, count: int) -> Array:
+    widths = [(0, count if own == axis else 0) for own in range(x.ndim)]
+    return jnp.pad(x, widths)
 
 
 def batch_norm(

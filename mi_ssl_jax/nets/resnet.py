@@ -106,11 +106,10 @@ class ResNet(nn.Module):
 
 
 def _stem(x: Array, kind: str, width: int, conv: ModuleDef, norm: ModuleDef) -> Array:
+    conv = functools.partial(conv, conv_general_dilated=layers.stem_convolution, name='stem_conv')
     if kind == 'small':
-        return nn.relu(norm(name='stem_norm')(conv(width, (3, 3), padding=1, name='stem_conv')(x)))
-    x = nn.relu(
-        norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3, name='stem_conv')(x))
-    )
+        return nn.relu(norm(name='stem_norm')(conv(width, (3, 3), padding=1)(x)))
+    x = nn.relu(norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3)(x)))
     return max_pool(x)
 
 

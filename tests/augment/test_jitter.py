@@ -45,6 +45,14 @@ class JitterTest(chex.TestCase):
             np.testing.assert_allclose(np.stack(actual, -1)[i], image, atol=1e-5)
 
     @chex.variants(with_jit=True, without_jit=True)
+    def test_loops_equal_straight_code(self):
+        """The one is for CPUs, the other for all other devices."""
+        images = np.random.default_rng(0).uniform(size=(24, 8, 8, 3)).astype(np.float32)
+        given = _planes(images), _chosen(ORDERS, (1.3, 0.7, 1.5), 0.08)
+        both = [self.variant(jax.vmap(f))(*given) for f in (jitter._in_loops, jitter._straight)]
+        chex.assert_trees_all_close(*both, atol=1e-5)
+
+    @chex.variants(with_jit=True, without_jit=True)
     def test_torchvision(self):
         chosen = [
             case for case in goldens.cases('augment_ops') if case.id.startswith('jitter_order')

@@ -238,6 +238,25 @@ def test_views_stay_float32_where_jax_computes_in_float64(name, options, shape, 
         assert [view.dtype for view in made] == [jnp.float32] * 3
 
 
+def test_views_lowered_for_a_gpu_have_no_loops_and_products_of_the_tensor_cores():
+    """For a CPU the products are in whole precision and the turns of the jitter are loops."""
+    views = jax.jit(jax.vmap(augment.load('byol', data='cifar10', size=16)))
+
+    def lowered(platform):
+        text = jax.export.export(views, platforms=[platform])(KEYS, IMAGES).mlir_module()
+        return (
+            text.count(kind) for kind in ('stablehlo.dot_general', 'HIGHEST', 'stablehlo.while')
+        )
+
+    products, whole, loops = lowered('cuda')
+    assert products and not whole and not loops
+    products, whole, loops = lowered('cpu')
+    assert whole == 2 * products and loops
+    for platform in ('rocm', 'tpu'):  # only NVIDIA's GPUs have TF32
+        products, whole, _ = lowered(platform)
+        assert whole == 2 * products
+
+
 def test_blur_kernels_are_simclrs():
     assert [rgb.blur_taps(size) for size in (224, 96, 64, 32, 16)] == [23, 9, 7, 3, 3]
 

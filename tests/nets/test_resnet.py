@@ -1,5 +1,8 @@
 """ResNets against a forward pass in float64 numpy, and against torchvision's parameter counts."""
 
+import re
+from unittest import mock
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,7 +12,7 @@ from absl.testing import parameterized
 from flax import linen as flax_nn
 
 from mi_ssl_jax import nets
-from mi_ssl_jax.nets import resnet
+from mi_ssl_jax.nets import layers, resnet
 
 
 def _convolve(x, kernel, stride, padding):
@@ -200,15 +203,64 @@ def test_max_pool_hides_no_nan():
     assert jnp.isnan(resnet.max_pool(x)).all()
 
 
-def test_no_scatter_in_the_gradient_of_a_resnet_lowered_for_a_gpu():
-    def lowered(pool):
-        gradient = jax.grad(lambda x: jnp.sum(pool(x) ** 2))
-        exported = jax.export.export(jax.jit(gradient), platforms=['cuda'])
-        return exported(jnp.zeros((2, 8, 8, 4), jnp.bfloat16)).mlir_module()
+def _lowered_step(stem, platform, dtype=jnp.bfloat16):
+    """Gradient of a narrow network of two bottlenecks on two views under vmap, as a step has it."""
+    net = resnet.ResNet((1, 1), resnet.Bottleneck, stem, width=8, dtype=dtype)
+    views = jax.ShapeDtypeStruct((2, 4, 32, 32, 3), jnp.float32)
+    variables = jax.eval_shape(
+        lambda: net.init(jax.random.key(0), jnp.zeros(views.shape[1:]), True)
+    )
 
-    def reference(x):
-        return flax_nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+    def loss(params, stats, views):
+        own = {'params': params, 'batch_stats': stats}
+        out = jax.vmap(lambda x: net.apply(own, x, True, mutable=['batch_stats'])[0])(views)
+        return jnp.sum(jnp.square(out.astype(jnp.float32)))
 
-    assert 'stablehlo.select_and_scatter' in lowered(reference)
-    assert 'stablehlo.select_and_scatter' not in lowered(resnet.max_pool)
-    assert 'stablehlo.scatter' not in lowered(resnet.max_pool)
+    exported = jax.export.export(jax.jit(jax.value_and_grad(loss)), platforms=[platform])
+    return exported(variables['params'], variables['batch_stats'], views).mlir_module()
+
+
+def _convolutions(text):
+    """Shapes (left, right) of every convolution in a lowered program."""
+    found = re.findall(r'stablehlo.convolution.*: \(tensor<(\S+)>, tensor<(\S+)>\)', text)
+    return [tuple(operand.rpartition('x')[0] for operand in pair) for pair in found]
+
+
+def test_a_step_lowered_for_a_gpu_has_no_scatter_and_padded_channels():
+    text = _lowered_step('imagenet', 'cuda')
+    assert not re.search(r'stablehlo\.(scatter|select_and_scatter|reduce_window)', text)
+    convolutions = _convolutions(text)
+    # Forward, and the gradient of the kernel: one for both views.
+    assert convolutions.count(('8x32x32x4', '7x7x4x8')) == 1
+    assert convolutions.count(('8x32x32x4', '8x16x16x8')) == 1
+    assert not any('32x32x3' in x for x, _ in convolutions)
+    assert 'feature_group_count = 2' not in text and 'batch_group_count = 2' not in text
+    # Nothing is padded for a CPU, nor is a step's program different from one without the choice.
+    convolutions = _convolutions(_lowered_step('imagenet', 'cpu', jnp.float32))
+    assert convolutions.count(('8x32x32x3', '7x7x3x8')) == 1
+    assert not any('32x32x4' in x for x, _ in convolutions)
+
+
+@pytest.mark.parametrize('channels', [4, 8])
+def test_zero_channels_change_nothing(channels):
+    """Whole numbers are summed exactly in any order: the results are equal to the bit."""
+    rng = np.random.default_rng(0)
+    x, kernel = (rng.integers(-3, 4, shape) for shape in ((2, 9, 9, 3), (7, 7, 3, 5)))
+    x, kernel = x.astype(np.float32), kernel.astype(np.float32)
+
+    def loss(x, kernel, convolution):
+        y = convolution(
+            x, kernel, (2, 2), ((3, 3), (3, 3)), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
+        return jnp.sum(y * jnp.arange(y.size).reshape(y.shape) % 7), y
+
+    gradient = jax.grad(loss, (0, 1), has_aux=True)
+    with (
+        mock.patch.object(layers, 'STEM_CHANNELS', channels),
+        mock.patch.object(  # the branch for accelerators, on any platform
+            jax.lax, 'platform_dependent', lambda *arguments, cpu, default: default(*arguments)
+        ),
+    ):
+        padded = gradient(x, kernel, layers.stem_convolution)
+    plain = gradient(x, kernel, jax.lax.conv_general_dilated)
+    jax.tree.map(np.testing.assert_array_equal, padded, plain)
