@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs.base import common
+from configs.base import common, methods
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.bench import augmentation, costs, pillow_peer, steps, synthetic, table, timing
@@ -44,7 +44,7 @@ def points(name, folder, **arguments):
     config.views.name, config.batch_size, config.epochs = 'noise', 16, 2
     config.net.name, config.net.projector = 'mlp', (4,)
     config.net.options.mlp = {'widths': (6,)}
-    config.method = common.method(name, **arguments)
+    config.method = common.method(name, **methods.arguments(name) | arguments)
     return config
 
 
@@ -57,7 +57,7 @@ def images(*, streamed=False):
     config.views.options = {'data': 'in100' if streamed else 'cifar10', 'size': 32}
     config.net.name, config.net.projector = 'conv4', (4,)
     config.net.options.conv4 = {'width': 2}
-    config.method = common.method('simclr', temperature=0.5)
+    config.method = common.method('simclr', **methods.arguments('simclr') | {'temperature': 0.5})
     return config
 
 

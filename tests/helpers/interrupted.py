@@ -14,7 +14,7 @@ from mi_ssl_jax.cli import cpu_tuning, guard
 
 cpu_tuning.use_compilation_cache()
 
-from mi_ssl_jax import main, parallel, probe
+from mi_ssl_jax import main, parallel
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.runs import (
     checkpoint,
@@ -78,7 +78,7 @@ def reach(moment: str, marker: Path) -> None:
         make = monitor.make
         monitor.make = lambda *args, **kwargs: late(make(*args, **kwargs), slow(marker, 2))
     elif moment == 'probes':
-        before(probe, 'probe', slow(marker, 600))
+        before(probes, 'probe', slow(marker, 600))
 
 
 def late(measure, hook):

@@ -243,7 +243,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
 
 ON_TWO = """
 import pathlib, sys, pytest
-from mi_ssl_jax import run, signals
+from mi_ssl_jax.runs import run, signals
 from tests.helpers import runs
 with pytest.MonkeyPatch.context() as patch, pytest.raises(signals.Interrupted):
     runs.stop_after(8, patch)
