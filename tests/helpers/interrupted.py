@@ -16,10 +16,7 @@ cpu_tuning.use_compilation_cache()
 
 from mi_ssl_jax import main, parallel
 from mi_ssl_jax.evals import monitor
-from mi_ssl_jax.runs import (
-    checkpoint,
-    signals,
-)
+from mi_ssl_jax.runs import checkpoint, probes, signals
 
 COUNT = {'passes': 0}
 
