@@ -6,13 +6,14 @@ that it is known to be able to fail, to small sources that break it.
 """
 
 import ast
-import os
 import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+from tests.helpers import subprocesses
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = 'mi_ssl_jax'
@@ -338,7 +339,7 @@ def import_without_jax(modules: list[str], path: pathlib.Path) -> subprocess.Com
     )
     return subprocess.run(
         [sys.executable, '-c', code, *modules],
-        env=os.environ | {'PYTHONPATH': str(path)},
+        env=subprocesses.environment(path),
         capture_output=True,
         text=True,
     )

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import os
 import pathlib
 import re
 import subprocess
@@ -12,8 +11,8 @@ import types
 import pytest
 
 import mi_ssl_jax as ms
+from tests.helpers import subprocesses
 
-ROOT = pathlib.Path(__file__).parents[1]
 # Loaders by name pass the options on to what the name refers to, the user's own code included.
 PASS_ON_OPTIONS = {'augment.evaluation', 'augment.load', 'methods.load', 'nets.load'}
 
@@ -35,7 +34,7 @@ FUNCTIONS = {name: value for name, value in MEMBERS.items() if inspect.isfunctio
 def in_a_new_process(code: str) -> str:
     done = subprocess.run(
         [sys.executable, '-c', code],
-        env=os.environ | {'PYTHONPATH': str(ROOT)},
+        env=subprocesses.environment(),
         capture_output=True,
         text=True,
     )

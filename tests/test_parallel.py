@@ -1,7 +1,6 @@
 """Devices, seeds and passes: the same result however a run lies on the machine."""
 
 import functools
-import os
 import pathlib
 import re
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from flax import linen as nn
 
 from mi_ssl_jax import methods, parallel
-from tests.helpers import devices, tiny
+from tests.helpers import devices, subprocesses, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -61,18 +60,17 @@ def test_a_sum_of_gradients_in_place_of_their_mean_is_caught(on_one_device, monk
 
 def process_of_two_devices(path, mode, names):
     """Method -> the leaves of its last state, trained by pmap on two devices made of the CPU."""
-    environment = os.environ | {
-        'JAX_PLATFORMS': 'cpu',
-        'JAX_ENABLE_X64': '1',
-        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-        'XLA_FLAGS': ' '.join(
+    environment = subprocesses.environment(
+        JAX_PLATFORMS='cpu',
+        JAX_ENABLE_X64='1',
+        JAX_DISABLE_MOST_OPTIMIZATIONS='1',
+        XLA_FLAGS=' '.join(
             [
                 '--xla_force_host_platform_device_count=2',
                 *(f'--{name}={value}'.lower() for name, value in tiny.EMITTERS.items()),
             ]
         ),
-        'PYTHONPATH': str(ROOT),
-    }
+    )
     command = [sys.executable, '-m', 'tests.helpers.two_devices', str(path), mode, *names]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200

@@ -54,8 +54,11 @@ def simsiam(kind: str, size: int) -> Views:
 
 
 def mocov1(kind: str, size: int) -> Views:
-    """MoCo v1: jitter on every view, hue as strong as the rest, no blur (arXiv 1911.05722)."""
-    return (View(size, (0.2, 1.0), 'bilinear', (0.4, 0.4, 0.4, 0.4), jitter_p=1.0),) * 2
+    """MoCo v1: jitter on every view, hue as strong as the rest, no blur (arXiv 1911.05722); grey
+    before the jitter, as in its code.
+    """
+    strength = (0.4, 0.4, 0.4, 0.4)
+    return (View(size, (0.2, 1.0), 'bilinear', strength, jitter_p=1.0, grey_first=True),) * 2
 
 
 def byol(kind: str, size: int) -> Views:

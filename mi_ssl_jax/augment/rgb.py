@@ -31,6 +31,7 @@ class View(NamedTuple):
       blur_sigma: range of the blur's standard deviation in pixels; the kernel has about size / 10
       taps.
       crop_last: crop and flip after the colours instead of before (W-MSE).
+      grey_first: turn grey before the colour jitter instead of after (MoCo v1).
     """
 
     size: int
@@ -43,6 +44,7 @@ class View(NamedTuple):
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     solarize_p: float = 0.0
     crop_last: bool = False
+    grey_first: bool = False
 
 
 def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tuple[Array, ...]:
@@ -134,14 +136,22 @@ def _resize(
 
 
 def _colour(key: Array, planes: Planes, view: View, *, grey: Array) -> Planes:
-    if view.jitter_p > 0:
-        planes = jitter.apply(
-            planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p)
-        )
-    if view.grey_p > 0:
-        luma = planar.luma(planes)
-        planes = tuple(jnp.where(grey < view.grey_p, luma, plane) for plane in planes)
-    return planes
+    if view.grey_first:
+        return _jitter(key, _grey(planes, view, chance=grey), view)
+    return _grey(_jitter(key, planes, view), view, chance=grey)
+
+
+def _jitter(key: Array, planes: Planes, view: View) -> Planes:
+    if view.jitter_p == 0:
+        return planes
+    return jitter.apply(planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p))
+
+
+def _grey(planes: Planes, view: View, *, chance: Array) -> Planes:
+    if view.grey_p == 0:
+        return planes
+    luma = planar.luma(planes)
+    return tuple(jnp.where(chance < view.grey_p, luma, plane) for plane in planes)
 
 
 def _blur(planes: Planes, view: View, *, chance: Array, strength: Array) -> Planes:

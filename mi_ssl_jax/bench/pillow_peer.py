@@ -70,11 +70,13 @@ def _box(
 
 
 def _colour(random: Random, image: Image.Image, view: View) -> Image.Image:
-    if random.random() < view.jitter_p:
-        image = _jitter(random, image, view.jitter)
-    if random.random() < view.grey_p:
-        image = image.convert('L').convert('RGB')
-    return image
+    def jittered(image: Image.Image) -> Image.Image:
+        return _jitter(random, image, view.jitter) if random.random() < view.jitter_p else image
+
+    def greyed(image: Image.Image) -> Image.Image:
+        return image.convert('L').convert('RGB') if random.random() < view.grey_p else image
+
+    return jittered(greyed(image)) if view.grey_first else greyed(jittered(image))
 
 
 def _jitter(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mi_ssl_jax.core import bounds
+from mi_ssl_jax.core.bounds import paper
 from mi_ssl_jax.core.types import Array, Key, Scalar, Schedule, Tree
 from mi_ssl_jax.nets import heads
 
@@ -228,7 +229,7 @@ def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
     """The loss marginal - joint (paper, Eq. 2, negated); terms.marginal is None where the method
     has none.
     """
-    value = -terms.joint if terms.marginal is None else terms.marginal - terms.joint
+    value = -terms.joint if terms.marginal is None else -paper.value(terms)
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 
 

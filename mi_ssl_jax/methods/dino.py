@@ -85,7 +85,11 @@ def moved_centre(centre: chex.Array, teacher_logits: chex.Array, *, momentum: fl
 def temperature_at(
     epoch: chex.Numeric, *, start: float, end: float, warmup_epochs: int
 ) -> jax.Array:
-    """Linear from `start` in epoch 0 to `end` in epoch warmup_epochs - 1, by whole epochs."""
+    """Linear from `start` in epoch 0 to `end` in epoch warmup_epochs - 1, by whole epochs; `end`
+    throughout without a warm-up.
+    """
+    if warmup_epochs == 0:
+        return jnp.full_like(jnp.asarray(epoch, dtype=float), end)
     return start + (end - start) * jnp.minimum(jnp.floor(epoch) / max(warmup_epochs - 1, 1), 1)
 
 

@@ -11,8 +11,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import bounds, linalg
+from mi_ssl_jax.core import bounds, linalg, pairs
 from mi_ssl_jax.core import queue as queues
+from mi_ssl_jax.core.bounds import paper
 from mi_ssl_jax.methods import api, objectives
 
 # v1 has its last layer alone. No batch norm: through its statistics a query could tell its own key.
@@ -34,16 +35,13 @@ def mocov3_terms(
     D).
     """
     chex.assert_equal_shape([q, k])
-    terms = objectives.terms(
-        q,
-        jax.lax.stop_gradient(k),
-        objective=objective,
-        temperature=temperature,
-        block_size=block_size,
+    # The loss is the cross-entropy itself, without the bound's log N (Eq. 1 of MoCo-v3).
+    form = (
+        objectives.cross_entropy_terms
+        if objective == 'infonce'
+        else functools.partial(objectives.terms, objective=objective)
     )
-    if objective == 'infonce':
-        # The loss is the cross-entropy itself, without the bound's log N (Eq. 1 of MoCo-v3).
-        terms = bounds.Terms(terms.joint, terms.marginal + jax.numpy.log(float(len(q))))
+    terms = form(q, jax.lax.stop_gradient(k), temperature=temperature, block_size=block_size)
     return jax.tree.map(lambda term: 2 * temperature * term, terms)
 
 
@@ -63,8 +61,7 @@ def mocov3_loss(q: chex.Array, k: chex.Array, *, temperature: float) -> jax.Arra
     >>> f'{ms.losses.mocov3(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
     '0.127'
     """
-    terms = mocov3_terms(q, k, temperature=temperature)
-    return terms.marginal - terms.joint
+    return objectives.loss(mocov3_terms(q, k, temperature=temperature))
 
 
 def queue_scores(
@@ -90,7 +87,7 @@ def queue_terms(
     Shapes: see queue_scores.
     """
     scores = queue_scores(q, k, queue, temperature=temperature)
-    return bounds.Terms(jnp.mean(scores[:, 0]), jnp.mean(jax.nn.logsumexp(scores, axis=1)))
+    return paper.cross_entropy_terms(pairs.with_negatives(scores[:, 0], scores[:, 1:]))
 
 
 def queue_loss(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: float) -> jax.Array:
@@ -110,8 +107,7 @@ def queue_loss(q: chex.Array, k: chex.Array, queue: chex.Array, *, temperature: 
     >>> f'{ms.losses.moco(jnp.eye(2), jnp.eye(2), -jnp.eye(2), temperature=0.5):.3f}'
     '0.143'
     """
-    # Row by row, not from the two means of `queue_terms`: near 0 their difference is rounding.
-    return -jnp.mean(jax.nn.log_softmax(queue_scores(q, k, queue, temperature=temperature))[:, 0])
+    return objectives.loss(queue_terms(q, k, queue, temperature=temperature))
 
 
 def build_with_queue(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, critics, linalg, pairs, surrogates
+from mi_ssl_jax.core.bounds import paper, row_blocks
 
 MARGINALS = ('bound', None, *surrogates.REGULARISERS)
 
@@ -65,6 +66,16 @@ def terms(
     return bounds.terms(objective, pairs.in_batch(critic(za, zb)))
 
 
+def cross_entropy_terms(
+    za: jax.Array, zb: jax.Array, *, temperature: float, block_size: int | None = None
+) -> bounds.Terms:
+    """InfoNCE's `terms` without the log N of the bound: minus the cross-entropy over each row."""
+    critic = functools.partial(critics.cosine, temperature=temperature)
+    if block_size is not None and len(za) > block_size:
+        return row_blocks.cross_entropy_terms(za, zb, critic, block_size)
+    return paper.cross_entropy_terms(pairs.in_batch(critic(za, zb)))
+
+
 def surrogate_terms(
     za: jax.Array,
     zb: jax.Array,
@@ -84,7 +95,7 @@ def surrogate_terms(
 
 def loss(terms: bounds.Terms) -> jax.Array:
     """marginal - joint, to be minimised (paper, Eq. 2, negated)."""
-    return terms.marginal - terms.joint
+    return -paper.value(terms)
 
 
 def average(*many: bounds.Terms) -> bounds.Terms:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, critics, linalg
-from mi_ssl_jax.core.bounds import row_blocks
+from mi_ssl_jax.core.bounds import paper, reductions, row_blocks
 from mi_ssl_jax.methods import api, jmi, objectives
 
 # Version 2 of the reference code: batch norm on every layer, no bias.
@@ -21,18 +21,15 @@ def nt_xent_terms(
     time.
     """
     _check(za, zb)
-    joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
-    if block_size is not None and 2 * len(za) > block_size:
-        both, critic = (
-            jnp.concatenate([za, zb]),
-            functools.partial(critics.cosine, temperature=temperature),
-        )
-        return bounds.Terms(
-            joint, row_blocks.off_diagonal_row_logsumexp(both, both, critic, block_size)
-        )
-    return bounds.Terms(
-        joint, jnp.mean(jax.nn.logsumexp(_scores_of_others(za, zb, temperature), axis=1))
-    )
+    positives, both = _positives(za, zb, temperature), jnp.concatenate([za, zb])
+    critic = functools.partial(critics.cosine, temperature=temperature)
+    if block_size is not None and len(both) > block_size:
+        loss = row_blocks.cross_entropy(both, both, critic, block_size, offset=len(za))
+    else:
+        negatives = _negatives(len(za))
+        losses = reductions.cross_entropy(jnp.tile(positives, 2), critic(both, both), negatives)
+        loss = jnp.mean(losses)
+    return paper.from_rows(jnp.mean(positives), loss)
 
 
 def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.Terms:
@@ -40,10 +37,11 @@ def dcl_terms(za: chex.Array, zb: chex.Array, *, temperature: float) -> bounds.T
     zb: (N, D).
     """
     _check(za, zb)
-    joint = jnp.mean(jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1)) / temperature
-    same = jnp.tile(jnp.eye(len(za), dtype=bool), (2, 2))  # the row itself and its positive
-    negatives = jnp.where(same, -jnp.inf, _scores_of_others(za, zb, temperature))
-    return bounds.Terms(joint, jnp.mean(jax.nn.logsumexp(negatives, axis=1)))
+    positives, both = _positives(za, zb, temperature), jnp.concatenate([za, zb])
+    scores = critics.cosine(both, both, temperature=temperature)
+    relative = scores - jnp.tile(positives, 2)[:, None]
+    losses = reductions.logsumexp(relative, _negatives(len(za)), axis=1)
+    return paper.from_rows(jnp.mean(positives), jnp.mean(losses))
 
 
 def dcl_loss(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
@@ -86,10 +84,7 @@ def nt_xent(za: chex.Array, zb: chex.Array, *, temperature: float) -> jax.Array:
     >>> f'{ms.losses.nt_xent(jnp.eye(2), jnp.eye(2), temperature=0.5):.3f}'
     '0.240'
     """
-    scores = _scores_of_others(za, zb, temperature)
-    positives = jnp.roll(jnp.arange(len(scores)), len(za))
-    # Row by row, not from the two means of `nt_xent_terms`: near 0 their difference is rounding.
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(scores), positives[:, None], axis=1))
+    return objectives.loss(nt_xent_terms(za, zb, temperature=temperature))
 
 
 def _check(za: chex.Array, zb: chex.Array) -> None:
@@ -99,12 +94,14 @@ def _check(za: chex.Array, zb: chex.Array) -> None:
         raise ValueError('a batch of one has no negatives: use a batch of at least 2')
 
 
-def _scores_of_others(za: chex.Array, zb: chex.Array, temperature: float) -> jax.Array:
-    """cos / t of all pairs of the 2N embeddings, (2N, 2N); -inf between a row and itself."""
-    _check(za, zb)
-    both = jnp.concatenate([za, zb])
-    scores = critics.cosine(both, both, temperature=temperature)
-    return jnp.where(jnp.eye(len(both), dtype=bool), -jnp.inf, scores)
+def _positives(za: chex.Array, zb: chex.Array, temperature: float) -> jax.Array:
+    """cos / t (N,) of the two views of each example."""
+    return jnp.sum(linalg.unit(za) * linalg.unit(zb), axis=-1) / temperature
+
+
+def _negatives(n: int) -> jax.Array:
+    """Which of the pairs of 2N embeddings are of two examples, (2N, 2N) bool."""
+    return ~jnp.tile(jnp.eye(n, dtype=bool), (2, 2))
 
 
 def build(

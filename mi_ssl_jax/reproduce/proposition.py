@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import data
+from mi_ssl_jax.core.bounds import paper
 from mi_ssl_jax.figures.paper import proposition as figures
 from mi_ssl_jax.methods import sdmi
 from mi_ssl_jax.nets import mlp
@@ -126,7 +127,7 @@ def update(bound: str):
             temperature=TEMPERATURE,
             block_size=None,
         )
-        return terms.joint - terms.marginal
+        return paper.value(terms)
 
     def step(
         trained: Tree, frozen: Tree, views: tuple, step_size: float

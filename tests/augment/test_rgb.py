@@ -30,8 +30,13 @@ def _one_by_one(key, image, view):
     def colour(image):
         chosen = jitter.draw(key_jitter, strength=view.jitter, probability=view.jitter_p)
         steps = (ops.brightness, ops.contrast, ops.saturation, ops.hue)
+        if view.grey_first:
+            image = greyed(image)
         for step in np.argsort(chosen.ranks):
             image = steps[step](image, (*chosen.factors, chosen.shift)[step])
+        return image if view.grey_first else greyed(image)
+
+    def greyed(image):
         return ops.grayscale(image) if grey < view.grey_p else image
 
     image = jnp.asarray(image, jnp.float32) / 255
@@ -46,10 +51,11 @@ def _one_by_one(key, image, view):
 
 class PipelineTest(parameterized.TestCase):
     @parameterized.named_parameters(
-        ('crop_first', 'bicubic', False),
-        ('crop_last', 'bilinear', True),
+        ('crop_first', 'bicubic', False, False),
+        ('crop_last', 'bilinear', True, False),
+        ('grey_first', 'bilinear', False, True),
     )
-    def test_equals_its_operations(self, method, crop_last):
+    def test_equals_its_operations(self, method, crop_last, grey_first):
         view = rgb.View(
             16,
             (0.2, 1.0),
@@ -59,6 +65,7 @@ class PipelineTest(parameterized.TestCase):
             blur_p=0.5,
             solarize_p=0.5,
             crop_last=crop_last,
+            grey_first=grey_first,
         )
         make = jax.jit(jax.vmap(lambda key, image: rgb.one(key, image, view=view, norm=NORM)))
         made = make(KEYS, IMAGES)
@@ -193,6 +200,15 @@ def test_recipes(name, data):
     assert tuple(view.solarize_p for view in made) == solarize
     assert (made[0].scale, made[-1].scale) == (first, last)
     assert made[0].size == {'cifar': 32, 'tiny': 64, 'imagenet': 224}[images.kind]
+
+
+def test_moco_v1_alone_turns_grey_before_the_jitter():
+    first = {
+        name
+        for name, recipe in recipes.RECIPES.items()
+        if all(view.grey_first for view in recipe('imagenet', 224))
+    }
+    assert first == {'mocov1'}
 
 
 def test_crops_are_resized_as_each_methods_code_does():

@@ -4,7 +4,6 @@ run."""
 import importlib
 import itertools
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs import run, run_folder
 from mi_ssl_jax.runs.checkpoint import Store
-from tests.helpers import tiny
+from tests.helpers import subprocesses, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAPER = json.loads((ROOT / 'tests' / 'paper.json').read_text())
@@ -117,7 +116,7 @@ def test_reading_them_needs_ml_collections_alone():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        env=subprocesses.environment(),
     )
     assert result.returncode == 0, result.stderr
 

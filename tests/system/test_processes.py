@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from launch import local
-from tests.helpers import devices, tiny, two_processes
+from tests.helpers import devices, subprocesses, tiny, two_processes
 
 ROOT = pathlib.Path(__file__).parents[2]
-CPU = os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+CPU = subprocesses.environment(JAX_PLATFORMS='cpu')
 pytestmark = pytest.mark.slow
 
 

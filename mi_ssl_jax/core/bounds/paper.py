@@ -20,10 +20,15 @@ from mi_ssl_jax.core.types import Scalar
 
 
 class Terms(NamedTuple):
-    """A bound taken apart: value = joint - marginal, both in nats."""
+    """A bound taken apart: value = joint - marginal, both in nats.
+
+    difference: joint - marginal, where it is known to more digits than the two means have; None
+    where it is not.
+    """
 
     joint: Scalar
     marginal: Scalar
+    difference: Scalar | None = None
 
 
 def value(terms: Terms) -> jax.Array:
@@ -35,7 +40,7 @@ def value(terms: Terms) -> jax.Array:
     Returns:
         (), nats.
     """
-    return terms.joint - terms.marginal
+    return terms.joint - terms.marginal if terms.difference is None else terms.difference
 
 
 def assert_pairs(pairs: Pairs) -> None:
@@ -93,7 +98,8 @@ def infonce_terms(pairs: Pairs) -> Terms:
     Returns:
         Terms, nats; the bound is joint - marginal.
     """
-    return Terms(jnp.mean(pairs.joint), jnp.mean(_row_logsumexp(pairs) - _log_row_counts(pairs)))
+    terms, log_counts = cross_entropy_terms(pairs), jnp.mean(_log_row_counts(pairs))
+    return shifted(terms, -log_counts)
 
 
 def infonce(pairs: Pairs) -> jax.Array:
@@ -109,8 +115,37 @@ def infonce(pairs: Pairs) -> jax.Array:
     >>> f'{ms.bounds.infonce(pairs):.3f}'
     '0.566'
     """
-    # The difference of each row comes first: it is never positive, two rounded means may be.
-    return jnp.mean(pairs.joint - _row_logsumexp(pairs)) + jnp.mean(_log_row_counts(pairs))
+    return value(infonce_terms(pairs))
+
+
+def cross_entropy_terms(pairs: Pairs) -> Terms:
+    """Take minus the cross-entropy of finding each row's joint sample among all of its samples
+    apart: InfoNCE without the logarithm of their number.
+
+    Joint: mean S_ii. Marginal: mean over rows of log sum e^S over the row's positive and negatives.
+
+    Args:
+        pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
+
+    Returns:
+        Terms; their difference is never positive, in floating point too.
+    """
+    assert_pairs(pairs)
+    return from_rows(
+        jnp.mean(pairs.joint),
+        jnp.mean(reductions.cross_entropy(pairs.joint, pairs.marginal, pairs.mask)),
+    )
+
+
+def from_rows(joint: Scalar, loss: Scalar) -> Terms:
+    """Terms of a loss that was computed row by row: marginal = joint + loss, difference = -loss."""
+    return Terms(joint, joint + loss, -loss)
+
+
+def shifted(terms: Terms, by: Scalar) -> Terms:
+    """The terms with a number added to the marginal one."""
+    difference = None if terms.difference is None else terms.difference - by
+    return Terms(terms.joint, terms.marginal + by, difference)
 
 
 def jsd_terms(pairs: Pairs) -> Terms:
@@ -246,12 +281,6 @@ def eq13(za: chex.Array, zb: chex.Array) -> jax.Array:
     """
     correlation = linalg.cross_correlation(za, zb)
     return -jnp.trace(correlation) + linalg.off_diagonal_sum_of_squares(correlation)
-
-
-def _row_logsumexp(pairs: Pairs) -> jax.Array:
-    """log sum e^S (N,) over each row's positive and negatives."""
-    assert_pairs(pairs)
-    return jnp.logaddexp(pairs.joint, reductions.logsumexp(pairs.marginal, pairs.mask, axis=1))
 
 
 def _log_row_counts(pairs: Pairs) -> jax.Array:

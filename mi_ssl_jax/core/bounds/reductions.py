@@ -39,6 +39,15 @@ def logsumexp(scores: chex.Array, mask: chex.Array, axis: int | None = None) -> 
     return jnp.log(sums) + jnp.reshape(top, sums.shape)
 
 
+def cross_entropy(joint: chex.Array, marginal: chex.Array, mask: chex.Array) -> jax.Array:
+    """log(e^S + sum e^S') - S of each row (N,), S of the joint pair and S' of its marginal samples.
+
+    Never negative, and as exact as its own size allows: the difference of a row's logarithm and its
+    joint score, or of the means of both, has the rounding error of the scores instead.
+    """
+    return jax.nn.softplus(logsumexp(marginal - joint[:, None], mask, axis=1))
+
+
 def log_mean_exp(scores: chex.Array, mask: chex.Array) -> jax.Array:
     """log mean e^S over all marginal samples pooled."""
     return logsumexp(scores, mask) - jnp.log(count(mask, scores.dtype))

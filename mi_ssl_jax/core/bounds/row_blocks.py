@@ -34,6 +34,7 @@ class Scores(NamedTuple):
 class Rows(NamedTuple):
     """Which rows of the score matrix a block holds."""
 
+    number: chex.Array  # (B,) int
     real: chex.Array  # (B,) bool: False for the padding of the last block
     off_diagonal: chex.Array  # (B, N) bool: real and not a joint pair
 
@@ -112,37 +113,38 @@ def blocked_terms(
     Raises:
         ValueError: unknown name, a parameter that the bound does not have, N < 2 or block_size < 1.
     """
-    chex.assert_rank([za, zb], 2)
-    chex.assert_equal_shape_prefix([za, zb], 1)
     if name not in _FORMS:
         raise ValueError(
             f'no blocked form of the bound {name!r}: choose one of {", ".join(sorted(_FORMS))}'
         )
+    scores = _scores(za, zb, critic, block_size)
+    return _FORMS[name](scores, **parameters(name, clip=clip, variance_weight=variance_weight))
+
+
+def cross_entropy(
+    za: chex.Array, zb: chex.Array, critic: Critic, block_size: int, *, offset: int = 0
+) -> jax.Array:
+    """Mean cross-entropy of finding row i's own sample among the rows of zb, in row blocks.
+
+    za, zb: (N, D). offset: row i's own sample is row i + offset of zb, counted around; of an offset
+    (NT-Xent, where both are the same 2N embeddings) row i itself is not among the samples.
+    """
+    return _cross_entropy(_scores(za, zb, critic, block_size), offset)
+
+
+def cross_entropy_terms(za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> Terms:
+    """`paper.cross_entropy_terms` of the pairs of a batch (N, D), in row blocks."""
+    return _cross_entropy_terms(_scores(za, zb, critic, block_size))
+
+
+def _scores(za: chex.Array, zb: chex.Array, critic: Critic, block_size: int) -> Scores:
+    chex.assert_rank([za, zb], 2)
+    chex.assert_equal_shape_prefix([za, zb], 1)
     if len(za) < 2:
         raise ValueError('a batch of one has no marginal samples: use a batch of at least 2')
     if block_size < 1:
         raise ValueError(f'block_size must be at least 1, got {block_size}')
-    scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
-    return _FORMS[name](scores, **parameters(name, clip=clip, variance_weight=variance_weight))
-
-
-def off_diagonal_row_logsumexp(
-    za: chex.Array, zb: chex.Array, critic: Critic, block_size: int
-) -> jax.Array:
-    """mean_i log sum_{j != i} e^{T(za_i, zb_j)} of embeddings (N, D), (N, D), in row blocks (for
-    NT-Xent).
-    """
-    chex.assert_equal_shape([za, zb])
-
-    def share(block, rows):
-        # The padding's rows leave no pair; their infinite logarithm must not reach the gradient.
-        pairs = rows.off_diagonal | ~rows.real[:, None]
-        return jnp.sum(
-            jnp.where(rows.real, reductions.logsumexp(block, pairs, axis=1) / len(za), 0.0)
-        )
-
-    scores = Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
-    return _reduce(Reduction(share, log=False), scores)
+    return Scores(linalg.promote(za), linalg.promote(zb), critic, min(block_size, len(za)))
 
 
 def _dv(scores: Scores) -> Terms:
@@ -150,14 +152,25 @@ def _dv(scores: Scores) -> Terms:
 
 
 def _infonce(scores: Scores) -> Terms:
+    return paper.shifted(_cross_entropy_terms(scores), -jnp.log(float(len(scores.za))))
+
+
+def _cross_entropy_terms(scores: Scores) -> Terms:
+    return paper.from_rows(jnp.mean(_joint(scores)), _cross_entropy(scores, 0))
+
+
+def _cross_entropy(scores: Scores, offset: int) -> jax.Array:
     n = len(scores.za)
 
     def share(block, rows):
-        return jnp.sum(jnp.where(rows.real, reductions.logsumexp(block, True, axis=1) / n, 0.0))
+        own = rows.number[:, None] == (jnp.arange(n) - offset) % n
+        joint = jnp.sum(jnp.where(own, block, 0.0), axis=1)
+        # The padding's rows leave no pair; their infinite logarithm must not reach the gradient.
+        others = rows.off_diagonal & ~own | ~rows.real[:, None]
+        losses = reductions.cross_entropy(joint, block, others)
+        return jnp.sum(jnp.where(rows.real, losses / n, 0.0))
 
-    return Terms(
-        jnp.mean(_joint(scores)), _reduce(Reduction(share, log=False), scores) - jnp.log(float(n))
-    )
+    return _reduce(Reduction(share, log=False), scores)
 
 
 def _jsd(scores: Scores) -> Terms:
@@ -305,7 +318,7 @@ def _empty(reduction: Reduction, za: chex.Array) -> jax.Array:
 def _rows(start: chex.Array, block_size: int, n: int) -> Rows:
     rows = start + jnp.arange(block_size)
     real = rows < n
-    return Rows(real, real[:, None] & (rows[:, None] != jnp.arange(n)))
+    return Rows(rows, real, real[:, None] & (rows[:, None] != jnp.arange(n)))
 
 
 def _split(za: chex.Array, block_size: int) -> tuple[jax.Array, jax.Array]:
