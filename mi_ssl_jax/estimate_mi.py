@@ -1,9 +1,9 @@
 """Mutual information between two arrays: python -m mi_ssl_jax.estimate_mi X.npy Y.npy
 
 X (N, Dx), Y (N, Dy): row i of both belongs together. A critic is trained on one part, stopped early
-on a second, and the bound is reported on a third; several fits give the interval. With --workdir:
-I(z1; z2), I(x; z1), I(x; z2) of a finished run's held-out embeddings, and whether they keep the
-paper's Eq. 29.
+on a second, and the bound is reported on a third; several fits give a mean and its spread. With
+--workdir: I(z1; z2), I(x; z1), I(x; z2) of a finished run's held-out embeddings, and whether they
+keep the paper's Eq. 29.
 """
 
 import sys
@@ -39,6 +39,7 @@ def main() -> None:
     lines = notes + estimates.remarks(found)
     lines += [data_processing.verdict(found)] if args.workdir else []
     print('\n'.join(lines))
+    estimates.check_finite(found)
     if args.json:
         estimates.write(
             args.json,

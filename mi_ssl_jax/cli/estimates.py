@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,10 @@ from mi_ssl_jax.cli import guard
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate
 
+SPREAD = (
+    "spread of fits: 95 %, by Student's t, for the mean of such fits to these samples; it does not"
+    ' promise to hold the true value'
+)
 KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bound'}
 
 
@@ -19,7 +25,9 @@ def load(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
-    except (ValueError, EOFError) as error:
+    except MemoryError as error:
+        raise ValueError(f'{path} does not fit the memory: {error}') from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f'{path} holds no plain array of numbers (pickled objects are not read): '
             'save it with numpy.save'
@@ -31,7 +39,7 @@ def load(path: Path) -> np.ndarray:
 
 def table(found: dict[str, Estimate]) -> str:
     """One line a quantity."""
-    lines = [f'{"":12}{"nats":>8}  {"95 % interval":20}fits']
+    lines = [f'{"":12}{"nats":>8}  {"spread of fits":20}fits']
     for name, one in found.items():
         interval = f'[{one.interval[0]:.3f}, {one.interval[1]:.3f}]'
         lines.append(
@@ -46,8 +54,18 @@ def remarks(found: dict[str, Estimate]) -> list[str]:
     first = next(iter(found.values()))
     with_critic = f' with a {first.critic} critic' if first.critic else ''
     ceiling = '' if first.ceiling is None else f' (ceiling {first.ceiling:.2f} nats)'
-    lines = [f'{first.bound}{with_critic}: {KINDS[first.kind]}; {first.notes[0]}{ceiling}']
+    lines = [f'{first.bound}{with_critic}: {KINDS[first.kind]}; {first.notes[0]}{ceiling}', SPREAD]
     return lines + [f'{name}: {note}' for name, one in found.items() for note in one.notes[1:]]
+
+
+def check_finite(found: dict[str, Estimate]) -> None:
+    """Raise ValueError, in one line, where an estimate is not a number."""
+    unknown = [name for name, one in found.items() if not math.isfinite(one.mi)]
+    if unknown:
+        raise ValueError(
+            f'no finite estimate of {", ".join(unknown)}: try another bound (infonce is the'
+            ' steadiest) or more samples'
+        )
 
 
 def arguments(about: str) -> argparse.Namespace:

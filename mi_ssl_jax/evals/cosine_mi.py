@@ -26,7 +26,7 @@ FEWEST = 10  # examples of a bootstrap
 
 
 class Interval(NamedTuple):
-    """A confidence interval, in the unit of its estimate."""
+    """Percentiles of an estimate over resampled examples, in its unit."""
 
     low: jax.Array  # ()
     high: jax.Array  # ()
@@ -71,8 +71,9 @@ def bootstrap(
     Examples (both their views) are drawn N times with replacement. An example drawn twice must not
     be paired with its own copy, a joint pair, as if that were a marginal one; so the draw enters as
     counts: pair (i, j), i != j, weighs count_i count_j, and pairs of an example with itself are
-    joint only. All resamples share one pass over the scores. The interval covers the choice of
-    examples, not the randomness of training.
+    joint only. All resamples share one pass over the scores. The interval shows what another choice
+    of examples would change; it covers neither the randomness of training nor the distance of the
+    estimate to the mutual information itself.
 
     Args:
         confidence: share of resamples inside the interval.

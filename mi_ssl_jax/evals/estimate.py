@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from mi_ssl_jax.core import gaussian_entropy
 from mi_ssl_jax.core.types import Key
-from mi_ssl_jax.evals import estimators, fitting
+from mi_ssl_jax.evals import estimators, fitting, samples
 
 GAUSSIAN = 'gaussian_mi'
 SECOND_ORDER = 'second moments only: exact for Gaussian samples'
@@ -23,6 +22,7 @@ BATCH_SIZES = {'concatenated': 64}
 TOGETHER = {'concatenated': 512}
 BATCH_SIZE, MOST_TOGETHER = 128, 2048
 NEAR_CEILING = 0.9
+TELLING = 0.05  # nats below 0 that are no accident of the fits
 
 
 class Estimate(NamedTuple):
@@ -30,7 +30,9 @@ class Estimate(NamedTuple):
 
     mi: float  # mean of the fits
     standard_error: float  # of that mean
-    interval: tuple[float, float]  # 95 %, by Student's t over the fits
+    # 95 %, by Student's t, for the mean of such fits to these samples: their spread, which says
+    # nothing of a bound's distance to the truth
+    interval: tuple[float, float]
     fits: tuple[float, ...]  # one value a fit, each on examples that its critic has not seen
     bound: str  # name of the estimator
     critic: str | None  # name of the critic, None without one
@@ -77,12 +79,14 @@ def estimate_mi(
 
     Each fit starts a critic afresh, trains it on one part, stops early on a second and reports the
     bound on a third that neither has touched. The fits' third parts are spread evenly over the
-    samples (with fits * held_out <= 1 they do not overlap). The same shapes and settings are
-    compiled once.
+    samples (with fits * held_out <= 1 they do not overlap). The interval is of the mean of such
+    fits; it does not promise to hold the true value, from which a bound, a critic that fits badly
+    and the samples themselves keep it. Columns are standardised in float64 first, and copies of
+    rows left out. The same shapes and settings are compiled once.
 
     'gaussian_mi' learns nothing: the fits are jackknife values, each from all samples and from all
     but one part, which takes away the bias of order 1 / N. For jointly Gaussian samples only; exact
-    under invertible linear maps.
+    under invertible linear maps, and computed in float64.
 
     Args:
         x: (N, Dx) samples, one row each.
@@ -91,7 +95,7 @@ def estimate_mi(
             or gaussian_mi.
         critic: one of `evals.estimate.critics_of(bound)`; None for the first of them.
         key: random key.
-        fits: at least 2.
+        fits: at least 2, and at most N.
         steps: of Adam, at most; the learning rate falls from 1e-3 to 0 by a cosine.
         batch_size: of training; None for 128, or 64 with the concatenated critic.
         held_out: share of the samples in the second part, and in the third.
@@ -100,8 +104,9 @@ def estimate_mi(
         An Estimate, nats.
 
     Raises:
-        ValueError: arrays of other shapes, not finite, with a constant column or too few rows;
-            unknown names.
+        ValueError: arrays of other shapes, not finite, with a constant column, one that spans too
+            many orders of magnitude or too few rows; unknown names; of 'gaussian_mi', an infinite
+            value.
 
     >>> x, noise = jax.random.normal(jax.random.PRNGKey(0), (2, 1000, 1))
     >>> found = ms.estimate_mi(x, x + noise, bound='gaussian_mi', key=jax.random.PRNGKey(1))
@@ -111,26 +116,17 @@ def estimate_mi(
     check_options(
         bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out
     )
-    x, y = check(x, 'x'), check(y, 'y')
-    if len(x) != len(y):
-        raise ValueError(
-            f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the'
-            ' other'
-        )
-    notes = check_pairs(x, y, fits)
+    own = samples.pairs(x, y)
+    n = len(own.x)
+    if fits > n:
+        raise ValueError(f'fits={fits}, but there are {n} samples: use at most as many')
     if bound == GAUSSIAN:
-        return _gaussian(x, y, key, fits)
-    plan = _plan(len(x), bound, critic, fits, steps, batch_size, held_out)
+        return _noted(_gaussian(own.x, own.y, key, fits), own.notes)
+    plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
     for_order, for_fits = jax.random.split(key)
-    order = jax.random.permutation(for_order, len(x))
-    found = _learned(
-        x,
-        y,
-        jnp.stack([jnp.roll(order, -(len(x) * i // fits)) for i in range(fits)]),
-        plan,
-        for_fits,
-    )
-    return found._replace(notes=(*found.notes, *notes))
+    order = jax.random.permutation(for_order, n)
+    orders = jnp.stack([jnp.roll(order, -(n * i // fits)) for i in range(fits)])
+    return _noted(_learned(own.x, own.y, orders, plan, for_fits), own.notes)
 
 
 def estimate_each(
@@ -156,12 +152,12 @@ def estimate_each(
     )
     if bound == GAUSSIAN:
         values = [
-            gaussian_entropy.gaussian_mi(check(own_x, 'x'), check(own_y, 'y'), eps=0.0)
+            samples.gaussian_mi(_checked(own_x, 'x'), _checked(own_y, 'y'))
             for own_x, own_y in zip(x, y)
         ]
         return _summary(np.array(values), bound, None, 'neither', None, [SECOND_ORDER])
     plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
-    x, y = check(x.reshape(fits * n, -1), 'x'), check(y.reshape(fits * n, -1), 'y')
+    x, y = _checked(x.reshape(fits * n, -1), 'x'), _checked(y.reshape(fits * n, -1), 'y')
     return _learned(x, y, jnp.arange(fits * n).reshape(fits, n), plan, key)
 
 
@@ -197,43 +193,12 @@ def check_options(
         )
 
 
-def check(x: np.ndarray, name: str) -> np.ndarray:
-    """Samples (N, D) as float32, each column with mean 0 and standard deviation 1. ValueError in
-    one line.
-    """
-    x = np.asarray(x)
-    if x.dtype.kind not in 'fiub':
-        raise ValueError(f'{name} holds {x.dtype}, not real numbers')
-    if x.ndim != 2:
-        hint = (
-            ': reshape it to (N, 1)'
-            if x.ndim == 1
-            else ': one row a sample, one column a dimension'
-        )
-        raise ValueError(f'{name} has shape {x.shape}, but samples are (N, D){hint}')
-    if 0 in x.shape:
-        raise ValueError(f'{name} has shape {x.shape}: there is nothing to estimate from')
-    x = x.astype(np.float64)
-    if not np.isfinite(x).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(
-            f'{name} is not finite in row {row}, column {column}: remove such rows from x and y'
-        )
-    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
-    if constant.size:
-        raise ValueError(
-            f'{name} is constant in column {", ".join(map(str, constant[:5]))}'
-            f'{" and others" if constant.size > 5 else ""}: remove what carries no information'
-        )
-    x = x / np.abs(x).max(axis=0)  # or squares of large values would overflow
-    x = x - x.mean(axis=0)
-    flat = np.flatnonzero(x.std(axis=0) < 1e-12)
-    if flat.size:
-        raise ValueError(
-            f'{name} varies in column {flat[0]} by less than numbers of its size can hold: subtract'
-            ' its mean before saving, or remove it'
-        )
-    return (x / x.std(axis=0)).astype(np.float32)
+def _checked(x: np.ndarray, name: str) -> np.ndarray:
+    return samples.standardised(samples.numbers(x, name), name)
+
+
+def _noted(found: Estimate, notes: tuple[str, ...]) -> Estimate:
+    return found._replace(notes=(*found.notes, *notes))
 
 
 def check_pairs(x: np.ndarray, y: np.ndarray, fits: int) -> list[str]:
@@ -292,6 +257,7 @@ def _learned(
     x: np.ndarray, y: np.ndarray, orders: jax.Array, plan: fitting.Plan, key: Key
 ) -> Estimate:
     """One fit an order (fits, N) of rows."""
+    x, y = x.astype(np.float32), y.astype(np.float32)
     values = fitting.compile_fits(plan)(jax.random.split(key, plan.fits), orders, x, y)
     kind, limit = estimators.kind_and_limit(plan.bound)
     ceiling = math.log(_group(plan)) if plan.bound == 'infonce' else None
@@ -304,29 +270,12 @@ def _group(plan: fitting.Plan) -> int:
 
 
 def _gaussian(x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
-    left = len(x) - -(-len(x) // fits)
-    if left <= x.shape[1] + y.shape[1]:
-        raise ValueError(
-            f'{left} samples in {x.shape[1]} + {y.shape[1]} dimensions have a singular covariance: '
-            'give more samples or fewer columns'
-        )
-    check_independent(x, 'x')
-    check_independent(y, 'y')
-    try:
-        check_independent(np.concatenate([x, y], axis=1), 'x beside y')
-    except ValueError as error:
-        raise ValueError(
-            'a column of y is a linear function of x: their mutual information by second moments is'
-            ' infinite'
-        ) from error
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
-    whole = float(gaussian_entropy.gaussian_mi(x, y, eps=0.0))
-    rest = [
-        float(gaussian_entropy.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0), eps=0.0))
-        for part in parts
-    ]
+    whole = samples.gaussian_mi(x, y)
+    rest = [samples.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0)) for part in parts]
     values = fits * whole - (fits - 1) * np.array(rest)
-    return _summary(values, GAUSSIAN, None, 'neither', None, [SECOND_ORDER])
+    notes = [SECOND_ORDER, *samples.dependent(x, 'x'), *samples.dependent(y, 'y')]
+    return _summary(values, GAUSSIAN, None, 'neither', None, notes)
 
 
 def _summary(
@@ -356,6 +305,8 @@ def _summary(
     )
     if not np.isfinite(values).all():
         notes = [*notes, f'{np.sum(~np.isfinite(values))} of {len(values)} fits are not finite']
+    if -math.inf < found.mi < -max(TELLING, 2 * found.standard_error):
+        notes = [*notes, 'below 0, which no mutual information is: nothing was learned from these']
     if found.at_ceiling:
         notes = [
             *notes,

@@ -113,15 +113,19 @@ def _varying(array: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
 
 
 def verdict(found: Mapping[str, Estimate]) -> str:
-    """What the intervals say of Eq. 29."""
+    """What the estimates and the spread of their fits say of Eq. 29."""
     views_ = found['I(z1; z2)'].interval
     inputs = [found[name].interval for name in ('I(x; z1)', 'I(x; z2)')]
     if views_[1] <= min(low for low, _ in inputs):
         return (
-            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates keep it, intervals apart'
+            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates keep it, by more than'
+            ' their fits spread'
         )
     if views_[0] <= min(high for _, high in inputs):
-        return 'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): undecided, the intervals overlap'
+        return (
+            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): undecided, the estimates are as close as'
+            ' their fits spread'
+        )
     return (
         'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates break it; as it is a theorem, '
         'a bound on I(x; z) is too loose (or one on I(z1; z2) is none)'

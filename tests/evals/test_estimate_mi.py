@@ -78,6 +78,28 @@ def bad(folder):
     yield [x, other], 'holds no plain array'
     np.savez(folder / 'two.npz', X, Y)
     yield [x, folder / 'two.npz'], 'holds several arrays'
+    other.write_bytes((folder / 'two.npz').read_bytes()[:-30])
+    yield [x, other], 'holds no plain array'
+    y_of_x = folder / 'twice.npy'
+    np.save(y_of_x, 2 * X)
+    yield [x, y_of_x, '--bound=gaussian_mi'], 'information is infinite'
+    yield [x, y, '--fits=401'], 'fits=401, but there are 400 samples'
+
+
+def test_an_estimate_that_is_not_finite_is_an_error_after_the_table(command, files, monkeypatch):
+    unknown = estimate._summary(np.array([np.nan, 0.1]), 'dv', 'separable', 'lower', None, ['-'])
+    monkeypatch.setattr('mi_ssl_jax.estimate_mi.estimate_mi', lambda *a, **k: unknown)
+    status, out, error = command(files / 'x.npy', files / 'y.npy', f'--json={files / "out.json"}')
+    assert status == 2 and '1 of 2 fits are not finite' in out
+    assert error.startswith('error: no finite estimate of I(x; y)') and error.count('\n') == 1
+    assert not (files / 'out.json').exists()
+
+
+def test_huge_values_are_scaled_first(command, files):
+    np.save(files / 'huge.npy', X * 1e300)
+    status, out, _ = command(files / 'huge.npy', files / 'y.npy', '--bound=gaussian_mi')
+    assert status == 0 and re.search(r'I\(x; y\) +1\.\d', out)
+    assert 'spread of fits' in out and 'does not promise to hold the true value' in out
 
 
 def test_bad_input_is_one_line_with_status_2(command, files):

@@ -19,16 +19,35 @@ from mi_ssl_jax.core.pairs import Pairs
 from mi_ssl_jax.core.types import Scalar
 
 
-class Terms(NamedTuple):
-    """A bound taken apart: value = joint - marginal, both in nats.
+class _Pair(NamedTuple):
+    joint: Scalar
+    marginal: Scalar
+
+
+@jax.tree_util.register_pytree_node_class
+class Terms(_Pair):
+    """A bound taken apart: value = joint - marginal, both in nats; `joint, marginal = terms`.
 
     difference: joint - marginal, where it is known to more digits than the two means have; None
     where it is not.
     """
 
-    joint: Scalar
-    marginal: Scalar
     difference: Scalar | None = None
+
+    def __new__(cls, joint: Scalar, marginal: Scalar, difference: Scalar | None = None) -> 'Terms':
+        """Both terms, and their difference where it is known."""
+        terms = super().__new__(cls, joint, marginal)
+        terms.difference = difference
+        return terms
+
+    def tree_flatten(self) -> tuple[tuple, None]:
+        """All three are leaves."""
+        return (self.joint, self.marginal, self.difference), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, leaves: tuple) -> 'Terms':
+        """The inverse of `tree_flatten`."""
+        return cls(*leaves)
 
 
 def value(terms: Terms) -> jax.Array:
