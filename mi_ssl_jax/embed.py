@@ -1,12 +1,16 @@
 """Embeddings of a run's data as arrays: python -m mi_ssl_jax.embed --workdir=runs/jmi_digits
-[--branch=theta] [--seed=0]
+[--branch=theta] [--seed=0] [--data_dir=DIR | --examples=FILE.npy]
 
 Writes SPLIT_features.npy (backbone), SPLIT_z.npy (projector) and SPLIT_labels.npy for both splits,
-in the data set's order, un-augmented.
+in the data set's order, un-augmented, with SPLIT_names.npy where the data set names its examples,
+and class_names.json, the names of the labels. With --examples, of an array of other examples, it
+needs no data set: features.npy and z.npy.
 """
 
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,26 +20,86 @@ from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import encoders, run_folder
 
 
-def write(workdir: Path, out: Path, *, branch: str | None, seed: int) -> list[Path]:
+def write(
+    workdir: Path, out: Path, *, branch: str | None, seed: int, data_dir: str | None = None
+) -> list[Path]:
     """Encode both splits and write the arrays under `out`. Returns what was written."""
-    ready = experiments.setup(run_folder.read_config(workdir))
+    config = run_folder.read_config(workdir)
+    config.data.dir = data_dir or config.data.dir
+    try:
+        ready = experiments.setup(config)
+    except ValueError as error:
+        if (workdir / 'data.json').exists():
+            raise ValueError(
+                f'{error}; or give --data_dir, where the data lie, or --examples, an array of others'
+            ) from error
+        raise
     apply, variables = encoders.restored(ready, workdir, branch=branch, seed=seed, best=False)
+    encode = _encoding(apply, variables)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for split in ('train', 'test'):
-        parts = {'features': [], 'z': [], 'labels': []}
-        for batch in inputs.batches(ready.source, split, ready.config.mi.batch_size):
-            output = apply(variables, batch.x)
-            for name, rows in (
-                ('features', output.features),
-                ('z', output.z),
-                ('labels', np.ravel(batch.y)),
-            ):
-                parts[name].append(np.asarray(rows))
-        for name, found in parts.items():
-            written.append(out / f'{split}_{name}.npy')
-            np.save(written[-1], np.concatenate(found))
+        batches = inputs.batches(ready.source, split, ready.config.mi.batch_size)
+        found = encode((batch.x, {'labels': np.ravel(batch.y)}) for batch in batches)
+        names = inputs.example_names(ready.source, split, ready.config)
+        found |= {} if names is None else {'names': names}
+        written += [_save(out / f'{split}_{name}.npy', rows) for name, rows in found.items()]
+    run_folder.write_json(out / 'class_names.json', ready.source.class_names)
     return written
+
+
+def write_examples(
+    workdir: Path, out: Path, examples: Path, *, branch: str | None, seed: int
+) -> list[Path]:
+    """Encode an array of examples, in the form of the run's data, and write features and z."""
+    ready = encoders.setup(workdir)
+    x = _array(examples, ready.source)
+    apply, variables = encoders.restored(ready, workdir, branch=branch, seed=seed, best=False)
+    size = ready.config.mi.batch_size
+    batches = ((x[start : start + size], {}) for start in range(0, len(x), size))
+    found = _encoding(apply, variables)(batches)
+    out.mkdir(parents=True, exist_ok=True)
+    return [_save(out / f'{name}.npy', rows) for name, rows in found.items()]
+
+
+def _encoding(apply: Callable, variables: Any) -> Callable[[Iterable], dict[str, np.ndarray]]:
+    """-> encode(batches of examples, each with the rows that stand beside them): columns by
+    name.
+    """
+
+    def encode(batches: Iterable[tuple[Any, dict]]) -> dict[str, np.ndarray]:
+        parts: dict[str, list[np.ndarray]] = {}
+        for x, beside in batches:
+            output = apply(variables, x)
+            for name, rows in {'features': output.features, 'z': output.z, **beside}.items():
+                parts.setdefault(name, []).append(np.asarray(rows))
+        return {name: np.concatenate(found) for name, found in parts.items()}
+
+    return encode
+
+
+def _array(path: Path, source: inputs.Source) -> np.ndarray:
+    """The examples of a .npy file, of the run's own kind. ValueError in one line."""
+    if isinstance(source.example, dict):
+        raise ValueError('a graph is no array of examples: leave --examples out')
+    try:
+        x = np.load(path, allow_pickle=False, mmap_mode='r')
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f'cannot read an array from {path}: {error}') from error
+    own = source.example
+    # Images of any size become views of one; points have their number of dimensions.
+    same = x.shape[-1:] == own.shape[-1:] and x.ndim == own.ndim + 1 and len(x)
+    if x.dtype != own.dtype or not same:
+        raise ValueError(
+            f'{path} holds {x.dtype} {x.shape}, but the run was trained on {own.dtype}'
+            f' {(len(x) if x.ndim else 0, *own.shape)}: one example a row'
+        )
+    return x
+
+
+def _save(path: Path, rows: np.ndarray) -> Path:
+    np.save(path, rows)
+    return path
 
 
 def main() -> None:
@@ -50,9 +114,19 @@ def main() -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help="which of the run's seeds, counted from 0"
     )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument('--data_dir', help='where the data set lies now (default: as in training)')
+    where.add_argument(
+        '--examples', type=Path, help='a .npy file of examples to encode instead of the data set'
+    )
     options = parser.parse_args()
     out = options.out or options.workdir / 'embeddings'
-    for path in write(options.workdir, out, branch=options.branch, seed=options.seed):
+    chosen = {'branch': options.branch, 'seed': options.seed}
+    if options.examples:
+        written = write_examples(options.workdir, out, options.examples, **chosen)
+    else:
+        written = write(options.workdir, out, data_dir=options.data_dir, **chosen)
+    for path in written:
         print(f'wrote {path}: {" x ".join(map(str, np.load(path, mmap_mode="r").shape))}')
 
 

@@ -5,12 +5,15 @@ is used.
 import importlib
 import inspect
 
+import numpy as np
+
 from mi_ssl_jax.data import in_memory, on_disk, streamed
 from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
 
 __all__ = [
     'Resident',
     'Split',
+    'example_names',
     'few_labels',
     'find',
     'label_sets',
@@ -78,6 +81,13 @@ def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
     if name in _MODULES:
         raise ValueError(f'{name} is held in memory: set data.streamed=False')
     return streamed.Stream(find(name, data_dir), canvas)
+
+
+def example_names(name: str, data_dir: str | None, split: str) -> np.ndarray | None:
+    """The names (n,) of the examples of 'train' or 'test' of an image data set, such as their files'
+    names; None of generated data, and of sets that keep none. Errors as `load`.
+    """
+    return None if name in _MODULES else on_disk.names(find(name, data_dir), split)
 
 
 def prepare_command(name: str, data_dir: str | None) -> str:

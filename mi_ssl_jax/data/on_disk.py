@@ -5,6 +5,7 @@ record.
 import functools
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ import numpy as np
 from mi_ssl_jax.data import images, records
 
 _HELD_OUT = {'imagenet2012': 'validation'}  # its TFDS split 'test' has no labels
+_NAMES = ('file_name', 'filename', 'id')  # what TFDS's sets call the name of an example
+_AT_ONCE = 512  # examples that are read together
 _VERSION = re.compile(r'\d+\.\d+\.\d+')
 
 
@@ -84,6 +87,11 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
         raise ValueError(
             f'{folder} lacks the file {", ".join(missing)}: remove the folder and run {command}'
         )
+    if not (folder / 'label.labels.txt').exists():
+        _note(
+            f'{folder} has no label.labels.txt, the list of its classes: they are called by their'
+            ' numbers'
+        )
     return Prepared(
         name,
         folder,
@@ -92,6 +100,12 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
         features['image'].shape,
         tuple(features['label'].names),
     )
+
+
+@functools.cache
+def _note(line: str) -> None:
+    """Said once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @functools.cache
@@ -110,6 +124,23 @@ def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tupl
     return [
         (example['image'], int(example['label'])) for example in source.__getitems__(list(indices))
     ]
+
+
+def names(prepared: Prepared, split: str) -> np.ndarray | None:
+    """The names of all examples of the split 'train' or 'test', in order; None where the records
+    hold none.
+    """
+    source, count = _source(prepared.folder, prepared.splits[split]), prepared.sizes[split]
+    key = next((key for key in _NAMES if count and key in source[0]), None)
+    if key is None:
+        return None
+    return np.array(
+        [
+            example[key].decode(errors='replace')
+            for start in range(0, count, _AT_ONCE)
+            for example in source.__getitems__(range(start, min(start + _AT_ONCE, count)))
+        ]
+    )
 
 
 def image(

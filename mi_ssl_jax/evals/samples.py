@@ -18,8 +18,8 @@ LEAST_SPREAD = 1e-6
 
 
 class Pairs(NamedTuple):
-    """x (N, Dx), y (N, Dy) float64, each column of mean 0 and standard deviation 1; row i of both
-    belongs together. notes: what was done to the rows.
+    """x (N, Dx), y (N, Dy) float64, each column of mean 0 and standard deviation 1 (before copies
+    were left out); row i of both belongs together. notes: what was done to the rows.
     """
 
     x: np.ndarray
@@ -41,8 +41,7 @@ def pairs(x: Array, y: Array) -> Pairs:
             f'x has {len(x)} rows and y has {len(y)}: row i of one must belong to row i of the'
             ' other'
         )
-    x, y, notes = _without_copies(x, y)
-    return Pairs(standardised(x, 'x'), standardised(y, 'y'), notes)
+    return _without_copies(standardised(x, 'x'), standardised(y, 'y'))
 
 
 def numbers(x: Array, name: str) -> np.ndarray:
@@ -149,32 +148,27 @@ def _check_resolution(x: np.ndarray, found: np.ndarray, name: str) -> None:
             )
 
 
-def _without_copies(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _without_copies(x: np.ndarray, y: np.ndarray) -> Pairs:
     both = np.concatenate([x, y], axis=1)
     first = _first_of_each(both)
     n, different = len(both), len(first)
     if different == n:
-        return x, y, ()
+        return Pairs(x, y, ())
     if _copied(both[first], n):
         note = f'{n - different} of {n} rows are copies of others and are left out'
-        return x[first], y[first], (note,)
-    return (
-        x,
-        y,
-        (
-            f'rows repeat ({different} different ones among {n}): right for discrete variables, but'
-            ' copies of rows make the estimate too high: remove those first',
-        ),
+        return Pairs(x[first], y[first], (note,))
+    note = (
+        f'rows repeat ({different} different ones among {n}): right for discrete variables, but'
+        ' copies of rows make the estimate too high: remove those first'
     )
+    return Pairs(x, y, (note,))
 
 
 def _first_of_each(rows: np.ndarray) -> list[int]:
-    """The first place of each different row, in order; -0 is 0."""
-    high = rows.astype(np.float64) + 0.0
-    low = (rows - high).astype(np.float64) + 0.0  # of long doubles, whose bytes are padded
+    """The first place of each different row, in order."""
     seen: dict[bytes, int] = {}
-    for place, (one, rest) in enumerate(zip(high, low, strict=True)):
-        seen.setdefault(one.tobytes() + rest.tobytes(), place)
+    for place, row in enumerate(rows + 0.0):  # -0 is 0
+        seen.setdefault(row.tobytes(), place)
     return list(seen.values())
 
 

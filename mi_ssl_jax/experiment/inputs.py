@@ -95,6 +95,45 @@ def load(config: ConfigDict) -> Source:
     )
 
 
+def describe(source: Source) -> dict[str, Any]:
+    """What the networks must know of the data, as JSON holds it; see `described`."""
+    return {
+        'name': source.name,
+        'size': source.size,
+        'class_names': list(source.class_names),
+        'labels': None if source.train is None else list(source.train.y.shape[1:]),
+        'example': jax.tree.map(
+            lambda leaf: {'dtype': str(leaf.dtype), 'shape': list(leaf.shape)}, source.example
+        ),
+    }
+
+
+def described(found: dict[str, Any]) -> Source:
+    """Data of which only the description is at hand: networks can be built, nothing read."""
+
+    def empty(leaf: dict[str, Any]) -> np.ndarray:
+        return np.zeros(leaf['shape'], leaf['dtype'])
+
+    example = jax.tree.map(
+        empty, found['example'], is_leaf=lambda leaf: set(leaf) == {'dtype', 'shape'}
+    )
+    labels = np.zeros((0, *(found['labels'] or ())), np.int32)
+    none = data.Split(jax.tree.map(lambda leaf: leaf[None][:0], example), labels)
+    train = None if found['labels'] is None else none
+    classes = tuple(found['class_names'])
+    return Source(found['name'], found['size'], example, train, none, classes, None, None)
+
+
+def example_names(source: Source, split: str, config: ConfigDict) -> np.ndarray | None:
+    """The names (n,) that the data set itself gives the examples of 'train' or 'test', in order;
+    None where it gives none.
+    """
+    names = data.example_names(source.name, config.data.dir or None, split)
+    if names is None or split == 'test' or source.stream is not None:
+        return names
+    return names[_evenly(len(names), config.data.limit, source.name, 'data.limit')]
+
+
 def watched(source: Source, config: ConfigDict) -> data.Split:
     """The held-out examples on which mutual information and collapse are measured: mi.examples of
     them.

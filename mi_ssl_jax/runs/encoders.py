@@ -1,13 +1,15 @@
 """A finished run's encoder, for use elsewhere."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 
-from mi_ssl_jax import augment
+from mi_ssl_jax import augment, parallel
 from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.nets.heads import Output
 from mi_ssl_jax.runs import run, run_folder
 
@@ -19,6 +21,8 @@ def load_encoder(
 
         apply, variables = ms.load_encoder('runs/jmi_digits')
         features = apply(variables, x).features
+
+    The folder is enough: neither the training data nor the devices of the training are needed.
 
     Args:
         workdir: the run's folder.
@@ -35,13 +39,25 @@ def load_encoder(
         ValueError: no run there, no checkpoint, or no such branch or seed.
     """
     workdir = Path(workdir)
-    return restored(
-        experiments.setup(run_folder.read_config(workdir)),
-        workdir,
-        branch=branch,
-        seed=seed,
-        best=best,
-    )
+    return restored(setup(workdir), workdir, branch=branch, seed=seed, best=best)
+
+
+def setup(workdir: Path) -> experiments.Setup:
+    """The run on one device of this machine, with neither its data nor its other devices; those of
+    runs that kept no description of their data are loaded.
+    """
+    config, path = run_folder.read_config(workdir), workdir / run_folder.DATA
+    if not path.exists():
+        source = inputs.load(config)
+    else:
+        try:
+            source = inputs.described(json.loads(path.read_text()))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ValueError(
+                f'{path} does not describe the data of a run ({error}): remove it, and the data set'
+                ' itself is read'
+            ) from error
+    return experiments.build(config, source, parallel.choose_devices(1))
 
 
 def restored(

@@ -22,6 +22,7 @@ from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs.log import plain
 
+DATA = 'data.json'  # what the networks must know of the data, see experiment.inputs.describe
 PACKAGES = (
     'jax',
     'jaxlib',

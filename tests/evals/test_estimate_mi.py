@@ -11,6 +11,7 @@ import pytest
 from configs import jmi_gaussian
 from mi_ssl_jax.cli import guard
 from mi_ssl_jax.estimate_mi import main
+from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
 from mi_ssl_jax.runs import data_processing, run
 
@@ -88,7 +89,7 @@ def bad(folder):
 
 def test_an_estimate_that_is_not_finite_is_an_error_after_the_table(command, files, monkeypatch):
     unknown = estimate._summary(np.array([np.nan, 0.1]), 'dv', 'separable', 'lower', None, ['-'])
-    monkeypatch.setattr('mi_ssl_jax.estimate_mi.estimate_mi', lambda *a, **k: unknown)
+    monkeypatch.setitem(main.__globals__, 'estimate_mi', lambda *a, **k: unknown)
     status, out, error = command(files / 'x.npy', files / 'y.npy', f'--json={files / "out.json"}')
     assert status == 2 and '1 of 2 fits are not finite' in out
     assert error.startswith('error: no finite estimate of I(x; y)') and error.count('\n') == 1
