@@ -29,11 +29,9 @@ def write(
     try:
         ready = experiments.setup(config)
     except ValueError as error:
-        if (workdir / 'data.json').exists():
-            raise ValueError(
-                f'{error}; or give --data_dir, where the data lie, or --examples, an array of others'
-            ) from error
-        raise
+        raise ValueError(
+            f'{error}; or give --data_dir, the place of the data, or --examples, an array of others'
+        ) from error
     apply, variables = encoders.restored(ready, workdir, branch=branch, seed=seed, best=False)
     encode = _encoding(apply, variables)
     out.mkdir(parents=True, exist_ok=True)

@@ -69,6 +69,8 @@ def measure(configs: Mapping[str, ConfigDict]) -> tuple[list[Row], dict[str, Any
             'dtype': config.net.dtype,
             'batch_size of each device': config.batch_size,
             'assumed': ASSUMED,
+            'peak': f'{costs.PEAKS[DEVICE][config.net.dtype] / 1e12:.0f} TFLOP/s in'
+            f' {config.net.dtype} (set by config.net.dtype)',
         }
     return rows, settings
 
@@ -101,7 +103,7 @@ def _rows(own: Cost, phase: str, config: ConfigDict) -> list[Row]:
                     f'expected speed a device, {on}',
                     phase,
                     100 * efficiency(own, batch, devices, dtype=dtype),
-                    '%',
+                    f'%, {dtype}',  # the peak is that of the type of numbers
                 ),
             ]
     limit = limit_of(own, batch)

@@ -84,8 +84,8 @@ def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
 
 
 def example_names(name: str, data_dir: str | None, split: str) -> np.ndarray | None:
-    """The names (n,) of the examples of 'train' or 'test' of an image data set, such as their files'
-    names; None of generated data, and of sets that keep none. Errors as `load`.
+    """The names (n,) of the examples of 'train' or 'test' of an image data set, such as those of
+    their files; None of generated data, and of sets that keep none. Errors as `load`.
     """
     return None if name in _MODULES else on_disk.names(find(name, data_dir), split)
 

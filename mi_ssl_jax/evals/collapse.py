@@ -37,19 +37,15 @@ def figures(z: chex.Array, y: chex.Array, *, classes: int) -> dict[str, Any]:
     spread evenly,
     0 when collapsed. effective_rank: RankMe of z, 1 when collapsed. nn_gap: mean, min, max, sd over
     classes of the angle to the nearest other class mean in degrees, of means of normalised rows;
-    NaN when a class of range(classes) is absent.
-
-    Raises:
-        ValueError: fewer than two classes.
+    NaN when a class of range(classes) is absent, left out when there are fewer than two.
     """
     chex.assert_rank([z, y], [2, 1])
     chex.assert_equal_shape_prefix([z, y], 1)
     chex.assert_type([z, y], [float, int])
-    return {
-        'std': sphere.feature_std(z),
-        'effective_rank': sphere.effective_rank(z),
-        'nn_gap': sphere.nn_angle_gaps(class_means(z, y, classes=classes))._asdict(),
-    }
+    spread = {'std': sphere.feature_std(z), 'effective_rank': sphere.effective_rank(z)}
+    if classes < 2:
+        return spread
+    return {**spread, 'nn_gap': sphere.nn_angle_gaps(class_means(z, y, classes=classes))._asdict()}
 
 
 def class_means(z: chex.Array, y: chex.Array, *, classes: int) -> jax.Array:
@@ -69,8 +65,8 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
     """
     spread = _seeds(now['std']) * np.sqrt(dimension)
     rank = _seeds(now['effective_rank'])
-    gap = _seeds(now['nn_gap']['mean'])
-    widest = np.max([_seeds(past['nn_gap']['mean']) for past in (*history, now)], axis=0)
+    gap = _gap(now)
+    widest = np.max([_gap(past) for past in (*history, now)], axis=0)
     findings = [
         (
             'collapse: embeddings are nearly the same: their spread is {:.2f} of an even one',
@@ -101,6 +97,10 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
             seeds = f' ({found.sum()} of {len(found)} seeds)' if len(found) > 1 else ''
             return text.format(*(value[found].mean() for value in values)) + seeds
     return None
+
+
+def _gap(figures: Figures) -> np.ndarray:
+    return _seeds(figures['nn_gap']['mean'] if 'nn_gap' in figures else None)
 
 
 def _seeds(value: Any) -> np.ndarray:

@@ -26,7 +26,8 @@ class HeldOut(NamedTuple):
     nothing else.
 
     x: (n, ...) as the source holds them. labels: (n,) or (n, nodes), in [0, classes); what has a
-    label below 0 (a graph's training nodes) is encoded with the rest and then left out. views:
+    label below 0 (a graph's training nodes) is encoded with the rest and then left out, unless
+    nothing has another. classes: fewer than two leave the figures of classes out. views:
     (key, example) -> tuple of views. plain: example -> un-augmented network input. centres: (K,
     ...) of the classes of points, or None.
     """
@@ -78,7 +79,7 @@ def make(
         line = numbers(pair, dict(zip(watched, plain, strict=True)))
         if not pair:
             line['mi'] = {name: np.full(layout.seeds, -np.inf) for name in cosine_mi.NAMES}
-        elif end and np.sum(inputs.labels >= 0) >= cosine_mi.FEWEST:
+        elif end and len(_measured(np.ravel(inputs.labels))) >= cosine_mi.FEWEST:
             line['mi_interval'] = bootstrap(pair)
         if inputs.centres is not None:
             line['centres'] = {}
@@ -98,7 +99,7 @@ def _numbers(inputs: HeldOut, temperature: float) -> tuple[Callable, Callable]:
     Each is one program, since on a GPU compiling takes longer than everything it computes.
     """
     labels = np.ravel(inputs.labels)
-    rows = np.flatnonzero(labels >= 0)
+    rows = _measured(labels)
 
     def held_out(parts: Parts) -> jax.Array:
         z = jnp.concatenate(parts)
@@ -122,6 +123,11 @@ def _numbers(inputs: HeldOut, temperature: float) -> tuple[Callable, Callable]:
         return {name: interval._asdict() for name, interval in intervals.items()}
 
     return parallel.over_seeds(measured), parallel.over_seeds(resampled)
+
+
+def _measured(labels: np.ndarray) -> np.ndarray:
+    """The rows with a label, or all where none has one."""
+    return np.flatnonzero((labels >= 0) | np.all(labels < 0))
 
 
 def _centre_figures(number: int, parts: list[Parts]) -> tuple[dict[str, jax.Array], jax.Array]:

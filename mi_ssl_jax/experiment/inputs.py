@@ -37,6 +37,13 @@ class Source(NamedTuple):
     stream: streamed.Stream | None
 
     @property
+    def classes(self) -> int:
+        """How many classes there are to tell apart: 0 of data without labels, or all of one
+        class.
+        """
+        return len(self.class_names) if len(self.class_names) > 1 else 0
+
+    @property
     def rows(self) -> int:
         """What the networks make of one example: rows of output, as many as it has labels (of a
         graph: its nodes).
@@ -132,6 +139,11 @@ def example_names(source: Source, split: str, config: ConfigDict) -> np.ndarray 
     if names is None or split == 'test' or source.stream is not None:
         return names
     return names[_evenly(len(names), config.data.limit, source.name, 'data.limit')]
+
+
+def without_classes(source: Source) -> str:
+    """What is said of data whose `classes` are 0."""
+    return f'{source.name} has {"one class" if source.class_names else "no labels"}'
 
 
 def watched(source: Source, config: ConfigDict) -> data.Split:

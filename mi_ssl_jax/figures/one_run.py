@@ -83,10 +83,13 @@ def collapse(run: run_files.Run, output: Path) -> Path:
     distribution.
     """
     width, branches = run_files.width(run), run_files.keys(run, 'collapse')
-    figure = style.new(10.5, 3.6)
-    panels = figure.subplots(1, 3)
+    paths = [('std',), ('effective_rank',)]
+    if any(run_files.keys(run, 'collapse', branch, 'nn_gap') for branch in branches):
+        paths += [('nn_gap', 'mean')]  # of data with classes
+    figure = style.new(3.5 * len(paths), 3.6)
+    panels = figure.subplots(1, len(paths))
     names = _branch_names(branches)
-    for ax, path in zip(panels, (('std',), ('effective_rank',), ('nn_gap', 'mean'))):
+    for ax, path in zip(panels, paths, strict=True):
         for branch, line in zip(branches, ('-', style.DASHES)):
             colour = run_files.look(run).colour
             curves.draw(ax, _curve(run, ('collapse', branch, *path), names[branch], colour, line))
@@ -105,16 +108,14 @@ def collapse(run: run_files.Run, output: Path) -> Path:
         'effective rank (RankMe)',
         [(width, f'all {width} directions')] if width else [],
     )
-    _label(
-        panels[2],
-        'Separation',
-        'NN gap of the classes (degrees)',
-        (
-            [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
-            if run_files.on_gaussian(run)
-            else []
-        ),
-    )
+    if len(paths) > 2:
+        marks = [(gaussian.PENTAGON, '72° = pentagon'), (gaussian.THOMSON, '90° = Thomson optimum')]
+        _label(
+            panels[2],
+            'Separation',
+            'NN gap of the classes (degrees)',
+            marks if run_files.on_gaussian(run) else [],
+        )
     style.heading(
         figure,
         f'{_name(run)}: has it collapsed?',

@@ -131,14 +131,16 @@ def collapse(run: run_files.Run) -> str:
     """Spread, effective rank and separation of every branch at the last evaluation."""
     width, rows = run_files.width(run), []
     for branch in run_files.keys(run, 'collapse'):
-        std, rank, gap = (
-            run_files.series(run, 'collapse', branch, *path)[1][-1]
-            for path in (('std',), ('effective_rank',), ('nn_gap', 'mean'))
+        std, rank = (
+            run_files.series(run, 'collapse', branch, name)[1][-1]
+            for name in ('std', 'effective_rank')
         )
+        gap = '–'  # of data without classes
+        if run_files.keys(run, 'collapse', branch, 'nn_gap'):
+            gap = statistics.cell(run_files.series(run, 'collapse', branch, 'nn_gap', 'mean')[1][-1], 1)
         even = f'{100 * std.mean() * np.sqrt(width):.0f} %' if width else '–'
-        cells = ((std, 3), (rank, 2), (gap, 1))
-        std_cell, rank_cell, gap_cell = (statistics.cell(*each) for each in cells)
-        rows.append((branch, std_cell, even, rank_cell, gap_cell))
+        std_cell, rank_cell = statistics.cell(std, 3), statistics.cell(rank, 2)
+        rows.append((branch, std_cell, even, rank_cell, gap))
     of = f' of {width}' if width else ''
     note = (
         'Of held-out embeddings of unit length. Spread: standard deviation of a feature, mean over'

@@ -20,7 +20,7 @@ def _finish(ready: experiments.Setup, workdir: Path) -> None:
     # matplotlib is slow to import, and bad input should not wait for it
     from mi_ssl_jax.figures import one_run, report
 
-    if ready.config.probe.at_end:
+    if ready.config.probe.at_end and ready.source.classes:
         print(probes.text(probed(ready, workdir)))
     warnings = collapses(ready, workdir)
     for line in warnings:

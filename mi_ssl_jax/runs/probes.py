@@ -39,7 +39,11 @@ def probe(
     held-out split.
 
     seeds: one top-1 a seed. before: the rows of `untrained(ready)`, where they are known already.
+
+    ValueError: data without classes to tell apart.
     """
+    if not ready.source.classes:
+        raise ValueError(f'{inputs.without_classes(ready.source)}: there is nothing to probe')
     return {'rows': [*(before or untrained(ready)), *_encoders('', ready, population)]}
 
 
@@ -103,7 +107,7 @@ def backbone_features(ready: experiments.Setup, variables: Tree, branch: str) ->
 
 def _rows(encoder: str, encoded: Sequence[Frozen], ready: experiments.Setup) -> list[dict]:
     """A linear probe for each set of labels, and kNN with all of them. encoded: one a seed."""
-    options, classes = ready.config.probe, len(ready.source.class_names)
+    options, classes = ready.config.probe, ready.source.classes
     probes = {
         ('linear', name): functools.partial(linear.evaluate, subsets=subsets)
         for name, subsets in data.label_sets(encoded[0].train_y, options.labels).items()

@@ -57,6 +57,11 @@ def run(
                 held.enter_context(run_folder.claim(workdir))
                 run_folder.check_same(config, workdir, force=force, say=say)
             ready = experiments.setup(config)
+        if not ready.source.classes:
+            say(
+                f'{inputs.without_classes(ready.source)}: probes and figures of classes are left'
+                ' out'
+            )
         store = (
             Store(workdir / 'checkpoints', keep=config.checkpoint.keep, report=say)
             if first

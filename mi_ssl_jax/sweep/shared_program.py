@@ -59,6 +59,7 @@ def train(
             run_folder.write_json(
                 member.folder / 'environment.json', run_folder.environment(ready.layout)
             )
+            run_folder.write_json(member.folder / run_folder.DATA, inputs.describe(ready.source))
         store = Store(folder / 'checkpoints', keep=ready.config.checkpoint.keep, report=say)
         stack.enter_context(contextlib.closing(store))
         asked = stack.enter_context(signals.watched(lambda: f'{store.standing()}; {AGAIN}'))

@@ -107,4 +107,7 @@ def test_the_table_has_a_row_for_each_number_of_devices():
         ):
             assert found[f'{what}, {devices}'].value >= 0
     assert found['expected speed a device, 1 device'].value == 100
+    speeds = {row.unit for what, row in found.items() if 'expected speed' in what}
+    assert speeds == {'%, float32'} and '%, float32' in table.text(rows)  # not bfloat16's
+    assert 'TFLOP/s in float32' in settings['x']['peak']
     assert settings['x']['assumed'] == scaling.ASSUMED and '8 devices' in table.text(rows)

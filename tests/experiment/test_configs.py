@@ -224,6 +224,17 @@ def test_our_choices_stand(method, name):
         assert config.method.redundancy_weight == 0.005
 
 
+def test_mmi_on_imagenet_100_is_trained_as_its_number_most_likely_was():
+    config = load('mmi_in100')
+    assert (config.net.name, config.epochs, config.net.options.resnet18.stem) == (
+        'resnet18',
+        400,
+        'imagenet',
+    )
+    text = docstring('mmi_in100')
+    assert '81.1 %' in text and '--config.net.name=resnet50 --config.epochs=800' in text
+
+
 @pytest.mark.parametrize('name', ABLATIONS)
 def test_ablations_differ_from_their_method_in_what_they_are_named_after(name):
     parent, changes = ABLATIONS[name]
