@@ -137,7 +137,9 @@ def collapse(run: run_files.Run) -> str:
         )
         gap = '–'  # of data without classes
         if run_files.keys(run, 'collapse', branch, 'nn_gap'):
-            gap = statistics.cell(run_files.series(run, 'collapse', branch, 'nn_gap', 'mean')[1][-1], 1)
+            gap = statistics.cell(
+                run_files.series(run, 'collapse', branch, 'nn_gap', 'mean')[1][-1], 1
+            )
         even = f'{100 * std.mean() * np.sqrt(width):.0f} %' if width else '–'
         std_cell, rank_cell = statistics.cell(std, 3), statistics.cell(rank, 2)
         rows.append((branch, std_cell, even, rank_cell, gap))

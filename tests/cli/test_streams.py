@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import subprocesses
+
 CODE = """
 import sys
 from mi_ssl_jax.cli import guard
@@ -33,7 +33,7 @@ def test_a_command_outlives_its_readers(ending, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        env=subprocesses.environment(),
     )
     assert (tmp_path / 'done').exists() and result.returncode == 0, result.stderr
     assert 'Traceback' not in result.stderr and 'ignored' not in result.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mi_ssl_jax.methods import table7
-from tests.helpers import tiny
+from tests.helpers import subprocesses, tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,12 +118,12 @@ def test_compiled_programs_are_kept_for_the_next_command(tmp_path, monkeypatch):
     monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
     code = 'import jax, sys; from mi_ssl_jax.cli import cpu_tuning; '
     code += 'cpu_tuning.use_compilation_cache(); jax.jit(lambda x: x + 1)(1.0)'
-    environment = {name: value for name, value in os.environ.items() if 'CACHE' not in name}
+    environment = subprocesses.environment(JAX_PLATFORMS='cpu')
     subprocess.run(
         [sys.executable, '-c', code],
         cwd=tmp_path,
         check=True,
-        env={**environment, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'},
+        env={name: value for name, value in environment.items() if 'CACHE' not in name},
     )
     assert list((tmp_path / '.cache' / 'jax').iterdir())
 
