@@ -67,9 +67,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
         warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps
     )
 
-    def method(hyper: Mapping[str, Any], parts: api.Parts = parts) -> api.Method:
-        own = {name: hyper[name] for name in ('temperature',) if name in arguments}
-        return methods.load(config.method.name, parts, **{**arguments, **own})
+    method = methods.load(config.method.name, parts, **arguments)
 
     def optimiser(hyper: Mapping[str, Any], phase: api.Phase):
         return optim.make(
@@ -84,7 +82,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
             rules=phase.rules,
         )
 
-    hyper = traced(config)
+    hyper = traced(config, method)
     spec = Spec(
         method,
         optimiser,
@@ -101,13 +99,13 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
         config.check_replicas,
     )
     # Both fail here, in one line, rather than inside a compilation.
-    for phase in spec.method.phases:
+    for phase in method.phases:
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
     checks.memory(spec, source)
     alone = layout._replace(devices=layout.devices[:1])
-    single = functools.partial(method, parts=_parts(config, alone, view))
-    mode = _mode(config.mode, spec._replace(build=single, layout=alone), source)
+    single = methods.load(config.method.name, _parts(config, alone, view), **arguments)
+    mode = _mode(config.mode, spec._replace(method=single, layout=alone), source)
     return Setup(config, source, spec._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
 
@@ -127,13 +125,12 @@ def learning_rate(config: ConfigDict) -> float:
     return config.lr * (config.batch_size / BASE_BATCH) ** powers[config.lr_scaling]
 
 
-def traced(config: ConfigDict) -> dict[str, float]:
-    """What configurations may differ in and still share one compiled step."""
-    hyper = {'lr': learning_rate(config), 'weight_decay': config.weight_decay}
-    arguments = method_arguments(config.method)
-    return (
-        {**hyper, 'temperature': arguments['temperature']} if 'temperature' in arguments else hyper
-    )
+def traced(config: ConfigDict, method: api.Method) -> dict[str, float]:
+    """Hyperparameters passed to the compiled step as arguments. Configurations that differ only in
+    these share one compilation.
+    """
+    own = {name: config.method[name] for name in method.traced}
+    return {'lr': learning_rate(config), 'weight_decay': config.weight_decay, **own}
 
 
 def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
@@ -142,7 +139,7 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
     """
     for config in configs:
         checks.numbers(config, ready.source)
-    hyper = tuple(traced(config) for config in configs for _ in range(config.seeds))
+    hyper = tuple(traced(config, ready.method) for config in configs for _ in range(config.seeds))
     layout = ready.layout._replace(seeds=len(hyper))
     return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
 

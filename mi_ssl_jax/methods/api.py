@@ -41,13 +41,15 @@ class Info(NamedTuple):
 
     step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken.
     progress: () float32 in [0, 1]. key: of this step, the same on every device; a loss that draws
-    from it sees the same numbers on all of them.
+    from it sees the same numbers on all of them. traced: values of this seed for the arguments that
+    `Method.traced` names, which replace those that the method was built with.
     """
 
     step: Array
     epoch: Array
     progress: Array
     key: Key
+    traced: Mapping[str, Array] = {}
 
 
 class Loss(NamedTuple):
@@ -151,7 +153,10 @@ class Method(NamedTuple):
     branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient
     is stopped, between
     branches or inside a loss. init_aux: key -> the method's state before step one. remedy: what to
-    do about a loss that is not finite.
+    do about a loss that is not finite. traced: arguments of the build that the losses take from
+    `Info.traced`, so that runs with different values share one compiled step.
+
+    Methods are equal where they are the same object: their losses are closures.
     """
 
     paradigm: str
@@ -163,6 +168,13 @@ class Method(NamedTuple):
     stop_gradient: bool
     init_aux: Callable[[Key], Tree] = lambda key: ()
     remedy: str = 'lower lr or raise the temperature'
+    traced: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 class Parts(NamedTuple):

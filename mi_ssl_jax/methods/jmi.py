@@ -98,7 +98,7 @@ def build(
     options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
 
     def loss(views, aux, info):
-        return api.mi_loss(jmi_terms(*views['theta'].z, **options), aux)
+        return api.mi_loss(jmi_terms(*views['theta'].z, **options | info.traced), aux)
 
     return api.Method(
         paradigm='jmi',
@@ -108,4 +108,5 @@ def build(
         phases=(api.Phase('joint', 'theta', loss),),
         tracked=api.Tracked('theta', 'theta'),
         stop_gradient=False,
+        traced=('temperature',),
     )

@@ -129,6 +129,7 @@ def build_with_queue(
     """
     if version == 1:
         parts = parts._replace(projector=parts.projector[-1:])
+    options = {'temperature': temperature}
     encoder = parts.encoder(projector=QUEUE_PROJECTOR)
     target = api.Branch(
         encoder,
@@ -142,9 +143,8 @@ def build_with_queue(
         q, k = views['online'].z[0], views['target'].z[0]
         # First: it checks the sizes. The logits are those of the queue before this batch.
         pushed = queues.push(aux['queue'], linalg.unit(k))
-        return api.mi_loss(
-            queue_terms(q, k, aux['queue'].items, temperature=temperature), {'queue': pushed}
-        )
+        terms = queue_terms(q, k, aux['queue'].items, **options | info.traced)
+        return api.mi_loss(terms, {'queue': pushed})
 
     return api.Method(
         paradigm='sdmi',
@@ -154,6 +154,7 @@ def build_with_queue(
         phases=(api.Phase('e', 'online', loss),),
         tracked=api.Tracked('online', 'target'),
         stop_gradient=True,
+        traced=('temperature',),
         init_aux=lambda key: {'queue': queues.init(key, queue_size, parts.embedding)},
     )
 
@@ -174,7 +175,7 @@ def build(
     encodes the keys; moving it after the update with the next step's momentum is the same.
     """
     objectives.check(objective=objective)
-    options = dict(temperature=temperature, objective=objective, block_size=block_size)
+    options = {'temperature': temperature, 'objective': objective, 'block_size': block_size}
     target = api.Branch(
         parts.encoder(projector=PROJECTOR),
         follows='online',
@@ -184,7 +185,8 @@ def build(
 
     def loss(views, aux, info):
         q, k = views['online'].out, views['target'].z
-        first, second = mocov3_terms(q[0], k[1], **options), mocov3_terms(q[1], k[0], **options)
+        terms = functools.partial(mocov3_terms, **options | info.traced)
+        first, second = terms(q[0], k[1]), terms(q[1], k[0])
         return api.mi_loss(jax.tree.map(lambda a, b: a + b, first, second), aux)
 
     return api.Method(
@@ -195,6 +197,7 @@ def build(
         phases=(api.Phase('e', 'online', loss),),
         tracked=api.Tracked('online', 'target'),
         stop_gradient=True,
+        traced=('temperature',),
     )
 
 

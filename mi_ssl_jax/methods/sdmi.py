@@ -108,7 +108,9 @@ def build(
 
     def phase(name: str, trained: str, frozen: str) -> api.Phase:
         def loss(views, aux, info):
-            return api.mi_loss(sdmi_terms(views[trained].out, views[frozen].z, **options), aux)
+            return api.mi_loss(
+                sdmi_terms(views[trained].out, views[frozen].z, **options | info.traced), aux
+            )
 
         return api.Phase(name, trained, loss)
 
@@ -120,4 +122,5 @@ def build(
         phases=(phase('e', 'theta', 'xi'), phase('m', 'xi', 'theta')),
         tracked=api.Tracked('theta', 'xi'),
         stop_gradient=True,
+        traced=('temperature',),
     )

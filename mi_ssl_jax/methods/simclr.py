@@ -118,27 +118,16 @@ def build(
     objectives.check(objective=objective, own=('nt_xent', 'dcl'))
     if objective == 'dcl' and block_size is not None:
         raise ValueError("objective 'dcl' is not computed in blocks: leave method.block_size unset")
+    bound = {'objective': objective, 'marginal': 'bound', 'marginal_weight': 1.0}
+    forms = {
+        'nt_xent': functools.partial(nt_xent_terms, block_size=block_size),
+        'dcl': dcl_terms,
+    }
+    terms = forms.get(objective) or functools.partial(jmi.jmi_terms, block_size=block_size, **bound)
 
     def loss(views, aux, info):
-        za, zb = views['theta'].z
-        if objective == 'nt_xent':
-            return api.mi_loss(
-                nt_xent_terms(za, zb, temperature=temperature, block_size=block_size), aux
-            )
-        if objective == 'dcl':
-            return api.mi_loss(dcl_terms(za, zb, temperature=temperature), aux)
-        return api.mi_loss(
-            jmi.jmi_terms(
-                za,
-                zb,
-                objective=objective,
-                marginal='bound',
-                marginal_weight=1.0,
-                temperature=temperature,
-                block_size=block_size,
-            ),
-            aux,
-        )
+        own = {'temperature': temperature} | info.traced
+        return api.mi_loss(terms(*views['theta'].z, **own), aux)
 
     return api.Method(
         paradigm='jmi',
@@ -148,4 +137,5 @@ def build(
         phases=(api.Phase('joint', 'theta', loss),),
         tracked=api.Tracked('theta', 'theta'),
         stop_gradient=False,
+        traced=('temperature',),
     )

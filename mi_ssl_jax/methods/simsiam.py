@@ -47,24 +47,20 @@ def build(
     not decayed (reference code: fix_pred_lr).
     """
     objectives.check(objective=objective, own=('cosine',))
+    options = {
+        'objective': objective,
+        'marginal': 'bound',
+        'marginal_weight': 1.0,
+        'temperature': temperature,
+        'block_size': block_size,
+    }
 
     def loss(views, aux, info):
         out, z = views['online'].out, views['online'].z
         if objective == 'cosine':
             value = 0.5 * (negative_cosine(out[0], z[1]) + negative_cosine(out[1], z[0]))
             return api.mi_loss(bounds.Terms(-value, None), aux)
-        return api.mi_loss(
-            sdmi.sdmi_terms(
-                out,
-                z,
-                objective=objective,
-                marginal='bound',
-                marginal_weight=1.0,
-                temperature=temperature,
-                block_size=block_size,
-            ),
-            aux,
-        )
+        return api.mi_loss(sdmi.sdmi_terms(out, z, **options | info.traced), aux)
 
     groups = (api.Group('predictor', constant_lr=True),) if predictor else ()
     return api.Method(
@@ -79,4 +75,5 @@ def build(
         phases=(api.Phase('e', 'online', loss, groups),),
         tracked=api.Tracked('online', 'online', lag=True),
         stop_gradient=True,
+        traced=('temperature',),
     )

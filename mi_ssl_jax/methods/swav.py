@@ -106,7 +106,7 @@ def build(
             codes_of(own, seen.shared['prototypes'], past, epsilon=epsilon, iterations=iterations)
             for own, past in zip(scores[:ASSIGNED], memory)
         ]
-        value = swav_loss(scores, jnp.stack(codes), temperature=temperature)
+        value = swav_loss(scores, jnp.stack(codes), **{'temperature': temperature} | info.traced)
         after = {
             name: tuple(
                 pushed(past, z, info.epoch >= queue_epoch) for past, z in zip(memory, seen.z)
@@ -130,5 +130,6 @@ def build(
         phases=(api.Phase('joint', 'theta', loss, groups),),
         tracked=api.Tracked('theta', 'theta'),
         stop_gradient=True,
+        traced=('temperature',),
         init_aux=init_aux,
     )

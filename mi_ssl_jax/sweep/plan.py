@@ -21,8 +21,10 @@ from mi_ssl_jax.cli import config_file
 from mi_ssl_jax.runs import run_folder
 
 STAGES = ('grid', 'second', 'final')
-# Traced by the compiled step: configurations that differ in these alone share it.
+# Arguments of the compiled step (experiment.build.traced): configurations that differ in these
+# alone share it. A method of the user's own may not read its temperature from them.
 TRACED = ('lr', 'weight_decay', 'method.temperature')
+TRACED_BY_ANY_METHOD = ('lr', 'weight_decay')
 LARGE = ('resnet18', 'resnet50')  # one of these fills a device; all other networks are small
 
 
@@ -257,7 +259,7 @@ def _alone(config: ConfigDict) -> bool:
 def _program(config: ConfigDict) -> str:
     """What the compiled step depends on: the configuration without its traced fields."""
     rest = json.loads(config.to_json())
-    for path in TRACED:
+    for path in TRACED_BY_ANY_METHOD if ':' in config.method.name else TRACED:
         *parents, name = path.split('.')
         functools.reduce(lambda place, parent: place[parent], parents, rest).pop(name, None)
     return json.dumps(rest, sort_keys=True)

@@ -31,7 +31,7 @@ def joint_step(spec: Spec) -> Step:
     """
 
     def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
-        method = spec.build(frozen.hyper)
+        method = spec.method
         (phase,) = method.phases
         batch = steps.take(spec, method, phase, trained, frozen, data, order)
 

@@ -55,7 +55,7 @@ def half_step(spec: Spec, name: str) -> Step:
     """
 
     def step(trained: Trained, frozen: Frozen, data: Tree, order: Tree) -> tuple[Trained, dict]:
-        method = spec.build(frozen.hyper)
+        method = spec.method
         phase = states.phase_of(method, name)
         batch = steps.take(spec, method, phase, trained, frozen, data, order)
         others = {**frozen.variables, **states.followers(trained.variables, phase)}

@@ -12,18 +12,16 @@ from mi_ssl_jax.methods import api
 class Spec(NamedTuple):
     """What a step is compiled from.
 
-    build: hyper -> Method (called inside the trace, so that hyperparameters may be traced).
-    optimiser: (hyper, phase) ->
-    optax transformation. views: (key, example) -> tuple of views. hyper: the values training starts
-    from, one mapping
-    a seed. steps_per_pass, passes: of each phase. period: steps of a phase before the next one
+    optimiser: (hyper, phase) -> optax transformation; hyper may be traced. views: (key, example) ->
+    tuple of views. hyper: 'lr', 'weight_decay' and what the method traces, one mapping a seed.
+    steps_per_pass, passes: of each phase. period: steps of a phase before the next one
     takes over. classes: of
     the online probe, 0 for none. accumulate: pieces in which a device encodes its share of the
     batch. local_statistics: whether batch norm's statistics are of each device's examples alone.
     check_replicas: whether training makes sure that all devices hold the same state.
     """
 
-    build: Callable[[Mapping[str, Any]], api.Method]
+    method: api.Method
     optimiser: Callable[[Mapping[str, Any], api.Phase], optax.GradientTransformation]
     views: Callable
     layout: parallel.Layout
@@ -36,8 +34,3 @@ class Spec(NamedTuple):
     accumulate: int = 1
     local_statistics: bool = False
     check_replicas: bool = False
-
-    @property
-    def method(self) -> api.Method:
-        """The method with concrete hyperparameters, for its structure."""
-        return self.build(self.hyper[0])

@@ -57,6 +57,7 @@ def take(
         trained.step / spec.steps_per_pass,
         trained.step / (spec.steps_per_pass * spec.passes),
         loss_key,
+        {name: frozen.hyper[name] for name in method.traced},
     )
     return Batch(views, examples['y'], info, shuffle_key)
 

@@ -67,15 +67,16 @@ def experiment(
     hyper: tuple[dict[str, float], ...] = HYPER,
     local_statistics: bool = False,
 ) -> Spec:
-    """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule; it is
-    handed the hyperparameters that it takes."""
+    """A method, or a label of methods.structures(), with momentum SGD and a cosine schedule, and
+    the values that it traces."""
     name, changes = methods.structures().get(name, (name, {}))
     networks = parts(dtype=dtype, axis_name=None if local_statistics else layout.axis)
     schedule = optim.warmup_cosine(warmup_steps=0, total_steps=STEPS * PASSES)
 
-    def build(hyper):
-        own = {key: value for key, value in hyper.items() if key in methods.options(name)}
-        return methods.load(name, networks, **arguments(name) | own | changes)
+    method = methods.load(name, networks, **arguments(name) | changes)
+    own = {
+        key: value for key, value in {**arguments(name), **changes}.items() if key in method.traced
+    }
 
     def optimiser(hyper, phase):
         return optim.make(
@@ -91,11 +92,11 @@ def experiment(
         )
 
     return Spec(
-        build,
+        method,
         optimiser,
         augment.load('noise'),
         layout,
-        hyper[: layout.seeds],
+        tuple({**own, **values} for values in hyper[: layout.seeds]),
         batch_size=BATCH,
         steps_per_pass=STEPS,
         passes=PASSES,

@@ -208,13 +208,13 @@ def test_two_global_and_four_local_views_in_one_step(name):
     spec = tiny.experiment(name, tiny.one_device())
     networks = tiny.parts()._replace(backbone=nets.load('conv4', width=2))
     spec = spec._replace(
-        build=lambda hyper: methods.load(name, networks, **tiny.arguments(name)),
+        method=methods.load(name, networks, **tiny.arguments(name)),
         views=augment.load(name, data='tiny_imagenet', size=16, local_views=4),
     )
     phase, images = spec.method.phases[0], np.zeros((16, 20, 20, 3), np.uint8)
 
     def one_step(images):
-        member = state.init(0, tiny.HYPER[0], spec, images[0])
+        member = state.init(0, spec.hyper[0], spec, images[0])
         trained, frozen = state.split(member, spec.method, phase)
         batch = {'x': images, 'y': np.zeros(16, np.int32)}
         return trained, schedule.step(spec, phase.name)(trained, frozen, (), batch)

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from configs import sweep_cifar, sweep_digits
+from configs import jmi_digits, sweep_cifar, sweep_digits
 from mi_ssl_jax.figures import tables
 from mi_ssl_jax.sweep import plan, results, slurm_array, stages
 from tests.helpers import searches
@@ -250,3 +250,12 @@ def test_a_search_that_cannot_be_imported_is_one_line(text, tmp_path):
     (tmp_path / 'search.py').write_text(text)
     with pytest.raises(ValueError, match=r'search\.py cannot be read: '):
         plan.load(tmp_path / 'search.py')
+
+
+def test_a_users_own_method_is_not_assumed_to_read_a_traced_temperature():
+    config = jmi_digits.get_config()
+    warm, cold = (config.copy_and_resolve_references() for _ in range(2))
+    cold.method.temperature = 2 * warm.method.temperature
+    assert plan._program(warm) == plan._program(cold)
+    warm.method.name = cold.method.name = 'my_method:build'
+    assert plan._program(warm) != plan._program(cold)

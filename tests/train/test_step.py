@@ -176,7 +176,7 @@ def test_followers_copy_or_average_their_own_modules():
 # --------------------------------------------------------------------------------------------------
 
 
-def reporting(hyper):
+def reporting():
     """A method whose loss says what it was told, and whose state counts the steps."""
 
     def loss(views, aux, info):
@@ -206,7 +206,7 @@ def reporting(hyper):
 
 def test_what_a_loss_is_told_and_what_becomes_of_its_state():
     layout = tiny.one_device(seeds=2)
-    spec = tiny.experiment('jmi', layout)._replace(build=reporting)
+    spec = tiny.experiment('jmi', layout)._replace(method=reporting())
     calls = tiny.train(spec, tiny.compile_passes(spec), tiny.initial(spec), length=1)
     told = {name: [call.metrics[name] for call in calls] for name in calls[0].metrics}
     assert 'marginal' not in told  # None: the method has none
