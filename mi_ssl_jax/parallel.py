@@ -9,7 +9,7 @@ a pass by lax.scan or a host loop.
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
 
     devices: tuple[jax.Device, ...]
     seeds: int
-    mode: str
+    mode: Literal['scan', 'apart', 'loop']
 
     @property
     def axis(self) -> str | None:
@@ -78,7 +78,7 @@ def choose_devices(count: int | None) -> tuple[jax.Device, ...]:
     return tuple(device for own in processes for device in own[:each])
 
 
-def choose_mode(step: Step, *arguments: Tree) -> str:
+def choose_mode(step: Step, *arguments: Tree) -> Literal['scan', 'apart', 'loop']:
     """'scan' for dense networks; for networks with convolutions 'loop' on a CPU, else 'apart'.
 
     Inside scan, cond or map XLA's CPU backend runs the gradients of convolutions 25 to 46 times

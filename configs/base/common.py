@@ -2,7 +2,7 @@
 changes.
 """
 
-from ml_collections import ConfigDict, config_dict
+from ml_collections import ConfigDict
 
 
 def base() -> ConfigDict:
@@ -100,10 +100,5 @@ def base() -> ConfigDict:
 
 
 def method(name: str, **arguments) -> ConfigDict:
-    """A method and its arguments; None is written 'none' on the command line."""
+    """A method and its arguments. What a method can do without is 'none', or 0 for a number."""
     return ConfigDict({'name': name, **arguments})
-
-
-def optional_int(value: int | None = None) -> config_dict.FieldReference:
-    """An integer field that may be unset."""
-    return config_dict.FieldReference(value, field_type=int)

@@ -1,7 +1,5 @@
 """The arguments of every method: the paper's, or its source's where the paper says nothing."""
 
-from configs.base import common
-
 _EMA = {'momentum': 0.996, 'momentum_schedule': 'constant'}  # Table 3
 _COSINE = {'momentum': 0.996, 'momentum_schedule': 'cosine'}  # the sources' own
 # The authors' demonstration on CIFAR-10: a small data set needs no queue of 65,536.
@@ -10,7 +8,7 @@ _QUEUE = {'temperature': 0.1, 'queue_size': 4096, 'momentum': 0.99, 'momentum_sc
 
 def arguments(name: str) -> dict:
     """A method's arguments, {} for a method of the user's own."""
-    bound = {'temperature': 0.1, 'block_size': common.optional_int()}
+    bound = {'temperature': 0.1, 'block_size': 0}
     return {
         'sdmi': {
             **bound,

@@ -12,6 +12,7 @@ from scipy import stats
 
 from mi_ssl_jax.core.types import Key
 from mi_ssl_jax.evals import estimators, fitting, samples
+from mi_ssl_jax.evals.estimators import Kind
 
 GAUSSIAN = 'gaussian_mi'
 SECOND_ORDER = 'second moments only: exact for Gaussian samples'
@@ -36,7 +37,7 @@ class Estimate(NamedTuple):
     fits: tuple[float, ...]  # one value a fit, each on examples that its critic has not seen
     bound: str  # name of the estimator
     critic: str | None  # name of the critic, None without one
-    kind: str  # 'lower', 'upper' or 'neither' (no bound)
+    kind: Kind  # of bound
     ceiling: float | None  # above which the estimator cannot go, or None
     notes: tuple[str, ...]  # the estimator's known limits, and what to mind here
 
@@ -201,29 +202,6 @@ def _noted(found: Estimate, notes: tuple[str, ...]) -> Estimate:
     return found._replace(notes=(*found.notes, *notes))
 
 
-def check_pairs(x: np.ndarray, y: np.ndarray, fits: int) -> list[str]:
-    """What a reader should know of the samples; ValueError for what cannot be estimated from."""
-    if fits > len(x):
-        raise ValueError(f'fits={fits}, but there are {len(x)} samples: use at most {len(x)}')
-    repeated = len(x) - len(np.unique(np.concatenate([x, y], axis=1), axis=0))
-    if not repeated:
-        return []
-    return [
-        f'{repeated} of {len(x)} pairs repeat others: a pair that is in the training and in the'
-        ' held-out part makes a learned bound too high'
-    ]
-
-
-def check_independent(x: np.ndarray, name: str) -> None:
-    """ValueError where a column is a linear combination of the others, to float32's precision."""
-    rank = np.linalg.matrix_rank(x.astype(np.float64), tol=1e-5 * np.sqrt(x.size))
-    if rank < x.shape[1]:
-        raise ValueError(
-            f'{name} has {x.shape[1]} columns, of which {rank} are linearly independent: second'
-            ' moments are singular; remove the others, or use a learned bound'
-        )
-
-
 def _plan(
     n: int,
     bound: str,
@@ -282,7 +260,7 @@ def _summary(
     values: np.ndarray,
     bound: str,
     critic: str | None,
-    kind: str,
+    kind: Kind,
     ceiling: float | None,
     notes: list[str],
 ) -> Estimate:

@@ -12,7 +12,7 @@
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -33,6 +33,8 @@ ROWS = 256  # rows of scores that are held at a time when a whole part is scored
 MINE_DECAY = 0.9  # of the running denominator, bmi's default
 SMILE_CLIP = 5.0  # the source's middle choice of 1, 5, infinity
 
+Kind = Literal['lower', 'upper', 'neither']  # of bound
+
 
 class Bound(NamedTuple):
     """A bound on scores.
@@ -44,7 +46,7 @@ class Bound(NamedTuple):
 
     train: Callable
     value: Callable
-    kind: str
+    kind: Kind
     limit: str
     baseline: bool = False
 
@@ -126,7 +128,7 @@ def critics_of(bound: str) -> list[str]:
     return [CONDITIONAL] if bound == 'club' else list(CRITICS)
 
 
-def kind_and_limit(bound: str) -> tuple[str, str]:
+def kind_and_limit(bound: str) -> tuple[Kind, str]:
     """'lower', 'upper' or 'neither', and the bound's known weakness."""
     return ('upper', CLUB_LIMIT) if bound == 'club' else (BOUNDS[bound].kind, BOUNDS[bound].limit)
 

@@ -4,7 +4,7 @@ the centres lie.
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from mi_ssl_jax.methods import api
 
 Tree = Any
 Parts = list[jax.Array]  # embeddings (seeds, rows, D) in batches; the last may be filled up
+Which = Literal['views', 'plain']
 Use = tuple[str, parallel.Population, int]  # the branch, its variables, the view that it encodes
 RESAMPLES = 400  # of the bootstrap: 4 s for 10,000 examples on 2 CPU cores
 
@@ -138,7 +139,7 @@ def _centre_figures(number: int, parts: list[Parts]) -> tuple[dict[str, jax.Arra
 
 def _encoder(
     method: api.Method, inputs: HeldOut, batch_size: int
-) -> Callable[[str, Tree, list[Use]], list[Parts]]:
+) -> Callable[[Which, Tree, list[Use]], list[Parts]]:
     """-> encode('views' or 'plain', x (n, ...), uses): the embeddings of each use.
 
     One program makes the views and another applies a network to them: both take seconds to compile,
@@ -160,7 +161,7 @@ def _encoder(
 
     networks = {name: network(branch) for name, branch in method.branches.items()}
 
-    def encode(kind: str, x: Tree, uses: list[Use]) -> list[Parts]:
+    def encode(kind: Which, x: Tree, uses: list[Use]) -> list[Parts]:
         found: list[Parts] = [[] for _ in uses]
         for batch in _batches(x, batch_size):
             views = prepare[kind](*batch)

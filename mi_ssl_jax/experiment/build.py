@@ -110,11 +110,14 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
 
 
 def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A method's own arguments of a configuration's; 'none' stands for None, which the command line
-    cannot say.
+    """A method's own arguments of a configuration's, where 'none', or a block_size of 0, stands for
+    None.
     """
     own = {name: value for name, value in ConfigDict(values).items() if name != 'name'}
-    return {name: None if value == 'none' else value for name, value in own.items()}
+    absent = {'block_size': 0}
+    return {
+        name: None if value in ('none', absent.get(name)) else value for name, value in own.items()
+    }
 
 
 def learning_rate(config: ConfigDict) -> float:

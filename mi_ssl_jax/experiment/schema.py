@@ -92,6 +92,7 @@ ARGUMENTS: dict[str, Field] = {
     'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
     'decay': Field('of the running second moment', 'float', 0, 1),
     'queue_size': Field('embeddings; 0 = none', 'int', 0, MANY),
+    'block_size': Field('rows of scores held at a time; 0 = all', 'int', 0, MANY),
     'prototypes': Field('', 'int', 1, MANY),
     'slice_size': Field('embeddings', 'int', 1, MANY),
     'iterations': Field('', 'int', 1, 10_000),
@@ -177,13 +178,21 @@ def check(config: ConfigDict, where: str) -> None:
     check_values(config)
 
 
+def renewed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration in today's form from one that an earlier version stored."""
+    method = dict(stored['method'])
+    if 'block_size' in method and method['block_size'] is None:
+        method['block_size'] = 0
+    return {**stored, 'method': method}
+
+
 def check_values(config: ConfigDict) -> None:
     """Refuse a value of the wrong kind or out of its range. ValueError, in one line."""
     for name, field in FIELDS.items():
         _check_value(name, value_of(config, name), field)
     if ':' not in str(config.method.get('name', '')):  # a method of the user's own has its own
         for name, field in ARGUMENTS.items():
-            if name in config.method and config.method[name] != 'none':
+            if config.method.get(name) is not None:  # None is left to the method
                 _check_value(f'method.{name}', config.method[name], field)
 
 
@@ -272,4 +281,4 @@ def _unit(path: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return 'none' if value is None else repr(value) if isinstance(value, str) else str(value)
+    return repr(value) if isinstance(value, str) else str(value)

@@ -6,7 +6,7 @@ they never ask which method they run.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,9 @@ from mi_ssl_jax.core import bounds
 from mi_ssl_jax.core.bounds import paper
 from mi_ssl_jax.core.types import Array, Key, Scalar, Schedule, Tree
 from mi_ssl_jax.nets import heads
+
+MomentumSchedule = Literal['constant', 'cosine']
+PhaseName = Literal['joint', 'e', 'm']
 
 
 class Views(NamedTuple):
@@ -41,15 +44,13 @@ class Info(NamedTuple):
 
     step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken.
     progress: () float32 in [0, 1]. key: of this step, the same on every device; a loss that draws
-    from it sees the same numbers on all of them. traced: values of this seed for the arguments that
-    `Method.traced` names, which replace those that the method was built with.
+    from it sees the same numbers on all of them.
     """
 
     step: Array
     epoch: Array
     progress: Array
     key: Key
-    traced: Mapping[str, Array] = {}
 
 
 class Loss(NamedTuple):
@@ -64,7 +65,7 @@ class Loss(NamedTuple):
     aux: Tree = ()
 
 
-LossFn = Callable[[Mapping[str, Views], Tree, Info], Loss]
+LossFn = Callable[..., Loss]  # ({branch: Views}, aux, Info, **traced), see Method.traced
 
 
 class Branch(NamedTuple):
@@ -127,7 +128,7 @@ class Phase(NamedTuple):
     or 'm'.
     """
 
-    name: str
+    name: PhaseName
     trains: str
     loss: LossFn
     groups: tuple[Group, ...] = ()
@@ -153,15 +154,15 @@ class Method(NamedTuple):
     branches, phases: as above. tracked: where MI is measured. stop_gradient: whether any gradient
     is stopped, between
     branches or inside a loss. init_aux: key -> the method's state before step one. remedy: what to
-    do about a loss that is not finite. traced: arguments of the build that the losses take from
-    `Info.traced`, so that runs with different values share one compiled step.
+    do about a loss that is not finite. traced: arguments of the build that the losses also
+    take as keywords, so that seeds with different values share one compiled step.
 
     Methods are equal where they are the same object: their losses are closures.
     """
 
-    paradigm: str
-    update: str
-    objective: str
+    paradigm: Literal['sdmi', 'jmi']
+    update: Literal['em', 'joint']
+    objective: Literal['explicit', 'surrogate']
     branches: Mapping[str, Branch]
     phases: tuple[Phase, ...]
     tracked: Tracked
@@ -245,7 +246,7 @@ def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 
 
-def momentum(start: float, schedule: str) -> Schedule:
+def momentum(start: float, schedule: MomentumSchedule) -> Schedule:
     """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to
     1.
 

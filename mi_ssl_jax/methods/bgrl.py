@@ -39,7 +39,9 @@ def bgrl_loss(p: chex.Array, z: chex.Array) -> jax.Array:
     return byol.byol_loss(p, z) / 2
 
 
-def build(parts: api.Parts, *, momentum: float, momentum_schedule: str) -> api.Method:
+def build(
+    parts: api.Parts, *, momentum: float, momentum_schedule: api.MomentumSchedule
+) -> api.Method:
     """momentum: EMA coefficient at the start (0.99 in the source). momentum_schedule: 'cosine' (to
     1) or 'constant'.
 

@@ -37,7 +37,9 @@ def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
     )
 
 
-def build(parts: api.Parts, *, momentum: float, momentum_schedule: str) -> api.Method:
+def build(
+    parts: api.Parts, *, momentum: float, momentum_schedule: api.MomentumSchedule
+) -> api.Method:
     """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the
     paper's Table 3).
 

@@ -98,7 +98,7 @@ def build(
     *,
     prototypes: int,
     momentum: float,
-    momentum_schedule: str,
+    momentum_schedule: api.MomentumSchedule,
     student_temperature: float,
     teacher_temperature: float,
     first_teacher_temperature: float,

@@ -97,8 +97,8 @@ def build(
     """
     options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
 
-    def loss(views, aux, info):
-        return api.mi_loss(jmi_terms(*views['theta'].z, **options | info.traced), aux)
+    def loss(views, aux, info, **traced):
+        return api.mi_loss(jmi_terms(*views['theta'].z, **options | traced), aux)
 
     return api.Method(
         paradigm='jmi',

@@ -93,7 +93,7 @@ def build(
     parts: api.Parts,
     *,
     momentum: float,
-    momentum_schedule: str,
+    momentum_schedule: api.MomentumSchedule,
     distortion: float,
     order: int,
     warmup_epochs: float,

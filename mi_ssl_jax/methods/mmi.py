@@ -22,7 +22,7 @@ probe 98.3 against 97.5 % at D = 64 and 98.5 against 97.4 % at 256.
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import chex
 import jax
@@ -35,7 +35,8 @@ from mi_ssl_jax.methods import api, mec
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
 # With a momentum encoder it is another method: listed and tested beside the one without.
 STRUCTURES = ({'momentum_encoder': True},)
-FORMS = ('difference', 'joint')
+Form = Literal['difference', 'joint']
+FORMS = get_args(Form)
 POWER_ITERATIONS = 4  # a step; each starts where the last step's ended
 gaussian_mi = gaussian_entropy.gaussian_mi  # the exact form, of which the loss is the trainable one
 
@@ -52,13 +53,13 @@ class Eigenvalues(NamedTuple):
     joint: running.TopEigenvalue
 
 
-def check_form(form: str) -> None:
+def check_form(form: Form) -> None:
     """ValueError for a form of the joint entropy that does not exist."""
     if form not in FORMS:
         raise ValueError(f"unknown form '{form}'; use one of {', '.join(FORMS)}")
 
 
-def eigenvalues_init(key: Key, dimension: int, *, form: str) -> Eigenvalues:
+def eigenvalues_init(key: Key, dimension: int, *, form: Form) -> Eigenvalues:
     """Start tracking the largest eigenvalue of each covariance that the loss `mmi` divides by.
 
     Args:
@@ -119,7 +120,7 @@ def mmi_entropies(
     zb: chex.Array,
     eigenvalues: Eigenvalues,
     *,
-    form: str,
+    form: Form,
     order: int,
     rescale: bool,
     eigenvalue_momentum: float,
@@ -171,7 +172,7 @@ def mmi_value(
     order: int,
     eigenvalue_momentum: float,
     eps: float,
-    form: str = 'difference',
+    form: Form = 'difference',
     rescale: bool = True,
 ) -> tuple[jax.Array, Eigenvalues]:
     """Compute H(Z, Z') - H(Z) - H(Z') of Gaussian embeddings in trainable form (arXiv 2409.04747).
@@ -223,14 +224,14 @@ def mmi_value(
 def build(
     parts: api.Parts,
     *,
-    form: str,
+    form: Form,
     order: int,
     rescale: bool,
     eigenvalue_momentum: float,
     eps: float,
     momentum_encoder: bool,
     momentum: float,
-    momentum_schedule: str,
+    momentum_schedule: api.MomentumSchedule,
 ) -> api.Method:
     """form, rescale: see mmi_entropies. order: of the Taylor series (2, 4 and 6 are to be
     compared).

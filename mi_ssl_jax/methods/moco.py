@@ -116,8 +116,8 @@ def build_with_queue(
     *,
     temperature: float,
     queue_size: int,
-    momentum: float = 0.999,
-    momentum_schedule: str = 'constant',
+    momentum: float,
+    momentum_schedule: api.MomentumSchedule,
 ) -> api.Method:
     """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the
     reverse.
@@ -139,11 +139,11 @@ def build_with_queue(
         momentum=api.momentum(momentum, momentum_schedule),
     )
 
-    def loss(views, aux, info):
+    def loss(views, aux, info, **traced):
         q, k = views['online'].z[0], views['target'].z[0]
         # First: it checks the sizes. The logits are those of the queue before this batch.
         pushed = queues.push(aux['queue'], linalg.unit(k))
-        terms = queue_terms(q, k, aux['queue'].items, **options | info.traced)
+        terms = queue_terms(q, k, aux['queue'].items, **options | traced)
         return api.mi_loss(terms, {'queue': pushed})
 
     return api.Method(
@@ -164,7 +164,7 @@ def build(
     *,
     temperature: float,
     momentum: float,
-    momentum_schedule: str,
+    momentum_schedule: api.MomentumSchedule,
     predictor: bool,
     objective: str,
     block_size: int | None,
@@ -183,9 +183,9 @@ def build(
     )
     online = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
 
-    def loss(views, aux, info):
+    def loss(views, aux, info, **traced):
         q, k = views['online'].out, views['target'].z
-        terms = functools.partial(mocov3_terms, **options | info.traced)
+        terms = functools.partial(mocov3_terms, **options | traced)
         first, second = terms(q[0], k[1]), terms(q[1], k[0])
         return api.mi_loss(jax.tree.map(lambda a, b: a + b, first, second), aux)
 

@@ -6,6 +6,7 @@ predictor, no EMA and no regulariser; the ablations of Figure 4 are arguments.
 """
 
 import functools
+from typing import Literal
 
 import chex
 import jax
@@ -106,10 +107,10 @@ def build(
     options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
     net = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
 
-    def phase(name: str, trained: str, frozen: str) -> api.Phase:
-        def loss(views, aux, info):
+    def phase(name: Literal['e', 'm'], trained: str, frozen: str) -> api.Phase:
+        def loss(views, aux, info, **traced):
             return api.mi_loss(
-                sdmi_terms(views[trained].out, views[frozen].z, **options | info.traced), aux
+                sdmi_terms(views[trained].out, views[frozen].z, **options | traced), aux
             )
 
         return api.Phase(name, trained, loss)

@@ -117,16 +117,21 @@ def build(
     """
     objectives.check(objective=objective, own=('nt_xent', 'dcl'))
     if objective == 'dcl' and block_size is not None:
-        raise ValueError("objective 'dcl' is not computed in blocks: leave method.block_size unset")
-    bound = {'objective': objective, 'marginal': 'bound', 'marginal_weight': 1.0}
+        raise ValueError("objective 'dcl' is not computed in blocks: leave method.block_size at 0")
     forms = {
         'nt_xent': functools.partial(nt_xent_terms, block_size=block_size),
         'dcl': dcl_terms,
     }
-    terms = forms.get(objective) or functools.partial(jmi.jmi_terms, block_size=block_size, **bound)
+    terms = forms.get(objective) or functools.partial(
+        jmi.jmi_terms,
+        objective=objective,
+        marginal='bound',
+        marginal_weight=1.0,
+        block_size=block_size,
+    )
 
-    def loss(views, aux, info):
-        own = {'temperature': temperature} | info.traced
+    def loss(views, aux, info, **traced):
+        own = {'temperature': temperature} | traced
         return api.mi_loss(terms(*views['theta'].z, **own), aux)
 
     return api.Method(

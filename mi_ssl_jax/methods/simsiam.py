@@ -55,12 +55,12 @@ def build(
         'block_size': block_size,
     }
 
-    def loss(views, aux, info):
+    def loss(views, aux, info, **traced):
         out, z = views['online'].out, views['online'].z
         if objective == 'cosine':
             value = 0.5 * (negative_cosine(out[0], z[1]) + negative_cosine(out[1], z[0]))
             return api.mi_loss(bounds.Terms(-value, None), aux)
-        return api.mi_loss(sdmi.sdmi_terms(out, z, **options | info.traced), aux)
+        return api.mi_loss(sdmi.sdmi_terms(out, z, **options | traced), aux)
 
     groups = (api.Group('predictor', constant_lr=True),) if predictor else ()
     return api.Method(

@@ -99,14 +99,14 @@ def build(
         raise ValueError(f'queue_size={queue_size}: a number of embeddings, or 0 for no queue')
     net = parts.encoder(projector=PROJECTOR, prototypes={'size': prototypes, 'normalise': False})
 
-    def loss(views, aux, info):
+    def loss(views, aux, info, **traced):
         seen = views['theta']
         scores, memory = jnp.stack(seen.p), aux.get('queue', (None,) * ASSIGNED)
         codes = [
             codes_of(own, seen.shared['prototypes'], past, epsilon=epsilon, iterations=iterations)
             for own, past in zip(scores[:ASSIGNED], memory)
         ]
-        value = swav_loss(scores, jnp.stack(codes), **{'temperature': temperature} | info.traced)
+        value = swav_loss(scores, jnp.stack(codes), **{'temperature': temperature} | traced)
         after = {
             name: tuple(
                 pushed(past, z, info.epoch >= queue_epoch) for past, z in zip(memory, seen.z)

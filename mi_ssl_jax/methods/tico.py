@@ -63,7 +63,7 @@ def build(
     parts: api.Parts,
     *,
     momentum: float,
-    momentum_schedule: str,
+    momentum_schedule: api.MomentumSchedule,
     decay: float,
     weight: float,
 ) -> api.Method:

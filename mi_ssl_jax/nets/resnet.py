@@ -6,7 +6,7 @@ The stride of a bottleneck sits in its 3x3 convolution ('v1.5') and every paddin
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jax import Array
 
 from mi_ssl_jax.nets import layers
 
+Stem = Literal['small', 'imagenet']
 ModuleDef = Callable[..., Any]
 
 
@@ -76,7 +77,7 @@ class ResNet(nn.Module):
 
     depths: tuple[int, ...]
     block: type[nn.Module]
-    stem: str = 'imagenet'
+    stem: Stem = 'imagenet'
     zero_init_residual: bool = False
     width: int = 64
     dtype: jnp.dtype = jnp.float32
@@ -105,7 +106,7 @@ class ResNet(nn.Module):
         return x.mean(axis=(1, 2))
 
 
-def _stem(x: Array, kind: str, width: int, conv: ModuleDef, norm: ModuleDef) -> Array:
+def _stem(x: Array, kind: Stem, width: int, conv: ModuleDef, norm: ModuleDef) -> Array:
     conv = functools.partial(conv, conv_general_dilated=layers.stem_convolution, name='stem_conv')
     if kind == 'small':
         return nn.relu(norm(name='stem_norm')(conv(width, (3, 3), padding=1)(x)))
@@ -138,17 +139,17 @@ def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDe
     return norm(name='shortcut_norm')(conv(width, (1, 1), strides=stride, name='shortcut_conv')(x))
 
 
-def resnet18(*, stem: str = 'imagenet', **options: Any) -> ResNet:
+def resnet18(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
     """ResNet-18, 512 features. Options: see ResNet. Raises ValueError for an unknown stem."""
     return ResNet((2, 2, 2, 2), BasicBlock, _known(stem), **options)
 
 
-def resnet50(*, stem: str = 'imagenet', **options: Any) -> ResNet:
+def resnet50(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
     """ResNet-50, 2048 features. Options: see ResNet. Raises ValueError for an unknown stem."""
     return ResNet((3, 4, 6, 3), Bottleneck, _known(stem), **options)
 
 
-def _known(stem: str) -> str:
-    if stem not in ('small', 'imagenet'):
+def _known(stem: Stem) -> Stem:
+    if stem not in get_args(Stem):
         raise ValueError(f"unknown stem '{stem}'; use 'small' (32 and 64 px) or 'imagenet'")
     return stem

@@ -159,6 +159,7 @@ def read_config(workdir: Path) -> ConfigDict:
 
 def _kept(workdir: Path) -> ConfigDict:
     try:
-        return ConfigDict(json.loads((workdir / 'config.json').read_text()), type_safe=False)
-    except (OSError, ValueError) as error:
+        stored = json.loads((workdir / 'config.json').read_text())
+        return ConfigDict(schema.renewed(stored), type_safe=False)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{workdir} is not the folder of a run: config.json: {error}') from error

@@ -3,6 +3,7 @@ scalars.
 """
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ from mi_ssl_jax.core import linalg
 from mi_ssl_jax.methods import api
 
 LARS_TRUST = 1e-3
-NAMES = ('sgd', 'adamw', 'lars')
+Name = Literal['sgd', 'adamw', 'lars']
+NAMES = get_args(Name)
 
 
 def warmup_cosine(*, warmup_steps: int, total_steps: int) -> optax.Schedule:
@@ -34,7 +36,7 @@ def cosine(start: float, end: float, *, total_steps: int) -> optax.Schedule:
 
 
 def make(
-    name: str,
+    name: Name,
     *,
     lr: float,
     weight_decay: float,
@@ -114,7 +116,7 @@ def _weights(params):
 
 
 def _direction(
-    name: str, *, weight_decay: float | optax.Schedule, momentum: float, decay_vectors: bool
+    name: Name, *, weight_decay: float | optax.Schedule, momentum: float, decay_vectors: bool
 ) -> list[optax.GradientTransformation]:
     heavy_ball = [optax.trace(decay=momentum)] if momentum else []
     only = None if decay_vectors and name != 'lars' else _weights

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import jmi, sdmi
 from mi_ssl_jax.train.spec import Spec
 
@@ -18,7 +19,7 @@ def compile_steps(spec: Spec) -> dict[str, Callable]:
     return jmi.compile_steps(spec) if is_joint(spec) else sdmi.compile_steps(spec)
 
 
-def step(spec: Spec, name: str) -> sdmi.Step:
+def step(spec: Spec, name: api.PhaseName) -> sdmi.Step:
     """A phase's step for one seed and one device's share of the batch, not compiled."""
     return jmi.joint_step(spec) if is_joint(spec) else sdmi.half_step(spec, name)
 

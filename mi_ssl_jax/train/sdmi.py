@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 from mi_ssl_jax import parallel
+from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train import step as steps
 from mi_ssl_jax.train.spec import Spec
@@ -46,7 +47,7 @@ def m_step(spec: Spec) -> Step:
     return half_step(spec, 'm')
 
 
-def half_step(spec: Spec, name: str) -> Step:
+def half_step(spec: Spec, name: api.PhaseName) -> Step:
     """One gradient step on the trained tree against the frozen one.
 
     step(trained, frozen, data, order) -> (trained, metrics). data: {'x', 'y'} of the whole data set

@@ -32,13 +32,13 @@ class State(NamedTuple):
     """
 
     variables: dict[str, Tree]
-    optimiser: dict[str, Tree]
+    optimiser: Mapping[api.PhaseName, Tree]
     aux: Tree
-    steps: dict[str, jax.Array]
+    steps: Mapping[api.PhaseName, jax.Array]
     lagged: Tree
     key: jax.Array
     hyper: dict[str, jax.Array]
-    probe: dict[str, Tree]
+    probe: Mapping[api.PhaseName, Tree]
 
 
 class Trained(NamedTuple):

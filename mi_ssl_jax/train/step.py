@@ -28,6 +28,7 @@ class Batch(NamedTuple):
     views: dict[str, tuple[Tree, ...]]  # branch -> its views, in the order it encodes them
     labels: jax.Array  # (n, ...), for the online probe alone
     info: api.Info
+    traced: dict[str, jax.Array]  # keywords of the loss, see api.Method
     shuffle_key: jax.Array
 
 
@@ -57,9 +58,9 @@ def take(
         trained.step / spec.steps_per_pass,
         trained.step / (spec.steps_per_pass * spec.passes),
         loss_key,
-        {name: frozen.hyper[name] for name in method.traced},
     )
-    return Batch(views, examples['y'], info, shuffle_key)
+    traced = {name: frozen.hyper[name] for name in method.traced}
+    return Batch(views, examples['y'], info, traced, shuffle_key)
 
 
 def fetch(data: Tree, order: Tree, step: jax.Array, steps_per_pass: int) -> dict[str, jax.Array]:
@@ -163,13 +164,14 @@ def evaluate(
     """
 
     def objective(outputs: dict[str, api.Views]) -> tuple[jax.Array, api.Loss]:
-        loss = phase.loss(whole_batch(spec, outputs, batch.shuffle_key), trained.aux, batch.info)
+        seen = whole_batch(spec, outputs, batch.shuffle_key)
+        loss = phase.loss(seen, trained.aux, batch.info, **batch.traced)
         return loss.value, loss
 
     def whole(params: Tree) -> tuple[jax.Array, tuple[api.Loss, dict[str, Encoded]]]:
         encoded = encode(params, batch.views)
         outputs = whole_batch(spec, gradient_cache.outputs_of(encoded), batch.shuffle_key)
-        loss = phase.loss(outputs, trained.aux, batch.info)
+        loss = phase.loss(outputs, trained.aux, batch.info, **batch.traced)
         return loss.value, (loss, encoded)
 
     params = trained.variables[phase.trains]['params']

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from configs.base import common
+from configs.base import common, methods
 from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.train import feed, loop, state
@@ -24,7 +24,8 @@ def small(method='mocov2', **changes):
     config = common.base()
     config.data.name, config.data.limit, config.views.name = 'gaussian', 64, 'noise'
     config.batch_size, config.epochs, config.net.name, config.net.projector = 16, 2, 'mlp', (4,)
-    config.method = common.method(method, temperature=0.2, queue_size=32)
+    own = {'temperature': 0.2, 'queue_size': 32}
+    config.method = common.method(method, **methods.arguments(method) | own)
     config.update_from_flattened_dict(changes)
     return config
 

@@ -131,7 +131,7 @@ def test_two_configurations_share_no_field():
     one, other = load('jmi_cifar10'), load('jmi_cifar10')
     one.method.block_size = 64
     one.net.options.conv4.width = 4
-    assert other.method.block_size is None and other.net.options.conv4.width != 4
+    assert other.method.block_size == 0 and other.net.options.conv4.width != 4
 
 
 # The paper's values

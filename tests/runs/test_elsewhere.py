@@ -24,7 +24,7 @@ def config(folder, **changes):
     found.data.dir, found.data.short_side = str(folder), 8
     found.net.name, found.net.projector, found.net.options.conv4.width = 'conv4', (4,), 2
     found.batch_size, found.epochs, found.mi.batch_size = 4, 1, 4
-    found.method.block_size = None
+    found.method.block_size = 0
     found.update(changes)
     return found
 

@@ -19,7 +19,7 @@ def config():
         objective='dv',
         marginal='bound',
         marginal_weight=1.0,
-        block_size=None,
+        block_size=0,
     )
     found.update(
         {

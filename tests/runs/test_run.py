@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from configs import jmi_gaussian
 from mi_ssl_jax.experiment import build
 from mi_ssl_jax.runs import run, run_folder, signals
 from tests.helpers import runs
@@ -180,3 +181,17 @@ def test_digits_run_in_a_host_loop_and_resume(tmp_path, monkeypatch):
     assert json.loads((tmp_path / 'whole' / 'environment.json').read_text())['mode'] == 'loop'
     assert runs.files(tmp_path / 'whole')[0] == runs.files(tmp_path / 'parts')[0]
     shutil.rmtree(tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_has_null_for_an_unset_block_size(tmp_path):
+    config = jmi_gaussian.get_config()
+    config.method.block_size = 0
+    run_folder.keep_config(config, tmp_path)
+    stored = json.loads((tmp_path / 'config.json').read_text())
+    stored['method']['block_size'] = None
+    (tmp_path / 'config.json').write_text(json.dumps(stored))
+    assert run_folder.read_config(tmp_path).method.block_size == 0
+    run_folder.check_same(config, tmp_path, force=False, say=pytest.fail)
+    (tmp_path / 'config.json').write_text('{"method": 3}')
+    with pytest.raises(ValueError, match='is not the folder of a run: config.json'):
+        run_folder.read_config(tmp_path)
