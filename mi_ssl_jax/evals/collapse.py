@@ -99,6 +99,37 @@ def sentence(now: Figures, *, dimension: int, history: Sequence[Figures] = ()) -
     return None
 
 
+def findings(history: Sequence[Mapping[str, Any]], width: int) -> dict[str, str]:
+    """{branch: sentence} of the branches that the last evaluation shows collapsed, or collapsing.
+
+    history: the 'collapse' of each evaluation in metrics.jsonl, the untrained encoder's first.
+    width: of the embeddings.
+    """
+    if len(history) < 2:
+        return {}
+    found = {
+        branch: sentence(figures, dimension=width, history=[past[branch] for past in history[1:]])
+        for branch, figures in history[-1].items()
+    }
+    return {branch: said for branch, said in found.items() if said}
+
+
+def kinds(found: Mapping[str, str]) -> dict[str, str]:
+    """Findings without their figures: 'collapse: the classes have merged'."""
+    return {branch: ':'.join(said.split(':')[:2]) for branch, said in found.items()}
+
+
+def collapsed_for(history: Sequence[Mapping[str, Any]], width: int, *, most: int) -> int:
+    """How many of the last evaluations in a row, `most` at most, show a branch collapsed; a partial
+    collapse is none.
+    """
+    for count in range(most):
+        found = findings(history[: len(history) - count], width)
+        if not any(said.startswith('collapse') for said in found.values()):
+            return count
+    return most
+
+
 def _gap(figures: Figures) -> np.ndarray:
     return _seeds(figures['nn_gap']['mean'] if 'nn_gap' in figures else None)
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from mi_ssl_jax.evals import collapse_history
+from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.runs import probes, run, signals
 
@@ -49,5 +49,5 @@ def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
     history = [line['collapse'] for line in lines if 'collapse' in line]
     return [
         f'{branch}: {sentence}'
-        for branch, sentence in collapse_history.findings(history, ready.width).items()
+        for branch, sentence in collapse.findings(history, ready.width).items()
     ]

@@ -13,10 +13,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mi_ssl_jax.evals import collapse_history
+from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.experiment import schema
-from mi_ssl_jax.runs import exits, processes, signals, wandb_log
+from mi_ssl_jax.experiment import inputs, schema
+from mi_ssl_jax.runs import exits, processes, run_folder, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
 from mi_ssl_jax.train import loop, schedule
@@ -33,6 +33,81 @@ START = {
     'best': None,
     'config': None,
 }
+
+
+class Files:
+    """The growing files of one run, or of several whose seeds are one population."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        sizes: Mapping[str, Mapping[str, int]],
+        diverged: Mapping[str, str],
+        seeds: int,
+        store: Store,
+        say: Callable[[str], None],
+    ):
+        """folders: by name, in the order of their seeds. sizes: 'bytes' and 'timing' up to which
+        each one's files are kept; none for a new run. diverged: {name: why} of runs that write no
+        more. seeds: of each run.
+
+        ValueError: a file that is shorter than its size.
+        """
+        self._seeds, self.diverged = seeds, dict(diverged)
+        # A save that is about to fail on a full disk gives its space back: lines that do not fit
+        # wait for it.
+        self._writers = {
+            name: Writer(
+                folder,
+                size=sizes.get(name, START)['bytes'],
+                timing_size=sizes.get(name, START)['timing'],
+                report=say,
+                make_room=store.wait,
+            )
+            for name, folder in folders.items()
+        }
+
+    @property
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """Bytes of each run's files."""
+        return {name: writer.sizes for name, writer in self._writers.items()}
+
+    def check(self, metrics: Mapping[str, Any], remedy: str) -> None:
+        """Note the runs whose metrics are not finite."""
+        for number, name in enumerate(self._writers):
+            try:
+                loop.check_finite(share(metrics, number, self._seeds), remedy)
+            except loop.Diverged as error:
+                self.diverged.setdefault(name, str(error))
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Write each run's share of a log point."""
+        for number, (name, writer) in enumerate(self._writers.items()):
+            if name not in self.diverged:
+                writer.write(share(line, number, self._seeds), step=steps_of(line))
+
+    def close(self) -> None:
+        """Close them."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+def share(tree: Any, number: int, seeds: int) -> Any:
+    """A run's share of arrays whose leading axis is the seeds of all runs."""
+    own = slice(number * seeds, (number + 1) * seeds)
+    return jax.tree.map(lambda leaf: leaf[own] if np.ndim(leaf) else leaf, tree)
+
+
+def steps_of(line: Mapping[str, Any]) -> int:
+    """Steps of all phases up to a log point."""
+    return sum(line.get('step', {}).values())
+
+
+def describe(ready: experiments.Setup, config: ConfigDict, workdir: Path) -> None:
+    """Write what a run's folder says of itself: configuration, environment, data."""
+    run_folder.keep_config(config, workdir)
+    run_folder.write_json(workdir / 'environment.json', run_folder.environment(ready.layout))
+    run_folder.write_json(workdir / run_folder.DATA, inputs.describe(ready.source))
 
 
 class Recorder:
@@ -53,6 +128,7 @@ class Recorder:
         knows it.
         """
         self._ready, self._store, self._extra, self._say = ready, store, extra, say
+        self._name = workdir.name
         self._best, self._saved = progress['best'], time.monotonic()
         # the best, until the next checkpoint takes it to the disk
         self._fresh: Checkpoint | None = None
@@ -61,19 +137,10 @@ class Recorder:
             'config': ready.config.to_json(),
         }
         first = processes.first()
+        folders = {workdir.name: workdir} if first else {}
         with processes.together():
-            # A save that is about to fail on a full disk gives its space back: lines that do not
-            # fit wait for it.
-            self._writer = (
-                Writer(
-                    workdir,
-                    size=progress['bytes'],
-                    timing_size=progress['timing'],
-                    report=say,
-                    make_room=store.wait,
-                )
-                if first
-                else Silent()
+            self._files = Files(
+                folders, {workdir.name: progress}, {}, ready.layout.seeds, store, say
             )
             self._tracker = wandb_log.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
@@ -88,17 +155,18 @@ class Recorder:
         a full disk.
         """
         config = self._ready.config
-        for log in (self._writer, self._tracker):
-            log.write({**now.line, **self._extra}, step=sum(now.line.get('step', {}).values()))
+        line = {**now.line, **self._extra}
+        self._files.write(line)
+        self._tracker.write(line, step=steps_of(line))
         _show(self._bar, now)
         collapsed = self._evaluated(now) if now.evaluated else None
         due = save_due(now, config, time.monotonic() - self._saved)
         # Several processes save and stop at the same chunk, whichever of them a signal or a clock
         # told to.
-        number, collapse, due = processes.largest(
+        number, collapsing, due = processes.largest(
             [asked[0] if asked else 0, collapsed is not None, due]
         )
-        stop = number or collapse or now.epoch == config.epochs
+        stop = number or collapsing or now.epoch == config.epochs
         if stop or due:
             self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
             self._fresh, self._saved = None, time.monotonic()
@@ -108,7 +176,7 @@ class Recorder:
     def close(self) -> None:
         """Close the files, and end what was tracked elsewhere."""
         self._bar.close()
-        self._writer.close()
+        self._files.close()
         self._tracker.close()
 
     def _evaluated(self, now: loop.Progress) -> str | None:
@@ -117,8 +185,8 @@ class Recorder:
         """
         config, width = self._ready.config, self._ready.width
         self._history.append(plain(now.line['collapse']))
-        found = collapse_history.findings(self._history, width)
-        kinds = collapse_history.kinds(found)
+        found = collapse.findings(self._history, width)
+        kinds = collapse.kinds(found)
         for branch, sentence in found.items():
             if self._told.get(branch) != kinds[branch]:
                 self._say(f'epoch {now.epoch:g}: {branch}: {sentence}')
@@ -139,7 +207,7 @@ class Recorder:
         most = config.collapse.stop
         return (
             '; '.join(found.values())
-            if 0 < most == collapse_history.collapsed_for(self._history, width, most=most)
+            if 0 < most == collapse.collapsed_for(self._history, width, most=most)
             else None
         )
 
@@ -162,7 +230,7 @@ class Recorder:
             'chunk': now.chunk,
             'epoch': now.epoch,
             'best': self._best,
-            **self._writer.sizes,
+            **self._files.sizes.get(self._name, {}),
             **self._fixed,
         }
 

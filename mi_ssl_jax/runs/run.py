@@ -140,9 +140,7 @@ def _go_on(
     if start.progress['chunk']:
         say(f'resuming {workdir} at epoch {start.progress["epoch"]:g}')
     if processes.first():
-        run_folder.keep_config(config, workdir)
-        run_folder.write_json(workdir / 'environment.json', run_folder.environment(ready.layout))
-        run_folder.write_json(workdir / run_folder.DATA, inputs.describe(ready.source))
+        recording.describe(ready, config, workdir)
     position = inputs.taken(ready.spec, start.population.map(lambda state: state.steps).first())
     extra = {} if start.lr_factor == 1 else {'lr_factor': start.lr_factor}
     recorder = recording.Recorder(ready, workdir, store, start.progress, extra=extra, say=say)

@@ -16,7 +16,6 @@ from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import exits, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Store
-from mi_ssl_jax.runs.log import Writer
 from mi_ssl_jax.sweep import results
 from mi_ssl_jax.sweep.plan import Member
 from mi_ssl_jax.train import loop, schedule
@@ -55,11 +54,7 @@ def train(
         for member in members:
             stack.enter_context(run_folder.claim(member.folder))
             run_folder.check_same(member.config, member.folder, force=False, say=say)
-            run_folder.keep_config(member.config, member.folder)
-            run_folder.write_json(
-                member.folder / 'environment.json', run_folder.environment(ready.layout)
-            )
-            run_folder.write_json(member.folder / run_folder.DATA, inputs.describe(ready.source))
+            recording.describe(ready, member.config, member.folder)
         store = Store(folder / 'checkpoints', keep=ready.config.checkpoint.keep, report=say)
         stack.enter_context(contextlib.closing(store))
         asked = stack.enter_context(signals.watched(lambda: f'{store.standing()}; {AGAIN}'))
@@ -68,61 +63,6 @@ def train(
         if standing.progress['epoch'] < ready.config.epochs:
             standing = _go_on(ready, members, standing, store, asked, say)
         return _hand_out(ready, members, standing, say)
-
-
-class _Files:
-    """The growing files of all members, and which of them are closed for good."""
-
-    def __init__(
-        self,
-        members: Sequence[Member],
-        progress: Mapping[str, Any],
-        seeds: int,
-        store: Store,
-        say: Say,
-    ):
-        """seeds: of each member."""
-        self._writers, self._seeds = {}, seeds
-        for member in members:
-            size = progress['sizes'].get(member.folder.name, {'bytes': 0, 'timing': 0})
-            self._writers[member.folder.name] = Writer(
-                member.folder,
-                size=size['bytes'],
-                timing_size=size['timing'],
-                report=say,
-                make_room=store.wait,
-            )
-        self.diverged = dict(progress['diverged'])
-
-    def check(self, metrics: Mapping[str, Any], remedy: str) -> None:
-        """Note the members whose metrics are not finite."""
-        for number, name in enumerate(self._writers):
-            try:
-                loop.check_finite(_own(metrics, number, self._seeds), remedy)
-            except loop.Diverged as error:
-                self.diverged.setdefault(name, str(error))
-
-    def write(self, line: Mapping[str, Any]) -> None:
-        """Each member's share of a log point."""
-        for number, (name, writer) in enumerate(self._writers.items()):
-            if name not in self.diverged:
-                writer.write(
-                    _own(line, number, self._seeds), step=sum(line.get('step', {}).values())
-                )
-
-    def progress(self, now: loop.Progress) -> dict[str, Any]:
-        """What a checkpoint remembers."""
-        return {
-            'chunk': now.chunk,
-            'epoch': now.epoch,
-            'diverged': dict(self.diverged),
-            'sizes': {name: writer.sizes for name, writer in self._writers.items()},
-        }
-
-    def close(self) -> None:
-        """Close them."""
-        for writer in self._writers.values():
-            writer.close()
 
 
 def _go_on(
@@ -150,8 +90,12 @@ def _go_on(
         dynamic_ncols=True,
         desc=f'{config.method.name} {config.data.name}, {len(members)} configurations',
     )
+    folders = {member.folder.name: member.folder for member in members}
+    files = recording.Files(
+        folders, progress['sizes'], progress['diverged'], config.seeds, store, say
+    )
     with (
-        contextlib.closing(_Files(members, progress, config.seeds, store, say)) as files,
+        contextlib.closing(files),
         bar,
         inputs.feeding(ready.source, ready.spec, config, position) as feed,
     ):
@@ -171,7 +115,9 @@ def _go_on(
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
             if last or asked or recording.save_due(now, config, time.monotonic() - saved):
-                standing = Standing(experiments.stacked(now.population), files.progress(now))
+                progress = {'chunk': now.chunk, 'epoch': now.epoch, 'sizes': files.sizes}
+                progress['diverged'] = dict(files.diverged)
+                standing = Standing(experiments.stacked(now.population), progress)
                 store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()
             if asked:
@@ -191,7 +137,7 @@ def _hand_out(
     progress, diverged = standing.progress, dict(standing.progress['diverged'])
     pace = schedule.pace(ready.spec, ready.config.log_every)
     for number, member in enumerate(members):
-        name, own = member.folder.name, _own(standing.state, number, member.config.seeds)
+        name, own = member.folder.name, recording.share(standing.state, number, member.config.seeds)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own.variables)):
             diverged.setdefault(
                 name, f'not finite parameters after epoch {progress["epoch"]:g}: lower lr'
@@ -221,9 +167,3 @@ def _hand_out(
                     exits.UNWRITABLE,
                 )
     return diverged
-
-
-def _own(tree: Any, number: int, seeds: int) -> Any:
-    """A member's share of arrays whose leading axis is the seeds of all members."""
-    share = slice(number * seeds, (number + 1) * seeds)
-    return jax.tree.map(lambda leaf: leaf[share] if np.ndim(leaf) else leaf, tree)
