@@ -21,7 +21,7 @@ FEATURES = 2048  # hidden width of the projector
 
 
 def grid(method: str, data: str) -> list[dict]:
-    """All runs of a method on a data set, Table 3: 36 with a temperature, 12 without."""
+    """List all runs of a method on a data set (Table 3): 36 with a temperature, 12 without."""
     fixed = {'config': f'configs/{method}_{data}.py', 'config.seed': 7349, 'config.epochs': 300}
     runs = [
         {

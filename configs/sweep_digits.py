@@ -18,7 +18,7 @@ EPOCHS, FINAL_EPOCHS = 40, 150
 
 
 def grid(method: str, data: str) -> list[dict]:
-    """All runs of a method: 36 with a temperature, 12 without."""
+    """List all runs of a method: 36 with a temperature, 12 without."""
     return [
         {
             **run,

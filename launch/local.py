@@ -40,8 +40,9 @@ def commands(processes: int, port: int, arguments: Sequence[str]) -> list[list[s
 
 
 def environment(environ: Mapping[str, str], number: int) -> dict[str, str]:
-    """Of process `number`: a GPU of its own where there are any, and the repository's configs/ to
-    import."""
+    """Return the environment of process `number`: one GPU each where there are any, and the
+    repository's configs/ on the path.
+    """
     path = os.pathsep.join([str(ROOT), *filter(None, [environ.get('PYTHONPATH')])])
     return {'JAX_LOCAL_DEVICE_IDS': str(number), **environ, 'PYTHONPATH': path}
 

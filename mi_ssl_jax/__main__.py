@@ -1,4 +1,4 @@
-"""What there is to run: python -m mi_ssl_jax"""
+"""List the commands: python -m mi_ssl_jax"""
 
 COMMANDS = {
     'main': 'train one configuration in a folder, or resume it',

@@ -23,7 +23,7 @@ AXIS = 'devices'
 
 
 class Layout(NamedTuple):
-    """How a run lies on the machine, or on several.
+    """The devices, seeds and mode of a run.
 
     devices: those that share each global batch, of all processes. seeds: independent copies trained
     side by side.
@@ -271,8 +271,8 @@ def _stack(trees: Sequence[Tree]) -> Tree:
 
 
 def _map_seeds(function: Callable, shared: int) -> Callable:
-    """All seeds in one program: vmap on accelerators; on a CPU, where vmap loses, a loop on the
-    device.
+    """Run all seeds in one program: vmap on accelerators; on a CPU, where vmap is slower, a loop on
+    the device.
     """
 
     def mapped(*arguments):

@@ -1,4 +1,4 @@
-"""Every field a configuration has, with its unit. A configuration is `base()` and what it
+"""All fields of a configuration, with their units. A configuration is `base()` plus its own
 changes.
 """
 

@@ -98,8 +98,8 @@ def imagenet100(name: str) -> ConfigDict:
 
 
 def imagenet(name: str, data: str) -> ConfigDict:
-    """What both ImageNets share, decoded while training to squares of 256 px. data: as in
-    mi_ssl_jax.data.
+    """Settings shared by both ImageNets: images decoded while training, to squares of 256 px. data:
+    as in mi_ssl_jax.data.
     """
     config = base(name, data, size=224, stem='imagenet')
     config.data.streamed = True

@@ -609,7 +609,7 @@ def main():
 
 
 def earlier():
-    """What earlier workers of this call found."""
+    """Return the results of earlier workers of this call."""
     found = {}
     for line in open(VALUES.results):
         try:

@@ -326,8 +326,9 @@ def read_epochs(results, seconds, smoke):
 
 
 def pilot(workdir, epochs):
-    """What a run's own files say of its speed: seconds by epoch, and the gap to views/s of the
-    bench."""
+    """Return the speed that a run's own files show: seconds by epoch, and the gap to the views/s of
+    the bench.
+    """
     try:
         timing = [json.loads(line) for line in (workdir / 'timing.jsonl').read_text().splitlines()]
         metrics = [

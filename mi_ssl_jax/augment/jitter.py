@@ -17,7 +17,7 @@ from mi_ssl_jax.augment.planar import Planes
 
 
 class Jitter(NamedTuple):
-    """What one image gets.
+    """The colour jitter of one image.
 
     Attributes:
       factors: (3,) of brightness, contrast and saturation; 1 leaves the image as it is.

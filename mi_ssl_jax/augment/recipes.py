@@ -1,4 +1,4 @@
-"""Which views each method uses on each kind of images: sizes, strengths and probabilities.
+"""The views that each method uses on each kind of image: sizes, strengths and probabilities.
 
 The rows for ImageNet are each method's own source. For 32 px they are its authors' setting where
 there is one (SimCLR's and SimSiam's papers: weaker jitter, no blur), else solo-learn's. No source

@@ -72,7 +72,7 @@ def measure(
 
 
 def _crops(view: rgb.View, norm: rgb.Norm, batch: np.ndarray) -> dict[str, timing.Program]:
-    """Both kinds of crop; none where images are larger than the view, which takes more taps."""
+    """Return both kinds of crop, or none where images exceed the view and need more taps."""
     if max(batch.shape[1:3]) > view.size:
         return {}
     functions = {

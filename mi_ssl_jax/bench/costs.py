@@ -1,4 +1,6 @@
-"""What a program costs beside its time: FLOPs by its jaxpr, compilation, memory by the compiler."""
+"""Costs of a program other than time: FLOPs counted in its jaxpr, compilation, memory by the
+compiler's account.
+"""
 
 import math
 import tempfile
@@ -41,7 +43,7 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> int:
-        """In use at most: the results lie where the state lay, which is given away."""
+        """Peak bytes in use: results are written over the donated state."""
         return self.arguments + self.temporaries
 
 
@@ -57,7 +59,7 @@ class Compilation(NamedTuple):
 
 
 def memory(trainer: Trainer, phase: str, steps: int) -> Memory:
-    """Of one phase's pass of `steps` steps; a host loop's program is one step."""
+    """Compute the memory of a phase's pass of `steps` steps; of a host loop, of one step."""
     return _memory(_compile(trainer, phase, steps)[2])
 
 

@@ -43,7 +43,7 @@ def measure(
 
 
 def text(result: dict[str, Any]) -> str:
-    """What was measured, on what, and the table."""
+    """Format the configuration, the machine and the table of measurements."""
     from mi_ssl_jax.bench import costs, table
 
     lines = [

@@ -142,7 +142,9 @@ def limit_of(own: Cost, batch: int) -> int | None:
 
 
 def cost(ready: experiments.Setup, phase_name: str) -> Cost:
-    """What a step of this phase costs, traced for two devices with half of batch_size each."""
+    """Compute the cost of a step of this phase, traced for two devices with half of batch_size
+    each.
+    """
     device, batch = ready.layout.devices[0], ready.config.batch_size
     alone, two = (
         experiments.build(ready.config, ready.source, (device,) * count).spec for count in (1, 2)

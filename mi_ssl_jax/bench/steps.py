@@ -162,7 +162,7 @@ def _comparison(benches: Mapping[str, Bench], times: Mapping[tuple, timing.Times
 
 
 def _device_peak(ready: experiments.Setup) -> list[Row]:
-    """What the device itself counted, where it counts: the most that this process ever held."""
+    """Return the device's own peak of memory in this process, where the device counts it."""
     stats = ready.layout.devices[0].memory_stats() or {}
     if 'peak_bytes_in_use' not in stats:
         return []

@@ -31,7 +31,7 @@ class Clock:
         self._start = time.perf_counter(), time.process_time()
 
     def read(self, steps: int = 1) -> Times:
-        """Of one step out of `steps`, as a single round."""
+        """Return the time of one step out of `steps`, as a single round."""
         wall, cpu = self._start
         return Times(
             ((time.perf_counter() - wall) / steps,), ((time.process_time() - cpu) / steps,)

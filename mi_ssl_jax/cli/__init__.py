@@ -1,1 +1,1 @@
-"""How commands start and end."""
+"""Start and end of every command."""

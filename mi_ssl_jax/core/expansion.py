@@ -38,8 +38,8 @@ class Expansion(NamedTuple):
 
     @property
     def bound(self) -> jax.Array:
-        """What |exact - second_order| is at most for these scores: max |K'''| / 6 (below Eq.
-        22).
+        """Compute the largest possible |exact - second_order| for these scores: max |K'''| / 6
+        (below Eq. 22).
         """
         return self.third / 6
 
@@ -95,7 +95,8 @@ class VarianceParts(NamedTuple):
 
 
 def variance_parts(za: chex.Array, zb: chex.Array) -> VarianceParts:
-    """Of embeddings (N, D) whose features have mean 0 over the batch.
+    """Compute the parts of the variance of embeddings (N, D) whose features have mean 0 over the
+    batch.
 
     With independent pairs Cov(X_i, X_j) of X_i = z_i^A z_i^B is A_ij B_ij, auto-correlations; Eq.
     28 has C_ij C_ji, cross-correlations of joint pairs, there, and Eq. 13 leaves out i = j.

@@ -100,8 +100,8 @@ def prepare_command(name: str, data_dir: str | None) -> str:
 
 
 def find(name: str, data_dir: str | None) -> on_disk.Prepared:
-    """Where the image data set `name` lies and what it holds, without reading it. Errors as
-    `load`.
+    """Find the folder and the description of the image data set `name`, without reading it. Errors
+    as `load`.
     """
     if name in _IMAGES:
         command = prepare_command(name, data_dir)

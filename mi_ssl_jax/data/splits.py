@@ -1,4 +1,4 @@
-"""What a data source is: records of arrays, and fixed ways of choosing examples from them."""
+"""Splits of a data source: records of arrays, and deterministic choices of examples from them."""
 
 import difflib
 import re

@@ -25,7 +25,7 @@ class Stream(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one example, (canvas, canvas, C)."""
+        """Shape of one example, (canvas, canvas, C)."""
         return (self.canvas, self.canvas, self.prepared.shape[-1])
 
 

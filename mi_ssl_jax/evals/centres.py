@@ -1,4 +1,4 @@
-"""Where the centres of the Gaussian classes lie on the sphere (arXiv 2510.01345, Table 2)."""
+"""Angles between the centres of the Gaussian classes on the sphere (arXiv 2510.01345, Table 2)."""
 
 import chex
 import jax

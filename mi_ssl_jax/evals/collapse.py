@@ -120,8 +120,8 @@ def kinds(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def collapsed_for(history: Sequence[Mapping[str, Any]], width: int, *, most: int) -> int:
-    """How many of the last evaluations in a row, `most` at most, show a branch collapsed; a partial
-    collapse is none.
+    """Count the most recent evaluations in a row, at most `most`, that show a branch collapsed; a
+    partial collapse does not count.
     """
     for count in range(most):
         found = findings(history[: len(history) - count], width)

@@ -1,4 +1,4 @@
-"""What two encoders' embeddings share: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345,
+"""MI between two encoders' embeddings: cos-DV, InfoNCE and JSD on held-out pairs (arXiv 2510.01345,
 4.2).
 
 The critic is the cosine divided by a temperature (1 in the paper's curves), the same for all three,

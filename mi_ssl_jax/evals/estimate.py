@@ -243,7 +243,7 @@ def _learned(
 
 
 def _group(plan: fitting.Plan) -> int:
-    """How many examples of the test part are scored together."""
+    """Return the number of examples of the test part that are scored together."""
     return plan.part // -(-plan.part // plan.together)
 
 

@@ -1,4 +1,4 @@
-"""What each estimator of `estimate` learns, what it is trained by and what it reports, in nats.
+"""The learned estimators of `estimate`: critic, training objective and reported value, in nats.
 
 | bound | trained by | reported | kind |
 |---|---|---|---|
@@ -52,7 +52,7 @@ class Bound(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What a fit learns.
+    """A learning problem: the parameters and the objective of a fit.
 
     init: (key, x, y) -> parameters. state: of training, before step one.
     loss: (parameters, x, y, state) -> (loss, state), on a batch.
@@ -134,7 +134,7 @@ def kind_and_limit(bound: str) -> tuple[Kind, str]:
 
 
 def problem(bound: str, critic: str) -> Problem:
-    """What a fit of this bound with this critic learns."""
+    """Return the learning problem of a fit of this bound with this critic."""
     return _club() if bound == 'club' else _scored(BOUNDS[bound], CRITICS[critic]())
 
 

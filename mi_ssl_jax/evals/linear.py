@@ -25,8 +25,8 @@ FEW = 10_000
 
 
 class Settings(NamedTuple):
-    """How probes are trained; but for the grid and its choice, the defaults are those of Tian et
-    al. 2019.
+    """Settings of the probes' training. Except for the grid and its selection, the defaults are
+    those of Tian et al. 2019.
 
     schedule: 'steps' (x 0.2 at epochs 30, 40, 50 of 60) or 'cosine'. folds: parts of the labelled
     examples, of which one is held out to choose from the grid; each takes its turn where there are
@@ -131,8 +131,8 @@ def describe(settings: Settings, n: int) -> str:
 
 @jax.jit
 def standardise(train: chex.Array, test: chex.Array) -> tuple[jax.Array, jax.Array]:
-    """By the training features' mean and standard deviation, over sqrt(F); constant features become
-    0.
+    """Standardise features by the training features' mean and standard deviation, divided by
+    sqrt(F); constant features become 0.
     """
     train, test = linalg.promote(train), linalg.promote(test)
     mean, sd = jnp.mean(train, axis=0), jnp.std(train, axis=0)

@@ -1,5 +1,5 @@
-"""What is watched while a run trains: mutual information, collapse figures and, on points, where
-the centres lie.
+"""Measurements during training: mutual information, collapse figures and, on points, the positions
+of the centres.
 """
 
 import functools

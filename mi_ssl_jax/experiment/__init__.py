@@ -1,1 +1,1 @@
-"""From a configuration to what it names: schema, data, networks, method, optimiser; all checks."""
+"""From a configuration to its objects: schema, data, networks, method, optimiser; all checks."""

@@ -1,4 +1,4 @@
-"""From a configuration to what it names: data, networks, method, optimiser, layout. Everything is
+"""From a configuration to its objects: data, networks, method, optimiser, layout. Everything is
 checked here, before anything is compiled.
 """
 

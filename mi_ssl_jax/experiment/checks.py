@@ -1,4 +1,4 @@
-"""What is checked of a configuration beside its data, before anything is compiled.
+"""Checks of a configuration against its data, before anything is compiled.
 
 Single values are checked in `schema`, without the data. Every function raises ValueError, in one
 line that says what to do.
@@ -41,7 +41,7 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
 
 
 def probes(config: ConfigDict, source: inputs.Source) -> None:
-    """What the probes at the end of training need, so that hours later they do not fail."""
+    """Check now whatever the probes need at the end of training, perhaps hours later."""
     if not config.probe.at_end:
         return
     labels = None if source.train is None else np.ravel(source.train.y)

@@ -38,16 +38,12 @@ class Source(NamedTuple):
 
     @property
     def classes(self) -> int:
-        """How many classes there are to tell apart: 0 of data without labels, or all of one
-        class.
-        """
+        """Number of classes to tell apart: 0 for data without labels, or all of one class."""
         return len(self.class_names) if len(self.class_names) > 1 else 0
 
     @property
     def rows(self) -> int:
-        """What the networks make of one example: rows of output, as many as it has labels (of a
-        graph: its nodes).
-        """
+        """Rows of output per example, one for each label: for a graph, its nodes."""
         return 1 if self.train is None else int(np.prod(self.train.y.shape[1:], dtype=int))
 
 
@@ -103,7 +99,9 @@ def load(config: ConfigDict) -> Source:
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """What the networks must know of the data, as JSON holds it; see `described`."""
+    """Return the facts about the data that the networks depend on, in JSON's types; see
+    `described`.
+    """
     return {
         'name': source.name,
         'size': source.size,
@@ -142,7 +140,7 @@ def example_names(source: Source, split: str, config: ConfigDict) -> np.ndarray 
 
 
 def without_classes(source: Source) -> str:
-    """What is said of data whose `classes` are 0."""
+    """Return the note for data whose `classes` are 0."""
     return f'{source.name} has {"one class" if source.class_names else "no labels"}'
 
 
@@ -158,7 +156,7 @@ def watched(source: Source, config: ConfigDict) -> data.Split:
 
 
 def batches(source: Source, split: str, size: int) -> Iterator[data.Split]:
-    """Every example of 'train' or 'test' once, in order."""
+    """Yield every example of 'train' or 'test' once, in order."""
     if source.stream is not None:
         yield from streamed.once(source.stream, split, indices=None, batch_size=size)
         return

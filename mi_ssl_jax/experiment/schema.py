@@ -1,4 +1,4 @@
-"""Every field of a configuration: its unit, its range, and whether a resumed run may change it.
+"""All fields of a configuration: unit, range, and whether a resumed run may change it.
 
 configs/base/common.py gives the fields their defaults. Nothing here needs JAX, so a wrong value is
 refused before anything is loaded.
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 
 class Field(NamedTuple):
-    """What a field may hold."""
+    """The values that a field accepts."""
 
     unit: str  # its unit, or what it says
     kind: str  # 'int', 'float', 'bool', 'str', 'widths', 'names' or 'open'
@@ -231,7 +231,7 @@ def _check_number(name: str, value: Any, field: Field) -> None:
 
 
 def names(config: ConfigDict, prefix: str = '') -> Iterator[str]:
-    """Every field's dotted name; groups that hold the arguments of what they name count as one."""
+    """Yield every field's dotted name; a group of free arguments counts as one field."""
     for name, value in config.items():
         path = f'{prefix}{name}'
         if isinstance(value, ConfigDict) and FIELDS.get(path, Field('', '')).kind != 'open':

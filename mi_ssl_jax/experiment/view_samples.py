@@ -79,7 +79,7 @@ def undone(pipeline: augment.Pipeline) -> tuple[Callable[[np.ndarray], np.ndarra
 
 
 def described(pipeline: augment.Pipeline) -> str:
-    """What a pipeline does, view by view; for others than image pipelines their arguments."""
+    """Describe a pipeline view by view; other than image pipelines, by their arguments."""
     if pipeline.func is not rgb.make:
         known = inspect.signature(pipeline.func).parameters.values()
         given = {p.name: p.default for p in known if p.kind is inspect.Parameter.KEYWORD_ONLY}

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """How a method appears everywhere. paradigm: 'sdmi' | 'jmi' (paper, Table 7); None for
-    others.
+    """A method's name, colour and letters, the same in every picture. paradigm: 'sdmi' | 'jmi'
+    (paper, Table 7); None for others.
     """
 
     label: str

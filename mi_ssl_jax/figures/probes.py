@@ -1,6 +1,4 @@
-"""What probed runs reached: their linear-probe accuracies, by variant of a method and over
-seeds.
-"""
+"""Linear-probe accuracies of finished runs, by variant of a method and over seeds."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -96,15 +94,15 @@ class Pool(NamedTuple):
         return np.concatenate([member.accuracy[letter] for member in self.members])
 
     def untrained(self) -> np.ndarray:
-        """Of all seeds before training; of f and g both for SDMI."""
+        """Return the accuracies of all seeds before training; for SDMI those of f and g."""
         return np.concatenate(
             [values for member in self.members for values in member.untrained.values()]
         )
 
 
 def variant(config: dict[str, Any]) -> str:
-    """What the paper calls a method with these arguments; 'SDMI (objective = jsd)' where it has no
-    name.
+    """Return the paper's name for a method with these arguments; 'SDMI (objective = jsd)' where it
+    has none.
     """
     own = config['method']
     label = run_files.look(run_files.Run(config, [])).label
@@ -198,8 +196,8 @@ def pools(runs: Sequence[Probed]) -> list[Pool]:
 
 
 def shortfalls(run: Probed) -> list[str]:
-    """In what the run is not the paper's for its data set (Table 1): network, length, batch,
-    examples.
+    """List the differences between the run and the paper's setting for its data set (Table 1):
+    network, length, batch, examples.
     """
     config, paper = run.run.config, run_files.paper()['table1']['settings'].get(run.data)
     if paper is None:

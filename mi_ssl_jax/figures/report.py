@@ -64,7 +64,7 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
 
 
 def setting(run: run_files.Run) -> str:
-    """What was run, in short."""
+    """Describe the run in one line."""
     config, look = run.config, run_files.look(run)
     arguments = ', '.join(
         f'{key} = {value}' for key, value in config['method'].items() if key != 'name'
@@ -193,7 +193,7 @@ def pictures(workdir: Path) -> list[str]:
 
 
 def _half_width(run: run_files.Run, estimator: str) -> str:
-    """Of the last interval, which stands at the end of training only."""
+    """Return half the width of the last interval, which exists only at the end of training."""
     if not run_files.keys(run, 'mi_interval'):
         return '–'
     low, high = (

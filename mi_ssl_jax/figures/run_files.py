@@ -132,7 +132,7 @@ def representative(run: Run, branch: str) -> int:
 
 
 def seeds(runs: Sequence[Run]) -> str:
-    """How many seeds, in words: '12 seeds', or '3 to 12 seeds' where the runs differ."""
+    """Return the number of seeds in words: '12 seeds', or '3 to 12 seeds' where the runs differ."""
     counts = sorted({run.config['seeds'] for run in runs})
     if counts == [1]:
         return '1 seed'
@@ -154,7 +154,7 @@ def conditions(runs: Mapping[str, Run]) -> str:
 
 
 def look(run: Run) -> methods.Look:
-    """How the run's method appears; a user's own under its own name, in grey."""
+    """Return the appearance of the run's method; a user's own method is grey."""
     name = run.config['method']['name']
     return (methods.METHODS | methods.BEYOND).get(name, methods.Look(name, methods.OTHER, None))
 

@@ -108,7 +108,7 @@ def arc(ax: Axes3D, start: np.ndarray, end: np.ndarray, colour: str) -> None:
 
 
 def legend(ax: Axes, first: float, last: float) -> None:
-    """What `trajectory` and `points` mean, on an axes of its own."""
+    """Draw a legend for the marks of `trajectory` and `points` on axes of its own."""
     ax.set_axis_off()
     handles = [
         Line2D([], [], marker='o', linestyle='', color=colour, label=f'cluster {index + 1}')

@@ -17,7 +17,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: np.ndarray) -> Spread:
-    """Of one value a seed (seeds,)."""
+    """Compute the spread of one value per seed (seeds,)."""
     sd = np.std(values, ddof=1) if len(values) > 1 else np.nan
     numbers = (np.mean(values), sd, np.min(values), np.max(values), np.median(values))
     return Spread(*map(float, numbers), len(values))

@@ -1,4 +1,4 @@
-"""How pictures look and how they are written."""
+"""The style of all pictures, and how they are saved."""
 
 import os
 import textwrap

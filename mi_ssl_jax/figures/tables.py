@@ -120,8 +120,8 @@ def ranking(medians: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def growth(workdirs: gaussian.Workdirs) -> Table:
-    """How steadily each estimate of {method: workdir} grows, and whether it stays below the true
-    value.
+    """Format how monotonically each estimate of {method: workdir} grows, and whether it stays below
+    the true value.
     """
     true = run_files.paper()['true_mi']['nats']
     rows = []

@@ -1,4 +1,5 @@
-"""What a network sees: python -m mi_ssl_jax.figures.views --config=configs/NAME.py [--images=8]
+"""Draw a network's input views: python -m mi_ssl_jax.figures.views --config=configs/NAME.py
+[--images=8]
 
 Draws training images beside their random views, into runs/views/NAME.png or where --output says.
 """

@@ -41,7 +41,7 @@ def structures() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _modules() -> Iterator[tuple[ModuleType, dict[str, Callable[..., api.Method]]]]:
-    """Every module here with a `build`, and its methods."""
+    """Return every module here that has a `build`, with its methods."""
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f'{__name__}.{entry.name}')
         if hasattr(module, 'build'):

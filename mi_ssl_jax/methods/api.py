@@ -1,4 +1,4 @@
-"""What a method is: branches, phases, a rule for the branches that follow, and a little state
+"""The parts of a method: branches, phases, rules for branches that follow, and a small state
 (paper, Table 7).
 
 A method file builds one `Method` from the experiment's `Parts`. The trainers read nothing else, so
@@ -22,7 +22,8 @@ PhaseName = Literal['joint', 'e', 'm']
 
 
 class Views(NamedTuple):
-    """What a loss sees of one branch: one entry a view, in view order, over the global batch.
+    """A branch's outputs as a loss sees them: one entry per view, in view order, over the global
+    batch.
 
     z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores
     against prototypes,
@@ -40,7 +41,7 @@ class Views(NamedTuple):
 
 
 class Info(NamedTuple):
-    """Where training stands, for losses and schedules.
+    """The training step and progress, for losses and schedules.
 
     step: () int32, steps this phase has taken. epoch: () float32, passes this phase has taken.
     progress: () float32 in [0, 1]. key: of this step, the same on every device; a loss that draws
@@ -110,7 +111,7 @@ class Group(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a phase's optimiser does beside its own update, for every parameter.
+    """Additions to a phase's optimiser that apply to every parameter.
 
     clip: largest norm of each parameter's gradient. final_weight_decay: to which a cosine takes the
     weight decay

@@ -100,7 +100,7 @@ def _positives(za: chex.Array, zb: chex.Array, temperature: float) -> jax.Array:
 
 
 def _negatives(n: int) -> jax.Array:
-    """Which of the pairs of 2N embeddings are of two examples, (2N, 2N) bool."""
+    """Return a mask (2N, 2N) of the pairs of 2N embeddings that belong to different examples."""
     return ~jnp.tile(jnp.eye(n, dtype=bool), (2, 2))
 
 

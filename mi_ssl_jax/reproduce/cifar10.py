@@ -79,12 +79,14 @@ def configuration(
 
 
 def narrowed(projector: Sequence[int]) -> tuple[int, ...]:
-    """As many layers, each of at most `WIDEST`, the last of at most `LAST` outputs."""
+    """Limit a projector to the same number of layers of at most `WIDEST`, and at most `LAST`
+    outputs.
+    """
     return (*(min(width, WIDEST) for width in projector[:-1]), min(projector[-1], LAST))
 
 
 def changed(name: str, config: ConfigDict) -> str:
-    """What differs from configs/<name>_cifar10.py, in words."""
+    """Describe the differences from configs/<name>_cifar10.py."""
     plain = training.config(f'{name}_cifar10')
     words = [
         f'{field} {here[field]}, was {there[field]}'

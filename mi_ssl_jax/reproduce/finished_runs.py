@@ -1,4 +1,6 @@
-"""What finished runs say together: Table 1, Figure 4, information against accuracy; without JAX."""
+"""Tables and pictures from finished runs: Table 1, Figure 4, information against accuracy; without
+JAX.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -103,7 +103,7 @@ def cells(
     samples: int,
     fits: int,
 ) -> Iterator[Cell]:
-    """All cells of a request, task by task. ValueError for a name that is not known."""
+    """List the cells of a request, task by task. Raises ValueError for an unknown name."""
     for given, known, what in (
         (tasks, known_mi.NAMES, 'task'),
         (bounds, estimate.bounds(), 'bound'),

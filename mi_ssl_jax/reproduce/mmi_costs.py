@@ -52,6 +52,6 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
 
 
 def found(workdir: Path) -> list[dict]:
-    """What has been measured, smallest batch first."""
+    """Return the measurements so far, smallest batch first."""
     files = (workdir / f'batch-{batch}.json' for batch in BATCHES)
     return [json.loads(path.read_text()) for path in files if path.exists()]

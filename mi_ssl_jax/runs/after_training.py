@@ -1,4 +1,4 @@
-"""What a finished run gets: probes where the data have labels worth probing, pictures, a report."""
+"""The end of a run: probes where the labels are worth probing, pictures, a report."""
 
 import json
 from pathlib import Path

@@ -98,7 +98,9 @@ class Store:
         )
 
     def _newest_good(self) -> Path | None:
-        """Its folder; those behind it that are damaged or unfinished are set aside and reported."""
+        """Return the folder of the newest good checkpoint; newer ones that are damaged or
+        unfinished are set aside and reported.
+        """
         for path in sorted(self._folder.glob('[0-9]*'), reverse=True):
             if not path.name.isdigit():
                 continue
@@ -226,7 +228,9 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _orbax() -> ocp.StandardCheckpointer:
-    """Of this process alone: among several, Orbax would wait for all of them at every save."""
+    """Return an Orbax checkpointer of this process alone: a shared one would wait for all processes
+    at every save.
+    """
     here = jax.process_index()
     return ocp.StandardCheckpointer(
         multiprocessing_options=ocp.options.MultiprocessingOptions(
@@ -276,8 +280,8 @@ def _sums(path: Path) -> dict[str, str]:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a checkpoint: 'unfinished', or 'damaged (...)' with the first file that
-    differs; else None.
+    """Return a checkpoint's fault: 'unfinished', or 'damaged (...)' with the first file that
+    differs; None for a good one.
     """
     if not (path / MANIFEST).exists():
         return 'unfinished'

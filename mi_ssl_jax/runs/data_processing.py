@@ -1,5 +1,5 @@
-"""What a finished run's embeddings share with each other and with their input (arXiv 2510.01345,
-appendix A.4).
+"""Information between a finished run's embeddings, and between them and their input (arXiv
+2510.01345, appendix A.4).
 
 z1 = a(view 1), z2 = b(view 2) of the two branches between which the run watches mutual information
 (SDMI: f and g), with views drawn afresh of the held-out examples; x is the example itself,
@@ -113,7 +113,7 @@ def _varying(array: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
 
 
 def verdict(found: Mapping[str, Estimate]) -> str:
-    """What the estimates and the spread of their fits say of Eq. 29."""
+    """State whether the estimates and the spread of their fits agree with Eq. 29."""
     views_ = found['I(z1; z2)'].interval
     inputs = [found[name].interval for name in ('I(x; z1)', 'I(x; z2)')]
     if views_[1] <= min(low for low, _ in inputs):

@@ -1,4 +1,4 @@
-"""How a run ends early: exit statuses, and one line for a full disk or a full device."""
+"""Exit statuses of runs that end early, and one-line messages for a full disk or a full device."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What a run writes: metrics.jsonl, timing.jsonl, TensorBoard events."""
+"""Writers of a run's logs: metrics.jsonl, timing.jsonl, TensorBoard events."""
 
 import itertools
 import json

@@ -161,8 +161,8 @@ def write(
 
 
 def settings(ready: experiments.Setup) -> dict[str, Any]:
-    """What a probe's result depends on beside the run: kept with it, so that an outdated one is
-    noticed.
+    """Return the settings that a probe's result depends on. They are stored with it, so that an
+    outdated result is noticed.
     """
     return json.loads(
         json.dumps({'epochs': ready.config.epochs, **ready.config.probe.to_dict()})

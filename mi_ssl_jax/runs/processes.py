@@ -226,7 +226,9 @@ def first() -> bool:
 
 
 def largest(values: Sequence[int]) -> list[int]:
-    """Each value's maximum over the processes, which all call this at the same point."""
+    """Return each value's maximum over the processes, all of which must call this at the same
+    point.
+    """
     if parallel.process_count() == 1:
         return list(values)
     return np.max(multihost_utils.process_allgather(np.asarray(values, np.int32)), axis=0).tolist()

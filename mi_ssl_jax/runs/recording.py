@@ -1,5 +1,5 @@
-"""What happens between two chunks of training: the log point is written and shown, a collapse told,
-the state saved.
+"""Recording between two chunks of training: write and show the log point, report a collapse, save
+the state.
 """
 
 import json
@@ -283,8 +283,8 @@ def _history(path: Path) -> list[dict]:
 
 
 def _figure(line: Mapping[str, Any], name: str) -> float:
-    """What the best checkpoint is chosen by, over seeds (and phases); NaN where a line does not
-    have it.
+    """Return the figure by which the best checkpoint is chosen, averaged over seeds (and phases);
+    NaN where a line lacks it.
     """
     values = {
         'mi': lambda: line['mi']['cos_dv'],

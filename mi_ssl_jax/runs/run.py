@@ -23,8 +23,8 @@ Say = Callable[[str], None]
 
 
 class Start(NamedTuple):
-    """Where training goes on. progress: see recording.START. lr_factor: of the configured learning
-    rate, after roll-backs.
+    """The point from which training continues. progress: see recording.START. lr_factor: of the
+    configured learning rate, after roll-backs.
     """
 
     population: Tree

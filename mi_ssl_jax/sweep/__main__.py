@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def text(search: plan.Search) -> str:
-    """What would run."""
+    """List the runs that would start."""
     states = {member.folder: results.status(member) for member in search.members}
     done = sum(state != 'unfinished' for state in states.values())
     lines = [
@@ -65,7 +65,7 @@ def text(search: plan.Search) -> str:
 
 
 def tables(search: plan.Search) -> str:
-    """What has been found so far."""
+    """Format the results so far."""
     from mi_ssl_jax.figures import tables as formats
 
     return formats.text(results.table(search))

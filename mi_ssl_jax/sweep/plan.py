@@ -133,7 +133,7 @@ def check(wanted: Search) -> None:
 
 
 def description(wanted: Search) -> dict[str, Any]:
-    """What sweep.json holds: the flags of every run, by job and by folder."""
+    """Return the content of sweep.json: the flags of every run, by job and by folder."""
     jobs = [{member.folder.name: member.flags for member in job} for job in wanted.jobs]
     plain = json.loads(json.dumps(jobs))
     return {'method': wanted.method, 'data': wanted.data, 'stage': wanted.stage, 'jobs': plain}
@@ -257,7 +257,9 @@ def _alone(config: ConfigDict) -> bool:
 
 
 def _program(config: ConfigDict) -> str:
-    """What the compiled step depends on: the configuration without its traced fields."""
+    """Return the part of the configuration that the compiled step depends on: all but the traced
+    fields.
+    """
     rest = json.loads(config.to_json())
     for path in TRACED_BY_ANY_METHOD if ':' in config.method.name else TRACED:
         *parents, name = path.split('.')
@@ -266,7 +268,7 @@ def _program(config: ConfigDict) -> str:
 
 
 def _difference(here: Sequence[Mapping], there: Sequence[Mapping]) -> str:
-    """In words, the first field in which two searches differ."""
+    """Describe the first field in which two searches differ."""
     sizes = [[len(job) for job in jobs] for jobs in (here, there)]
     runs_ = ([run for job in jobs for run in job.values()] for jobs in (here, there))
     for one, other in zip(*runs_):

@@ -1,6 +1,4 @@
-"""What a search found: its members by probe accuracy, as text, JSON, CSV and markdown; without
-JAX.
-"""
+"""Results of a search, ranked by probe accuracy, as text, JSON, CSV and markdown; no JAX."""
 
 import csv
 import json

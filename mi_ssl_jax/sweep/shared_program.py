@@ -27,7 +27,7 @@ START = {'chunk': 0, 'epoch': 0, 'sizes': {}, 'diverged': {}}
 
 
 class Standing(NamedTuple):
-    """Where a population stands.
+    """The progress of a population.
 
     state: on the host, the seeds of the first member, of the second, ...; None before the start.
     progress: chunk, epoch; sizes: of each member's growing files; diverged: {member: why}.

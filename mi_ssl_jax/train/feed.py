@@ -1,6 +1,4 @@
-"""Where a pass's batches come from: arrays on the device, or a stream of batches that others
-decode.
-"""
+"""Batches of a pass: arrays on the device, or a stream of batches decoded by others."""
 
 import collections
 from collections.abc import Iterator

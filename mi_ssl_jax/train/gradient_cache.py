@@ -19,7 +19,7 @@ Tree = Any
 
 
 class Encoded(NamedTuple):
-    """What a branch makes of its views."""
+    """A branch's outputs for its views."""
 
     outputs: api.Views  # of this device's examples
     statistics: Tree  # new running statistics, once a step
@@ -101,7 +101,7 @@ def after(tree: Tree, earlier: Tree) -> Tree:
 
 
 def outputs_of(encoded: Mapping[str, Encoded]) -> dict[str, api.Views]:
-    """What a loss sees of the branches."""
+    """Return the part of the branches' outputs that a loss sees."""
     return {name: own.outputs for name, own in encoded.items()}
 
 

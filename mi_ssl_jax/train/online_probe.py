@@ -24,7 +24,7 @@ class Classifier(NamedTuple):
 
 
 def init(width: int, classes: int) -> Classifier:
-    """All zero, like the offline probe's."""
+    """Initialise all parameters at zero, as the offline probe does."""
     return Classifier(jnp.zeros((width, classes)), jnp.zeros(classes))
 
 

@@ -95,7 +95,7 @@ def _labels(modules: tuple[str, ...]) -> Callable:
 
 
 def _clip(largest: float) -> optax.GradientTransformation:
-    """Each parameter's gradient g times min(1, largest / (|g| + 1e-6)) (DINO's reference code)."""
+    """Scale each parameter's gradient g by min(1, largest / (|g| + 1e-6)) (DINO's code)."""
 
     def clip(gradient: jax.Array) -> jax.Array:
         norm = jnp.sqrt(jnp.sum(jnp.square(gradient)))

@@ -1,4 +1,4 @@
-"""Which trainer a method has, and which of its phases runs when."""
+"""The trainer of a method, and the order in which its phases run."""
 
 from collections.abc import Callable, Iterator
 
@@ -52,8 +52,8 @@ def chunks(steps: int, most: int) -> list[int]:
 
 
 def pace(spec: Spec, log_every: int) -> dict[str, int]:
-    """What a chunk's number means: steps of a phase in an epoch, steps before the phases change,
-    chunks of an epoch.
+    """Return the meaning of a chunk's number: steps per phase in an epoch, steps before the phases
+    change, chunks per epoch.
     """
     count = len(list(plan(spec, log_every)))
     return {'steps': spec.steps_per_pass, 'period': spec.period, 'chunks': count}

@@ -1,4 +1,4 @@
-"""What the trainers are given: method, networks, views, optimiser, layout."""
+"""The trainers' input: method, views, optimiser, layout."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from mi_ssl_jax.methods import api
 
 
 class Spec(NamedTuple):
-    """What a step is compiled from.
+    """Everything that a step is compiled from.
 
     optimiser: (hyper, phase) -> optax transformation; hyper may be traced. views: (key, example) ->
     tuple of views. hyper: 'lr', 'weight_decay' and what the method traces, one mapping a seed.

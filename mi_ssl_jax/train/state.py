@@ -1,6 +1,4 @@
-"""What training carries from step to step, and how a phase sees it: the tree it trains and the
-rest, frozen.
-"""
+"""The training state, and its split for a phase into the tree it trains and the frozen rest."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -42,8 +40,8 @@ class State(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a phase's step changes: the trained branch and its followers, the phase's optimiser
-    state, aux, its step, its online probe.
+    """The part of the state that a phase's step changes: the trained branch and its followers, the
+    phase's optimiser state, aux, step and online probe.
     """
 
     variables: dict[str, Tree]
@@ -54,7 +52,9 @@ class Trained(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """What a phase's step only reads: the other branches, the seed's key, the hyperparameters."""
+    """The part of the state that a phase's step only reads: the other branches, the seed's key, the
+    hyperparameters.
+    """
 
     variables: dict[str, Tree]
     key: jax.Array

@@ -1,4 +1,4 @@
-"""What a step of either trainer is made of: take, encode, evaluate, update.
+"""The parts of a step of either trainer: take, encode, evaluate, update.
 
 Each is for one seed and this device's share of the batch.
 """
@@ -23,7 +23,7 @@ Tree = Any
 
 
 class Batch(NamedTuple):
-    """What a step takes in."""
+    """The input of a step."""
 
     views: dict[str, tuple[Tree, ...]]  # branch -> its views, in the order it encodes them
     labels: jax.Array  # (n, ...), for the online probe alone

@@ -35,13 +35,13 @@ class Terms(_Pair):
     difference: Scalar | None = None
 
     def __new__(cls, joint: Scalar, marginal: Scalar, difference: Scalar | None = None) -> 'Terms':
-        """Both terms, and their difference where it is known."""
+        """Create terms from both means and, where it is known, their difference."""
         terms = super().__new__(cls, joint, marginal)
         terms.difference = difference
         return terms
 
     def tree_flatten(self) -> tuple[tuple, None]:
-        """All three are leaves."""
+        """Return all three values as leaves."""
         return (self.joint, self.marginal, self.difference), None
 
     @classmethod

@@ -32,7 +32,7 @@ class Scores(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Which rows of the score matrix a block holds."""
+    """The rows of the score matrix that a block holds."""
 
     number: chex.Array  # (B,) int
     real: chex.Array  # (B,) bool: False for the padding of the last block
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """Each block's share of a marginal term, and how the shares combine: by a sum or a
+    """A marginal term in blocks: each block's share, and their combination by a sum or a
     log-sum-exp.
     """
 

@@ -12,7 +12,7 @@ TRAIN = 1437  # the other 360 are held out
 
 
 def original() -> Split:
-    """All digits in scikit-learn's order: x (1797, 8, 8, 1) uint8, its grey levels 0..16 times
+    """Load all digits in scikit-learn's order: x (1797, 8, 8, 1) uint8, grey levels 0..16 times
     255/16.
     """
     from sklearn.datasets import load_digits  # a second to import; needed only to write the records

@@ -47,8 +47,8 @@ def gaussian(covariance: np.ndarray, dx: int) -> Value:
 
 
 def student(dof: float, dx: int, dy: int) -> Value:
-    """What a multivariate Student-t adds to `gaussian` of its scale matrix (Arellano-Valle et al.
-    2013).
+    """Compute the excess of a multivariate Student-t's MI over `gaussian` of its scale matrix
+    (Arellano-Valle et al. 2013).
     """
 
     def part(total: float) -> float:
@@ -63,8 +63,8 @@ def uniform_noise(width: float) -> Value:
 
 
 def generalised(beta: float, dx: int, dy: int) -> Value:
-    """What the density ~ exp(-(r^2)^beta / 2), r^2 = z^T C^-1 z, adds to `gaussian` of C; 0 for
-    beta = 1.
+    """Compute the excess over `gaussian` of C for the density ~ exp(-(r^2)^beta / 2), r^2 = z^T
+    C^-1 z; 0 for beta = 1.
     """
     highest = np.log(1500.0) / (2 * beta)  # exp(-1500 / 2) is 0 in float64
     return elliptical(

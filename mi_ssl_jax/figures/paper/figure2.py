@@ -41,7 +41,7 @@ def draw(workdirs: gaussian.Workdirs, output: str | Path) -> Path:
 
 
 def table(workdirs: gaussian.Workdirs) -> Table:
-    """How steadily each estimate of {method: workdir} grows, and where it ends."""
+    """Format how monotonically each estimate of {method: workdir} grows, and its final value."""
     rows = []
     for name, run in run_files.read_all(workdirs).items():
         for estimator, label in run_files.ESTIMATORS.items():

@@ -188,7 +188,7 @@ def figure6(workdirs: Workdirs, output: str | Path) -> Path:
 
 
 def _both_views(figure: Figure, spec, views: np.ndarray, title: str, gap: float) -> None:
-    """Both views (2, 5, 3) of the centres at one epoch."""
+    """Return both views (2, 5, 3) of the centres at one epoch."""
     apart = np.degrees(np.arccos(np.clip((views[0] * views[1]).sum(axis=1), -1, 1))).mean()
     ax = spheres.new(figure, spec, title, f'NN gap {gap:.0f}°, views {apart:.0f}° apart')
     for index, colour in enumerate(style.CLUSTERS):
@@ -199,7 +199,7 @@ def _both_views(figure: Figure, spec, views: np.ndarray, title: str, gap: float)
 
 @style.drawing
 def nn_gaps(workdirs: Workdirs, output: str | Path) -> Path:
-    """Every seed's mean gap beside Table 2."""
+    """Draw every seed's mean gap beside Table 2's."""
     rows = encoders(workdirs)
     reported = run_files.paper()['table2']['rows']
     figure = style.new(7.6, 0.42 * len(rows) + 1.7)

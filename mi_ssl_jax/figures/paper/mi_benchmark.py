@@ -45,7 +45,7 @@ def text(rows: Sequence[dict]) -> str:
 
 
 def setting(rows: Sequence[dict]) -> str:
-    """What was measured, in a sentence or two."""
+    """Describe the measurement in a sentence or two."""
     row = rows[0]
     return (
         f'{len(rows)} cells of {row["fits"]} fits, each fit on {row["samples"]:,} fresh samples: 60'

@@ -120,7 +120,7 @@ def table(part: str, runs: Mapping[str, str | Path]) -> Table:
 
 
 def paper() -> str:
-    """What the paper itself reaches, and what it says nothing about."""
+    """List the paper's own results, and the settings that it leaves open."""
     found = run_files.paper()['mmi']
     return (
         f'The paper: {found["imagenet100"]} % on ImageNet-100 ({found["source"]}). Its public text'

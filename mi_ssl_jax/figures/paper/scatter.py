@@ -50,7 +50,9 @@ def points(runs: Sequence[Probed]) -> dict[str, dict[str, Points]]:
 
 
 def correlation(groups: Mapping[str, Points], estimator: str) -> Correlation:
-    """Of final mutual information with accuracy, over all seeds of all runs of one data set."""
+    """Compute the rank correlation of final mutual information with accuracy, over all seeds of all
+    runs of one data set.
+    """
     information = np.concatenate([group.information[estimator] for group in groups.values()])
     accuracy = np.concatenate([group.accuracy for group in groups.values()])
     finite = np.isfinite(information)
@@ -164,7 +166,9 @@ def _panel(
 
 
 def _legend(ax: Axes, looks: Mapping[str, tuple[str, str]]) -> None:
-    """In a row of its own: wider than a panel, it would push the panels apart."""
+    """Draw the legend in a row of its own: it is wider than a panel and would push the panels
+    apart.
+    """
     handles = [
         Line2D([], [], linestyle='', marker=marker, color=colour, markersize=6, label=name)
         for name, (marker, colour) in looks.items()

@@ -1,5 +1,5 @@
-"""From the DV bound to Barlow Twins in numbers: what each step of section 3.4 and appendix A.3
-changes.
+"""From the DV bound to Barlow Twins in numbers: the change at each step of section 3.4 and appendix
+A.3.
 
 surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation:
 'epoch' and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view
@@ -166,7 +166,7 @@ def _by_noise(runs: dict[str, Measured]) -> Table:
 
 
 def findings(path: str | Path) -> list[str]:
-    """Where the exact marginal term and what stands in for it part, in words and numbers."""
+    """Summarise, in words and numbers, where the exact marginal term and its surrogates differ."""
     return [
         f'{_label(name)}, {line}'
         for name, value in _runs(path).items()

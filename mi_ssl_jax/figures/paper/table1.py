@@ -48,7 +48,7 @@ def inside(pool: Pool) -> bool:
 
 
 def settings(pools: Sequence[Pool]) -> Table:
-    """What was trained for each number, and how it was probed."""
+    """Describe the training and the probe behind each number."""
     protocols = list(dict.fromkeys(pool.members[0].protocol for pool in pools))
     rows = []
     for pool in pools:
