@@ -117,7 +117,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--processes', type=int, required=True, help='how many')
-    parser.add_argument('--dry_run', action='store_true', help='print the commands and end')
+    parser.add_argument('--dry_run', action='store_true', help='print the commands and exit')
     parser.add_argument('arguments', nargs='+', help='of mi_ssl_jax.main, behind --')
     options = parser.parse_args()
     if options.processes < 1:

@@ -85,9 +85,9 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     own.add_argument('--nodes', type=_positive, default=1, help='machines')
-    own.add_argument('--gpus', type=_count, default=0, help='GPUs a node; 0 for none')
+    own.add_argument('--gpus', type=_count, default=0, help='GPUs per node; 0 for none')
     own.add_argument(
-        '--tasks', type=_positive, default=1, help='processes a node, which share its GPUs'
+        '--tasks', type=_positive, default=1, help='processes per node, which share its GPUs'
     )
     own.add_argument('--cpus', type=_positive, help='CPUs a process')
     own.add_argument('--partition', type=_word)
@@ -100,37 +100,37 @@ def parser() -> argparse.ArgumentParser:
         default=120,
         help='seconds before that limit at which the run stops',
     )
-    own.add_argument('--name', type=_word, help="the job's; default the configuration's")
+    own.add_argument('--name', type=_word, help="job name; default: the configuration's")
     own.add_argument(
-        '--folder', type=Path, default=Path('runs/slurm'), help='for batch files and output'
+        '--folder', type=Path, default=Path('runs/slurm'), help='folder for batch files and output'
     )
-    own.add_argument('--dry_run', action='store_true', help='print the batch file and end')
+    own.add_argument('--dry_run', action='store_true', help='print the batch file and exit')
     own.add_argument('arguments', nargs='+', help='of mi_ssl_jax.main, behind --')
     return own
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
     return int(text)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 up")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
 
 
 def _word(text: str) -> str:
     if not re.fullmatch(r'[\w.,+-]+', text):
-        raise argparse.ArgumentTypeError(f"'{text}' has characters that no name has")
+        raise argparse.ArgumentTypeError(f"'{text}' has characters that names cannot have")
     return text
 
 
 def _time(text: str) -> str:
     if not re.fullmatch(r'(\d+-)?\d+(:\d\d){0,2}', text):
         raise argparse.ArgumentTypeError(
-            f"'{text}' is no time such as 90 (minutes), 12:00:00 or 2-00:00:00"
+            f"'{text}' is not a time such as 90 (minutes), 12:00:00 or 2-00:00:00"
         )
     return text
 

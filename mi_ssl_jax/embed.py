@@ -79,7 +79,7 @@ def _encoding(apply: Callable, variables: Any) -> Callable[[Iterable], dict[str,
 def _array(path: Path, source: inputs.Source) -> np.ndarray:
     """The examples of a .npy file, of the run's own kind. ValueError in one line."""
     if isinstance(source.example, dict):
-        raise ValueError('a graph is no array of examples: leave --examples out')
+        raise ValueError('a graph is not an array of examples: leave --examples out')
     try:
         x = np.load(path, allow_pickle=False, mmap_mode='r')
     except (OSError, ValueError, EOFError) as error:
@@ -90,7 +90,7 @@ def _array(path: Path, source: inputs.Source) -> np.ndarray:
     if x.dtype != own.dtype or not same:
         raise ValueError(
             f'{path} holds {x.dtype} {x.shape}, but the run was trained on {own.dtype}'
-            f' {(len(x) if x.ndim else 0, *own.shape)}: one example a row'
+            f' {(len(x) if x.ndim else 0, *own.shape)}: one example per row'
         )
     return x
 

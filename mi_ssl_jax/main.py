@@ -18,12 +18,12 @@ from mi_ssl_jax.runs import exits, processes
 
 _CONFIG = ml_flags.DEFINE_config_file('config', None, 'A file in configs/.')
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; default runs/<config>[-<hash>].")
-_FORCE = flags.DEFINE_bool('force', False, "Go on from another configuration's checkpoint.")
-_LIST = flags.DEFINE_bool('list', False, 'Print the methods and end.')
-_PRINT = flags.DEFINE_bool('print', False, 'Print the resolved configuration and end.')
+_FORCE = flags.DEFINE_bool('force', False, "Continue from another configuration's checkpoint.")
+_LIST = flags.DEFINE_bool('list', False, 'Print the methods and exit.')
+_PRINT = flags.DEFINE_bool('print', False, 'Print the resolved configuration and exit.')
 _COORDINATOR = flags.DEFINE_string('coordinator', None, 'HOST:PORT where process 0 listens.')
-_PROCESSES = flags.DEFINE_integer('processes', None, 'How many processes train together.')
-_PROCESS = flags.DEFINE_integer('process', None, 'This process, from 0 to processes - 1.')
+_PROCESSES = flags.DEFINE_integer('processes', None, 'Number of processes of the run.')
+_PROCESS = flags.DEFINE_integer('process', None, 'Number of this process, from 0 to processes - 1.')
 
 
 def main() -> int:

@@ -90,7 +90,7 @@ def arguments():
     parser.add_argument('--project', default='.')
     parser.add_argument('--out', required=True)
     parser.add_argument(
-        '--data', default='', help='folder of prepared TFDS data; empty: made-up images, no pilot'
+        '--data', default='', help='folder of prepared TFDS data; empty: random images, no pilot'
     )
     parser.add_argument('--seconds', type=float, default=530)
     parser.add_argument('--parts', default='', help=f'of {", ".join([*PARTS, *EXTRA])}')

@@ -16,14 +16,14 @@ def parse(argv: Sequence[str], *, usage: str) -> flags.FlagValues:
     values = flags.FlagValues()
     for name, use in (
         ('config', 'A file in configs/.'),
-        ('versus', 'A second one, to compare to.'),
+        ('versus', 'A second configuration to compare with.'),
     ):
         ml_flags.DEFINE_config_file(name, None, use, flag_values=values)
     flags.DEFINE_integer('steps', 20, 'Steps a round.', lower_bound=1, flag_values=values)
     flags.DEFINE_integer(
         'rounds', 5, 'Rounds, each program once.', lower_bound=1, flag_values=values
     )
-    flags.DEFINE_string('json', None, 'Write the results here too.', flag_values=values)
+    flags.DEFINE_string('json', None, 'Also write the results to this file.', flag_values=values)
     flags.DEFINE_string(
         'trace',
         None,
@@ -32,15 +32,15 @@ def parse(argv: Sequence[str], *, usage: str) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_bool(
-        'synthetic', False, 'Made-up images in place of the data set.', flag_values=values
+        'synthetic', False, 'Random images in place of the data set.', flag_values=values
     )
     flags.DEFINE_bool(
-        'augmentation', False, "The views against Pillow's, on one core.", flag_values=values
+        'augmentation', False, "Compare the views with Pillow's, on one core.", flag_values=values
     )
     flags.DEFINE_bool(
         'scaling',
         False,
-        'Exchanged bytes and the cost of the loss; nothing is timed.',
+        'Count exchanged bytes and the cost of the loss, without timing.',
         flag_values=values,
     )
     config_file.parse(values, argv, usage=usage, files=('config', 'versus'))

@@ -112,11 +112,11 @@ def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[
         *(seconds('compilation, from the cache', phase, own.warm) for phase, own in compiled),
         *(Row('device memory', phase, own.memory.total / MB, 'MB') for phase, own in compiled),
         *(
-            Row('of it temporaries', phase, own.memory.temporaries / MB, 'MB')
+            Row('of which temporaries', phase, own.memory.temporaries / MB, 'MB')
             for phase, own in compiled
         ),
         *(
-            Row('model FLOPs a step', phase, flops / 1e9, 'GFLOP')
+            Row('model FLOPs per step', phase, flops / 1e9, 'GFLOP')
             for phase, flops in bench.flops.items()
         ),
     ]
@@ -124,7 +124,7 @@ def _costs(bench: Bench, times: Mapping[tuple[str, str], timing.Times]) -> list[
     peak = costs.peak(layout.devices[0], bench.ready.config.net.dtype)
     for phase, flops in bench.flops.items():
         reached = flops / timing.median(times[WHOLE, phase].wall)
-        rows.append(Row('model FLOPs a second', phase, reached / 1e9, 'GFLOP/s'))
+        rows.append(Row('model FLOPs per second', phase, reached / 1e9, 'GFLOP/s'))
         if peak is not None:
             share = reached / (peak * len(layout.devices))
             rows.append(Row("share of the devices' peak", phase, 100 * share, '%'))
@@ -150,7 +150,9 @@ def _comparison(benches: Mapping[str, Bench], times: Mapping[tuple, timing.Times
         max(compiled.memory.total for compiled in bench.compiled.values()) for bench in (own, other)
     ]
     sdmi, others = PAPER_GB
-    paper = [Row(f'the same in the paper, {sdmi} GB / {others} GB', '', sdmi / others, 'times')]
+    paper = [
+        Row(f'the same ratio in the paper, {sdmi} GB / {others} GB', '', sdmi / others, 'times')
+    ]
     return [
         *ratios(f'{first} {mine} / one step of {second}', whole[first], one, 'times'),
         *ratios(
@@ -166,7 +168,7 @@ def _device_peak(ready: experiments.Setup) -> list[Row]:
     stats = ready.layout.devices[0].memory_stats() or {}
     if 'peak_bytes_in_use' not in stats:
         return []
-    return [Row('device memory, most of the process', '', stats['peak_bytes_in_use'] / MB, 'MB')]
+    return [Row('peak device memory of the process', '', stats['peak_bytes_in_use'] / MB, 'MB')]
 
 
 def _settings(bench: Bench, steps: int, rounds: int) -> dict[str, Any]:
@@ -177,7 +179,7 @@ def _settings(bench: Bench, steps: int, rounds: int) -> dict[str, Any]:
         'dtype': config.net.dtype,
         'batch_size': config.batch_size,
         'seeds': config.seeds,
-        'views an example': trained_views(ready, bench.phases[0]),
+        'views per example': trained_views(ready, bench.phases[0]),
         'mode': ready.layout.mode,
         'data': f'{ready.source.name}, {kept}, {ready.source.size} examples',
         'devices': len(ready.layout.devices),

@@ -120,7 +120,7 @@ def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str
                 f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
             )
         if isinstance(error, SyntaxError) or 'invalid syntax' in f'{error}':
-            return f'{path(argv, flag)} is no Python file: give a configuration, configs/NAME.py'
+            return f'{path(argv, flag)} is not a Python file: give a configuration, configs/NAME.py'
         if "No module named 'configs" in f'{error}':
             return (
                 f'{path(argv, flag)} imports configs/, which is not here: run the command from the'

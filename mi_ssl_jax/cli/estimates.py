@@ -79,13 +79,15 @@ def arguments(about: str) -> argparse.Namespace:
     )
     parser.add_argument('--bound', default='infonce', help=f'one of {", ".join(estimate.bounds())}')
     parser.add_argument('--critic', help=f'one of {", ".join(estimate.critics_of("infonce"))}')
-    parser.add_argument('--fits', type=int, default=5, help='fresh critics and splits')
     parser.add_argument(
-        '--steps', type=int, default=estimate.STEPS, help='of training a fit, at most'
+        '--fits', type=int, default=5, help='number of fits, each with its own critic and split'
     )
-    parser.add_argument('--batch_size', type=int, help='of training')
+    parser.add_argument(
+        '--steps', type=int, default=estimate.STEPS, help='training steps of a fit, at most'
+    )
+    parser.add_argument('--batch_size', type=int, help='examples per training step')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--json', type=Path, help='a file for the result')
+    parser.add_argument('--json', type=Path, help='also write the result to this file')
     args = parser.parse_args()
     if len(args.arrays) != (0 if args.workdir else 2):
         parser.error('give two files, X.npy and Y.npy, or --workdir=RUN')

@@ -66,7 +66,7 @@ def load(name: str, data_dir: str | None, *, short_side: int | None = None, **op
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(
-            f'{name} does not take {", ".join(unknown)}; data.options of it:'
+            f'{name} does not take {", ".join(unknown)}; its data.options:'
             f' {", ".join(known) or "none"}'
         )
     if own:

@@ -173,7 +173,7 @@ def check_options(
 ) -> None:
     """ValueError, in one line, for names and numbers that `estimate_mi` cannot work with."""
     if bound not in bounds():
-        extra = ' (not in nats; js_nwj and smile train by it)' if bound == 'jsd' else ''
+        extra = ' (not in nats; js_nwj and smile are trained with it)' if bound == 'jsd' else ''
         raise ValueError(f"unknown bound '{bound}'{extra}: use one of {', '.join(bounds())}")
     known = critics_of(bound)
     if critic is not None and critic not in known:

@@ -84,7 +84,7 @@ def standardised(x: np.ndarray, name: str) -> np.ndarray:
     constant = np.flatnonzero(np.ptp(scaled, axis=0) <= rounding)
     if constant.size:
         raise ValueError(
-            f'{name} is constant in {_columns(constant)}: remove what carries no information'
+            f'{name} is constant in {_columns(constant)}: remove columns that carry no information'
         )
     centred = scaled - scaled.mean(axis=0)
     centred = centred / np.abs(centred).max(axis=0)  # a small range beside a large mean

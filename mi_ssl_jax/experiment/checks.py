@@ -36,7 +36,7 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
     if config.mi.every_steps and config.mi.every_steps < config.log_every:
         raise ValueError(
             f'mi.every_steps={config.mi.every_steps} must be 0 or at least'
-            f' log_every={config.log_every}: evaluations stand in lines of the log'
+            f' log_every={config.log_every}: evaluations are written at log points'
         )
 
 

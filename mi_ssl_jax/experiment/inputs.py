@@ -76,7 +76,7 @@ def load(config: ConfigDict) -> Source:
         )
     if config.seeds != 1 or config.data.limit:
         raise ValueError(
-            'streamed data train one seed on all examples: set seeds=1 and data.limit=0'
+            'streamed data support one seed and all examples: set seeds=1 and data.limit=0'
         )
     stream = data.stream(config.data.name, where, canvas=config.data.canvas)
     sizes = stream.prepared.sizes

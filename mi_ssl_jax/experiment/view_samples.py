@@ -60,9 +60,7 @@ def examples(config: ConfigDict, count: int) -> np.ndarray:
     )
     if isinstance(held.train.x, dict) or held.train.x.ndim != 4:
         kind = 'a graph' if isinstance(held.train.x, dict) else 'points'
-        raise ValueError(
-            f'{config.data.name} holds {kind}, not images: there is nothing to look at'
-        )
+        raise ValueError(f'{config.data.name} holds {kind}, not images: there is nothing to draw')
     return held.train.x[_evenly(len(held.train.x), count)]
 
 

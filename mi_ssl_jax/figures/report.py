@@ -26,7 +26,7 @@ CAPTIONS = {
     'trajectory.png': 'How the five cluster centres move over the embedding sphere.',
 }
 PARADIGMS = {
-    'sdmi': 'an SDMI method: encoders that take turns',
+    'sdmi': 'an SDMI method: encoders updated in alternation',
     'jmi': 'a JMI method: one encoder for both views',
 }
 
@@ -51,7 +51,7 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
             sections += [f'## {title}', part(run)]
     if run.config['method']['name'] in methods.METHODS and run_files.keys(run, 'centres'):
         sections += [
-            "## Beside the paper's Table 2",
+            "## Compared with the paper's Table 2",
             "The paper's values belong to its settings, ours to those above.",
             tables.markdown(tables.table2({run.config['method']['name']: workdir})),
         ]
@@ -83,7 +83,7 @@ def setting(run: run_files.Run) -> str:
             f'{config["optimizer"]["name"]}, learning rate {config["lr"]:g}, weight decay '
             f'{config["weight_decay"]:g}'
         ),
-        f'Seeds: {config["seeds"]}, counted up from {config["seed"]}',
+        f'Seeds: {config["seeds"]}, starting at {config["seed"]}',
         (
             'All settings: config.json. All numbers: metrics.jsonl. Versions and device:'
             ' environment.json'

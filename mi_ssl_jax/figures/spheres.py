@@ -120,13 +120,10 @@ def legend(ax: Axes, first: float, last: float) -> None:
             [], [], marker='o', color=WIRE, linewidth=0.9, markerfacecolor='white', label='far side'
         ),
     ]
-    ax.add_artist(
-        ax.legend(handles=handles, loc='upper left', bbox_to_anchor=(0.0, 0.97), borderaxespad=0)
+    ax.legend(
+        handles=[*handles, *sides], loc='upper left', bbox_to_anchor=(0.0, 0.97), borderaxespad=0
     )
-    ax.add_artist(
-        ax.legend(handles=sides, loc='upper left', bbox_to_anchor=(0.0, 0.57), borderaxespad=0)
-    )
-    ramp = ax.inset_axes((0.04, 0.29, 0.6, 0.035))
+    ramp = ax.inset_axes((0.04, 0.21, 0.6, 0.035))
     ramp.imshow(
         _opacity(100)[None],
         aspect='auto',
@@ -135,7 +132,7 @@ def legend(ax: Axes, first: float, last: float) -> None:
         vmax=1.0,
         extent=(first, last, 0, 1),
     )
-    ramp.set(yticks=[], xticks=[first, last], xlabel='epoch (opacity of the way)')
+    ramp.set(yticks=[], xticks=[first, last], xlabel='epoch (opacity of the path)')
     ramp.grid(False)
 
 

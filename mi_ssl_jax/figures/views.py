@@ -88,13 +88,13 @@ def main() -> None:
     flags.DEFINE_integer(
         'images',
         8,
-        'How many, evenly picked from the training set.',
+        'Number of images, evenly spaced over the training set.',
         lower_bound=1,
         upper_bound=MOST,
         flag_values=values,
     )
     flags.DEFINE_string(
-        'output', None, 'The picture; default runs/views/<config>.png.', flag_values=values
+        'output', None, 'Output file; default runs/views/<config>.png.', flag_values=values
     )
     config_file.parse(values, sys.argv, usage=__doc__)
     if values.config is None:

@@ -53,7 +53,7 @@ def reproduce(
         tables.markdown(table),
         '## Growth of mutual information on held-out points',
         tables.markdown(tables.growth(folders)),
-        '## What is ours',
+        '## Choices that the paper leaves open',
         OURS,
         '## Pictures',
         '\n\n'.join(f'![{path.stem}](figures/{path.name})' for path in pictures),

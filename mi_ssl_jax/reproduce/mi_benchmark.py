@@ -87,7 +87,9 @@ def reproduce(
                     done[cell] = measure(cell)
                     append(path, done[cell])
         except KeyboardInterrupt:
-            raise exits.Stopped(f'stopped; the same command goes on from {path}', 130) from None
+            raise exits.Stopped(
+                f'stopped; run the same command to continue from {path}', 130
+            ) from None
         rows = [done[cell] for cell in wanted]
         written = figures.report(rows, workdir)
     print(figures.text(rows))

@@ -10,7 +10,7 @@ from mi_ssl_jax.runs import probes, run, signals
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
     """Probe, warn, draw and report; a signal ends it at once, since the training is saved."""
-    standing = 'after training, which is saved; the same command does the rest'
+    standing = 'after training, which is saved; run the same command for the rest'
     with signals.watched(lambda: standing, at_once=True):
         _finish(ready, workdir)
 

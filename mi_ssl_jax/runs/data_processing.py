@@ -118,7 +118,7 @@ def verdict(found: Mapping[str, Estimate]) -> str:
     inputs = [found[name].interval for name in ('I(x; z1)', 'I(x; z2)')]
     if views_[1] <= min(low for low, _ in inputs):
         return (
-            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates keep it, by more than'
+            'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates satisfy it, by more than'
             ' their fits spread'
         )
     if views_[0] <= min(high for _, high in inputs):
@@ -127,6 +127,6 @@ def verdict(found: Mapping[str, Estimate]) -> str:
             ' their fits spread'
         )
     return (
-        'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates break it; as it is a theorem, '
-        'a bound on I(x; z) is too loose (or one on I(z1; z2) is none)'
+        'Eq. 29, I(z1; z2) <= min(I(x; z1), I(x; z2)): the estimates violate it; since it is'
+        ' a theorem, a bound on I(x; z) is too loose (or one on I(z1; z2) is not a bound)'
     )

@@ -40,8 +40,8 @@ class Lines:
         there = path.stat().st_size if path.exists() else 0
         if there < size:
             raise ValueError(
-                f'{path} has {there} bytes, but had {size} when the checkpoint was saved: put the'
-                ' file back, or train in another workdir'
+                f'{path} has {there} bytes, but had {size} when the checkpoint was saved: restore'
+                ' the file, or train in another workdir'
             )
         self.size, self._path, self._make_room = size, path, make_room
         self._file = open(path, 'ab', buffering=0)
@@ -129,8 +129,8 @@ class Writer:
 
     def _without_events(self, error: OSError) -> None:
         self._report(
-            f'TensorBoard events cannot be written ({error.strerror}): going on without;'
-            ' metrics.jsonl has it all'
+            f'TensorBoard events cannot be written ({error.strerror}): continuing without'
+            ' them; metrics.jsonl has everything'
         )
         if self._events is not None:
             self._events.close()

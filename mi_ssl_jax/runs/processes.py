@@ -208,8 +208,8 @@ def _leave(here: Place, error: BaseException) -> None:
     if leaving.is_alive():
         traceback.print_exception(error)
         print(
-            f'error: process {here.process} of {here.processes} ends alone, or another did before'
-            ' it; start all again to resume',
+            f'error: process {here.process} of {here.processes} stopped alone, or after another;'
+            ' start all processes again to resume',
             file=sys.stderr,
             flush=True,
         )

@@ -242,7 +242,7 @@ class Recorder:
         )  # again: one may have come while it saved
         kept = self._store.newest is not None and self._store.newest['chunk'] == now.chunk
         standing = (
-            'with a checkpoint; the same command resumes'
+            'with a checkpoint; run the same command to resume'
             if kept
             else f'without a new one: {self._store.standing()}'
         )
@@ -251,8 +251,8 @@ class Recorder:
             raise signals.Interrupted(number, standing)
         if now.epoch == self._ready.config.epochs and not kept:
             raise exits.Stopped(
-                f'error: the end of the training could not be saved: {self._store.standing()}; the'
-                ' same command goes on from there',
+                f'error: the end of the training could not be saved: {self._store.standing()}; run'
+                ' the same command to continue from there',
                 exits.UNWRITABLE,
             )
         if now.epoch < self._ready.config.epochs:

@@ -69,7 +69,7 @@ def run(
         )
         held.enter_context(contextlib.closing(store))
         standing = signals.watched(
-            lambda: f'{store.standing()}; the same command goes on from there'
+            lambda: f'{store.standing()}; run the same command to continue from there'
         )
         asked, start = held.enter_context(standing), _start(ready, workdir, store)
         while start.progress['epoch'] < config.epochs:
@@ -79,7 +79,7 @@ def run(
             except loop.Diverged as error:
                 _roll_back(error, config, workdir, store, say)
                 start = _start(ready, workdir, store)
-    say(f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs to go on')
+    say(f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs to continue')
     return ready
 
 
@@ -166,8 +166,8 @@ def _go_on(
                 raise
             store.wait()
             raise exits.Stopped(
-                f'error: {exits.no_room(error)}; {store.standing()}; free some space, and the same'
-                ' command goes on from there',
+                f'error: {exits.no_room(error)}; {store.standing()}; free some space, then'
+                ' run the same command to continue from there',
                 exits.UNWRITABLE,
             ) from error
 

@@ -67,7 +67,7 @@ def check_same(
     config: ConfigDict, workdir: Path, *, force: bool, say: Callable[[str], None]
 ) -> None:
     """ValueError, with the fields that differ, when the folder holds a run of another
-    configuration; or told, with force.
+    configuration; with force, a line says so instead.
     """
     if not (workdir / 'config.json').exists():
         return
@@ -83,9 +83,9 @@ def check_same(
     if not force:
         raise ValueError(
             f'workdir {workdir} belongs to another configuration: {listed}; choose another with'
-            ' --workdir, or go on with this one by --force'
+            ' --workdir, or continue with this configuration by --force'
         )
-    say(f'going on in {workdir} with another configuration: {listed}')
+    say(f'continuing in {workdir} with another configuration: {listed}')
 
 
 def keep_config(config: ConfigDict, workdir: Path) -> None:

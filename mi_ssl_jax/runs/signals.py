@@ -76,7 +76,7 @@ def _attend(reader: int, standing: Callable[[], str], grace: float) -> None:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)
         if not select.select([reader], [], [], left)[0]:
             print(
-                f'stopped by {signal.Signals(first).name} in the midst of something that takes'
+                f'stopped by {signal.Signals(first).name} during an operation that takes'
                 f' longer than {grace:g} s; {standing()}',
                 file=sys.stderr,
                 flush=True,

@@ -85,7 +85,7 @@ def _parser() -> guard.Parser:
         '--stage',
         choices=plan.STAGES,
         default='grid',
-        help="'second' and 'final' start from the best of the stages before (default: grid)",
+        help="'second' and 'final' start from the best of the previous stages (default: grid)",
     )
     parser.add_argument('--workdir', type=Path, help='default: runs/FILE')
     parser.add_argument(
@@ -93,16 +93,14 @@ def _parser() -> guard.Parser:
         type=int,
         metavar='N',
         help=(
-            'configurations a program at most; default: all that can share one, but 1 for '
+            'configurations per program at most; default: all that can share one, but 1 for '
             'ResNets, streamed data, collapse.stop, rollback and wandb'
         ),
     )
     parser.add_argument(
-        '--dry_run', action='store_true', help='print what would run, and where, and end'
+        '--dry_run', action='store_true', help='print what would run, and where, and exit'
     )
-    parser.add_argument(
-        '--table', action='store_true', help='print what has been found so far, and end'
-    )
+    parser.add_argument('--table', action='store_true', help='print the results so far and exit')
     parser.add_argument(
         '--slurm', action='store_true', help='submit the unfinished jobs as a SLURM array'
     )
@@ -110,10 +108,10 @@ def _parser() -> guard.Parser:
         '--sbatch',
         default='',
         metavar='OPTIONS',
-        help="of sbatch beside it, such as '--partition=gpu --gres=gpu:1 --time=8:00:00'",
+        help="further sbatch options, such as '--partition=gpu --gres=gpu:1 --time=8:00:00'",
     )
     parser.add_argument(
-        '--job', type=int, metavar='N', help='run this job alone, as a task of an array does'
+        '--job', type=int, metavar='N', help='run one job, as a task of the array does'
     )
     return parser
 

@@ -75,5 +75,5 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
 
 def _at_once():
     return signals.watched(
-        lambda: 'between two saved steps; the same command goes on', at_once=True
+        lambda: 'between two saved steps; run the same command to continue', at_once=True
     )

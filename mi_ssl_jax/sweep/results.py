@@ -132,8 +132,8 @@ def _notes(search: Search, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     notes = (
         (
             'Probe: linear, on frozen backbone features, all labels, top-1 on the held-out split;'
-            ' sorts the rows (SDMI: mean of f and g). Chosen on that split, the best one is'
-            ' optimistic.'
+            ' rows are sorted by it (SDMI: mean of f and g). The best is chosen on that split, so it'
+            ' is optimistic.'
         ),
         'cos-DV and InfoNCE: final mutual information of two views of held-out examples, nats.',
     )
@@ -142,6 +142,6 @@ def _notes(search: Search, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         before = probes.read(member.folder).untrained
         values = [number(np.mean(value), 1) for value in before.values()]
         notes += (f'Untrained encoder: {", ".join(values)} %.',) if values else ()
-        notes += (f'The best alone: {plan.command(member)}',)
+        notes += (f'To train the best alone: {plan.command(member)}',)
     lost = [row for row in found if row['status'] == 'diverged']
     return notes + tuple(f'{row["run"]} diverged: {row["why"]}' for row in lost)

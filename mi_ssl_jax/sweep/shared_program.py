@@ -22,7 +22,7 @@ from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
 Say = Callable[[str], None]
-AGAIN = 'the same command goes on from there'
+AGAIN = 'run the same command to continue from there'
 START = {'chunk': 0, 'epoch': 0, 'sizes': {}, 'diverged': {}}
 
 
@@ -163,7 +163,7 @@ def _hand_out(
             store.wait()
             if store.newest is None:
                 raise exits.Stopped(
-                    f'error: {member.folder} could not be saved; the same command tries again',
+                    f'error: {member.folder} could not be saved; run the same command to try again',
                     exits.UNWRITABLE,
                 )
     return diverged

@@ -33,7 +33,7 @@ def submit(search: plan.Search, words: Sequence[str], options: str) -> None:
         raise ValueError(
             f'wrote {path}, but sbatch refused it: {" ".join(error.stderr.split())}'
         ) from error
-    print(f'{path}: {found.stdout.strip()}; the same command with --table shows what it has found')
+    print(f'{path}: {found.stdout.strip()}; the same command with --table shows the results')
 
 
 def script(search: plan.Search, words: Sequence[str], options: str, numbers: Sequence[int]) -> str:

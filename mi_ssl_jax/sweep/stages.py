@@ -38,7 +38,7 @@ def search(
     config = found.members[0].config
     if not config.probe.at_end or 'all' not in config.probe.labels:
         raise ValueError(
-            "a sweep is sorted by the linear probe: leave probe.at_end on and 'all' among "
+            "a sweep is ranked by the linear probe: keep probe.at_end on and 'all' among "
             'probe.labels'
         )
     return found

@@ -81,8 +81,8 @@ def test_the_table_of_two_configurations_has_every_row(folder):
         'compilation, from the cache': 's',
         'device memory': 'MB',
         'of it temporaries': 'MB',
-        'model FLOPs a step': 'GFLOP',
-        'model FLOPs a second': 'GFLOP/s',
+        'model FLOPs per step': 'GFLOP',
+        'model FLOPs per second': 'GFLOP/s',
     }
     wanted = {
         (name, what, phase): unit
@@ -96,7 +96,7 @@ def test_the_table_of_two_configurations_has_every_row(folder):
         for what in ('one step', '2 steps')
         for clock in ('wall', 'CPU')
     ]
-    memory = ['device memory, a / b', 'the same in the paper, 15 GB / 7 GB']
+    memory = ['device memory, a / b', 'the same ratio in the paper, 15 GB / 7 GB']
     wanted |= {('', what, ''): 'times' for what in (*ratios, *memory)}
     assert {key: row.unit for key, row in found.items()} == wanted
     for row in found.values():

@@ -58,7 +58,7 @@ def test_report_draws_and_tabulates(path, monkeypatch):
     )
     picture, page = surrogate.report(path)
     check(picture, figures[0])
-    assert '## Where the steps part' in page.read_text() and 'surrogate.png' in page.read_text()
+    assert '## Where the steps differ' in page.read_text() and 'surrogate.png' in page.read_text()
 
 
 def test_tables_hold_the_means_over_seeds(path):

@@ -153,7 +153,7 @@ def test_a_stop_keeps_what_is_done(reproduce, monkeypatch, tmp_path):
 
     monkeypatch.setattr(mi_benchmark, 'measure', measure)
     status, _, error = reproduce('mi_benchmark', '--tasks=independent_1x1', '--bounds=dv,nwj')
-    assert status == 130 and 'the same command goes on' in error
+    assert status == 130 and 'run the same command to continue' in error
     assert len((tmp_path / 'out' / 'cells.jsonl').read_text().splitlines()) == 1
 
 

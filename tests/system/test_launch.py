@@ -111,13 +111,21 @@ def test_signals_go_to_all(signals):
             ['--', '--workdir=x'],
             'no configuration: end the line with -- --config=configs/NAME.py',
         ),
-        ('slurm', ['--nodes=0', '--', '--config=x.py'], "--nodes: '0' is not a number from 1 up"),
-        ('slurm', ['--gpus=-1', '--', '--config=x.py'], "--gpus: '-1' is not a number from 0 up"),
+        (
+            'slurm',
+            ['--nodes=0', '--', '--config=x.py'],
+            "--nodes: '0' is not a whole number of at least 1",
+        ),
+        (
+            'slurm',
+            ['--gpus=-1', '--', '--config=x.py'],
+            "--gpus: '-1' is not a whole number of at least 0",
+        ),
         ('slurm', ['--time=tomorrow', '--', '--config=x.py'], "--time: 'tomorrow' is no time"),
         (
             'slurm',
             ['--partition=a b', '--', '--config=x.py'],
-            "--partition: 'a b' has characters that no name has",
+            "--partition: 'a b' has characters that names cannot have",
         ),
     ],
 )

@@ -207,7 +207,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
         with monkeypatch.context() as patch:
             patch.setattr(loop, 'train', filling)
             with pytest.raises(
-                exits.Stopped, match='the last checkpoint is of epoch 1; .*same command goes on'
+                exits.Stopped, match='the last checkpoint is of epoch 1; .*same command to continue'
             ) as stop:
                 run.run(config, disk / 'run', say=said.append)
         assert stop.value.status == exits.UNWRITABLE

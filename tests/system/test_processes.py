@@ -126,7 +126,7 @@ def test_a_signal_to_one_of_them_stops_all_with_a_checkpoint(whole, tmp_path):
 
     status, output = interrupted(tmp_path / 'run', end_the_second)
     assert status == 128 + signal.SIGTERM, output[-3000:]
-    assert output.count('stopped by SIGTERM with a checkpoint; the same command resumes') == 2
+    assert output.count('stopped by SIGTERM with a checkpoint; run the same command to resume') == 2
     assert 'resuming' in finished(launched(tmp_path / 'run', 2))
     assert lines_of(tmp_path / 'run') == whole
 

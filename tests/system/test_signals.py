@@ -16,9 +16,9 @@ from mi_ssl_jax.experiment import build
 from mi_ssl_jax.runs import run, run_folder, signals
 
 ROOT = Path(__file__).parents[2]
-RESUMES = 'stopped by SIGTERM with a checkpoint; the same command resumes'
+RESUMES = 'stopped by SIGTERM with a checkpoint; run the same command to resume'
 # On a machine busy with other things, what usually takes a second may take longer than the grace.
-LATE = 'stopped by SIGTERM in the midst of something that takes longer than 25 s; '
+LATE = 'stopped by SIGTERM during an operation that takes longer than 25 s; '
 # moment -> (epochs, signals sent, the last line, whether the last line of metrics.jsonl is in a
 # checkpoint)
 LONG = 10_000  # epochs that are not trained within the seconds a moment takes
@@ -28,8 +28,8 @@ MOMENTS = {
         LONG,
         1,
         (
-            'stopped by SIGTERM in the midst of something that takes longer than 2 s; no checkpoint'
-            ' was due yet; the same command goes on from there'
+            'stopped by SIGTERM during an operation that takes longer than 2 s; no checkpoint'
+            ' was due yet; run the same command to continue from there'
         ),
         False,
     ),
@@ -40,7 +40,7 @@ MOMENTS = {
     'probes': (
         1,
         1,
-        'stopped by SIGTERM after training, which is saved; the same command does the rest',
+        'stopped by SIGTERM after training, which is saved; run the same command for the rest',
         True,
     ),
     'second signal': (LONG, 2, '', False),

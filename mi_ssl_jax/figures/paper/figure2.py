@@ -34,7 +34,7 @@ def draw(workdirs: gaussian.Workdirs, output: str | Path) -> Path:
         f'{_rows(rows)}{conditions} Held-out views, cosine critic of temperature '
         f'{first["mi"]["temperature"]:g}; lines: mean over {run_files.seeds(list(runs.values()))}, '
         'bands: ± 1 SD. ρ: Spearman correlation with training time, from the first evaluation '
-        'after training began. SimSiam: with its encoder at the end of the epoch before. (Paper: '
+        'after training began. SimSiam: with its encoder of the previous epoch. (Paper: '
         'Figure 2)',
     )
     return style.save(figure, output)

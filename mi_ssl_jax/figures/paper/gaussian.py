@@ -182,7 +182,7 @@ def figure6(workdirs: Workdirs, output: str | Path) -> Path:
         "SDMI's two encoders f and g pull the five Gaussian clusters apart",
         'Two views of each cluster centre (circle and triangle, joined by an arc), filled on the '
         f'near side of the sphere, hollow on the far side. NN gap: {GAP_NOTE}. Seed with the '
-        'median final gap of f; all spheres are turned alike. (Paper: Figure 6)',
+        'median final gap of f; all spheres have the same rotation. (Paper: Figure 6)',
     )
     return style.save(figure, output)
 

@@ -40,7 +40,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
     header = (
         'Training step',
         'memory (MB)',
-        'of it temporaries',
+        'of which temporaries',
         'wall (ms)',
         'range',
         'CPU (ms)',
@@ -86,7 +86,7 @@ def draw(rows: list[dict[str, Any]], output: str | Path) -> Path:
     panels[0].legend(loc='upper left')
     style.heading(
         figure,
-        f'What a training step costs: embeddings of dimension {rows[0]["dimension"]}',
+        f'Cost of a training step: embeddings of dimension {rows[0]["dimension"]}',
         'Memory by the compiler’s account. Times: median over rounds in which the methods take '
         'turns; bands: least to greatest.',
     )

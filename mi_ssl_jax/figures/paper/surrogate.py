@@ -72,7 +72,7 @@ def report(path: str | Path) -> list[Path]:
             [
                 '# From the DV bound to Barlow Twins, measured (section 3.4, appendix A.3)',
                 _setting(_read(path)),
-                '## Where the steps part',
+                '## Where the steps differ',
                 '\n'.join(f'- {line}' for line in findings(path)),
                 *(markdown(table).strip() for table in tables(path)),
                 f'![the steps along training](figures/{picture.name})',
@@ -249,7 +249,7 @@ def draw(path: str | Path, output: str | Path) -> Path:
         f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, '
         'shaded, where the exact term must lie; the difference of the two (solid) and its bound '
         '(dashed) by the critic’s temperature; the variance, which is a sum of auto-correlations, '
-        'while Eq. 13 takes cross-correlations and leaves out i = j; the losses that come of it. '
+        'while Eq. 13 takes cross-correlations and leaves out i = j; the resulting losses. '
         'Lines: mean over seeds. (Paper: section 3.4, appendix A.3)',
     )
     return style.save(figure, output)

@@ -87,7 +87,7 @@ def settings(pools: Sequence[Pool]) -> Table:
         ' split:'
     ]
     notes += [f'({number}) {protocol}' for number, protocol in enumerate(protocols, 1)]
-    return Table('How the numbers came about', header, rows, tuple(notes))
+    return Table('How the numbers were obtained', header, rows, tuple(notes))
 
 
 def over(values: np.ndarray) -> dict[str, float]:
