@@ -157,7 +157,11 @@ BAD = {
     'neither form': ({'labels': LABELS}, 'it has no attr_data'),
     'no adjacency': (without(sparse(), 'adj_indptr'), 'it has no adj_indptr'),
     'too few labels': (PLAIN | {'labels': LABELS[:5]}, 'features have shape'),
-    'negative labels': (PLAIN | {'labels': LABELS - 1}, 'labels must be one integer from 0'),
+    'negative labels': (
+        PLAIN | {'labels': LABELS - 2},
+        'labels must be one integer from 0 on a node, or -1 for none; the least is -2',
+    ),
+    'no label at all': (PLAIN | {'labels': LABELS * 0 - 1}, 'all 6 labels are -1'),
     'labels that are no integers': (
         PLAIN | {'labels': LABELS + 0.5},
         'labels must be one integer from 0',
