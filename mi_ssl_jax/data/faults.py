@@ -24,6 +24,11 @@ def line(error: BaseException) -> str:
     return shown(words[0])[:200] if words else type(error).__name__
 
 
+def counted(count: int, noun: str) -> str:
+    """'1 file', '2,000 files'."""
+    return f'{count:,} {noun}{"s" * (count != 1)}'
+
+
 def shown(name: object) -> str:
     """One printable line: line breaks and bytes that are not UTF-8 are escaped."""
     return ''.join(

@@ -109,7 +109,7 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
         lacking = [name for name, count in zip(chosen.class_names, counts) if not count]
         if lacking:
             some = ', '.join(lacking[:3]) + (', ...' if len(lacking) > 3 else '')
-            print(f'note: {split} has no image of {len(lacking)} classes: {some}')
+            print(f'note: no image in {split} ({len(lacking)} of the classes): {some}')
     size = np.sum([file.stat().st_size for file in summary.folder.iterdir()])
     print(f'{summary.folder}: {size / 1e6:,.1f} MB in {summary.seconds:.1f} s')
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence, Set
 
 from mi_ssl_jax.data.building.tree import Tree
-from mi_ssl_jax.data.faults import shown
+from mi_ssl_jax.data.faults import counted, shown
 
 _READ = (
     '.jpg',
@@ -75,7 +75,7 @@ def notes(
     if elsewhere:
         places = ', '.join(f'{folder}/' for folder in sorted(elsewhere)[:3])
         found.append(
-            f'passed over: {elsewhere.total():,} images that are neither in {folders[0]} nor in'
+            f'passed over: {counted(elsewhere.total(), "image")} neither in {folders[0]} nor in'
             f' {folders[1]}: {places}' + (', ...' if len(elsewhere) > 3 else '')
         )
     others = [
@@ -86,7 +86,9 @@ def notes(
         and _suffix(path) not in _UNREAD
     ]
     if others:
-        found.append(f'passed over: {len(others):,} files that are no images, such as {others[0]}')
+        found.append(
+            f'passed over: {counted(len(others), "file")}, no image by the name, such as {others[0]}'
+        )
     return [*map(shown, found), *_odd_classes(train, folders[0], name)]
 
 
@@ -108,7 +110,7 @@ def _odd_classes(train: Sequence[tuple[str, str]], folder: str, name: str) -> li
         below = ', '.join(sorted(within[nested[0]])[:3])
         found.append(
             f'note: the folders below {folder}{nested[0]} ({below}) are all of class {nested[0]}'
-            + (f'; so in {len(nested) - 1} other classes' if len(nested) > 1 else '')
+            + (f'; so too in {len(nested) - 1} more' if len(nested) > 1 else '')
         )
     return list(map(shown, found))
 

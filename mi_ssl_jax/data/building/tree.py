@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from mi_ssl_jax.data.faults import line, shown
+from mi_ssl_jax.data.faults import counted, line, shown
 
 _SYSTEM = {  # beside all names that begin with a dot
     '__macosx',
@@ -110,7 +110,7 @@ def _not_utf8(name: str) -> bool:
 
 def _passed(paths: list[str]) -> list[str]:
     some = ', '.join(map(shown, paths[:3])) + (', ...' if len(paths) > 3 else '')
-    return [f'passed over: {len(paths):,} hidden or system names: {some}'] if paths else []
+    return [f'passed over: {counted(len(paths), "hidden or system name")}: {some}'] if paths else []
 
 
 def members(
