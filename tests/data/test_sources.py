@@ -181,7 +181,7 @@ def test_what_is_passed_over_is_said(prepare, folder):
     assert (code, err) == (0, [])
     for line in (
         'passed over: 4 images neither in train/ nor in val/: test/cat/, test/dog/',
-        'passed over: 3 files, no image by the name, such as train/cat/boxes.txt',
+        'passed over: 3 files, no images by name, such as train/Dog/two/boxes.txt',
         'note: classes alike but for case: Dog, dog',
         'note: the folders below train/Dog (one, two) are all of class Dog; so too in 1 more',
         'note: no image in validation (1 of the classes): cat',

@@ -87,7 +87,7 @@ def notes(
     ]
     if others:
         found.append(
-            f'passed over: {counted(len(others), "file")}, no image by the name, such as {others[0]}'
+            f'passed over: {counted(len(others), "file")}, no images by name, such as {others[0]}'
         )
     return [*map(shown, found), *_odd_classes(train, folders[0], name)]
 
