@@ -3,6 +3,7 @@ record.
 """
 
 import functools
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,9 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
             f'{folder} has the splits {", ".join(splits)}; train is needed, and test or validation'
         )
     chosen = {'train': 'train', 'test': held_out}
+    empty = [split for split in chosen.values() if not splits[split].num_examples]
+    if empty:
+        raise ValueError(f'{folder} has no examples in {", ".join(empty)}: {remedy}')
     with faults.reading(folder, f': its description is damaged; {remedy}'):
         missing = [
             path.name
@@ -88,22 +92,32 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
             if not path.exists() or not path.stat().st_size
         ]
     if missing:
-        raise ValueError(
-            f'{folder} lacks the file {", ".join(missing)}: remove the folder and run {command}'
-        )
-    if not (folder / 'label.labels.txt').exists():
-        _note(
-            f'{folder} has no label.labels.txt, the list of its classes: they are called by their'
-            ' numbers'
-        )
+        raise ValueError(f'{folder} lacks the file {", ".join(missing)}: {remedy}')
     return Prepared(
         name,
         folder,
         chosen,
         {key: splits[split].num_examples for key, split in chosen.items()},
         features['image'].shape,
-        tuple(features['label'].names),
+        _class_names(folder, features['label'].names, remedy),
     )
+
+
+def _class_names(folder: Path, names: Sequence[str], remedy: str) -> tuple[str, ...]:
+    """The names checked against the number of classes. TFDS calls classes by number where the file
+    of their names is missing, as it may be for sets from elsewhere: that is told.
+    """
+    file, features = folder / 'label.labels.txt', folder / 'features.json'
+    with faults.reading(features, f': it is damaged; {remedy}'):
+        connector = records.tfds().features.FeatureConnector
+        count = connector.from_json(json.loads(features.read_text()))['label'].num_classes
+    if not file.exists():
+        _note(
+            f'{folder} has no {file.name}, the list of its classes: they are called by their numbers'
+        )
+    elif not file.read_bytes().strip() or len(names) != count:
+        raise ValueError(f'{file}: it does not name {count} classes; it is damaged: {remedy}')
+    return tuple(names)
 
 
 @functools.cache
@@ -128,7 +142,13 @@ def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tupl
         examples = source.__getitems__(list(indices))
     except Exception:  # record by record, to find the damaged one
         examples = [_example(prepared, split, index, source) for index in indices]
-    return [(example['image'], int(example['label'])) for example in examples]
+    labels, classes = [int(example['label']) for example in examples], len(prepared.class_names)
+    if labels and not 0 <= min(labels) <= max(labels) < classes:
+        raise ValueError(
+            f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of {classes}'
+            f' classes: {_AGAIN}'
+        )
+    return list(zip((example['image'] for example in examples), labels, strict=True))
 
 
 def _example(prepared: Prepared, split: str, index: int, source: Sequence) -> dict[str, Any]:
