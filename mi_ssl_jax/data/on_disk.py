@@ -113,7 +113,8 @@ def _class_names(folder: Path, names: Sequence[str], remedy: str) -> tuple[str, 
         count = connector.from_json(json.loads(features.read_text()))['label'].num_classes
     if not file.exists():
         _note(
-            f'{folder} has no {file.name}, the list of its classes: they are called by their numbers'
+            f'{folder} has no {file.name}, the list of its classes: they are called by their'
+            ' numbers'
         )
     elif not file.read_bytes().strip() or len(names) != count:
         raise ValueError(f'{file}: it does not name {count} classes; it is damaged: {remedy}')
