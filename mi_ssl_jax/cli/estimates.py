@@ -21,7 +21,9 @@ KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bou
 def load(path: Path) -> np.ndarray:
     """The array of one .npy file. ValueError, in one line, for anything else."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with open(path, 'rb') as file:
+            array = np.load(file, allow_pickle=False)
+            left = isinstance(array, np.ndarray) and file.read(1)
     except OSError as error:
         raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
     except MemoryError as error:
@@ -33,6 +35,8 @@ def load(path: Path) -> np.ndarray:
         ) from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
+    if left:
+        raise ValueError(f'{path} holds more than its header says: it is damaged; save it again')
     return array
 
 

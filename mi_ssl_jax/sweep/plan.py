@@ -152,10 +152,10 @@ def write(wanted: Search) -> None:
 
 def stored(folder: Path) -> Search:
     """The search that stands in a folder. ValueError when none does."""
-    remedy = f'run that stage first (--stage={folder.name})'
+    first = f'first (--stage={folder.name})'
     if not (folder / 'sweep.json').exists():
-        raise ValueError(f'{folder} holds no stage of a search: {remedy}')
-    found = _read(folder / 'sweep.json', f'remove it and {remedy}')
+        raise ValueError(f'{folder} holds no stage of a search: run it {first}')
+    found = _read(folder / 'sweep.json', f'remove it, and run its stage {first}')
     jobs = [
         tuple(_restored(flags, folder / name) for name, flags in job.items())
         for job in found['jobs']

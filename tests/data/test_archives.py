@@ -210,7 +210,7 @@ def third_last(tar):
         return [each for each in file if each.isfile()][-3]
 
 
-@pytest.mark.parametrize('how', ['damaged', 'zeroed', 'cut', 'cut inside', 'joined'])
+@pytest.mark.parametrize('how', ['damaged', 'zeroed', 'cut', 'cut inside', 'joined', 'reserved'])
 def test_a_damaged_tar_is_an_error(prepare, tmp_path, folder, how):
     tar = write_tar(tmp_path / 'x.tar', folder, ('val', 'train'))
     raw, offset = bytearray(tar.read_bytes()), third_last(tar).offset
@@ -220,6 +220,8 @@ def test_a_damaged_tar_is_an_error(prepare, tmp_path, folder, how):
         raw[offset : offset + 512] = bytes(512)
     elif how == 'joined':
         raw = raw + raw
+    elif how == 'reserved':  # a download that reserved its place and broke off
+        raw[offset:] = bytes(len(raw) - offset + 20_000)
     else:
         raw = raw[: offset + 700 * (how == 'cut inside')]
     tar.write_bytes(raw)
@@ -278,6 +280,14 @@ def test_zips_that_python_cannot_read_say_why(prepare, zipped, edits, reason):
     for options in ((), ('--skip_bad',)):
         code, _, err = prepare('image_folder', place, *options)
         assert code == 2 and len(err) == 1 and reason in err[0] and 'unpack it' in err[0]
+
+
+def test_a_zip_that_holds_a_name_twice_loses_nothing_unsaid(prepare, tmp_path, zipped):
+    path = zipped[1]()
+    with zipfile.ZipFile(path, 'a') as file, pytest.warns(UserWarning, match='Duplicate'):
+        file.writestr(file.namelist()[-1], b'another')
+    code, out, err = prepare('image_folder', path)
+    assert (code, out, len(err)) == (2, '', 1) and 'stands in it twice: unpack it' in err[0]
 
 
 def test_a_damaged_member_of_a_zip_is_named(prepare, tmp_path, zipped):

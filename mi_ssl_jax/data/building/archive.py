@@ -76,7 +76,10 @@ def _zip(place: Path) -> Tree:
             folders.add(path)
             continue
         _check_method(member)
-        links.pop(path, None)
+        if path in files or path in links:
+            raise ValueError(
+                f'{path} stands in it twice: unpack it and give the folder by --source'
+            )
         files[path] = member
         if stat.S_ISLNK(member.external_attr >> 16):
             target = archive.read(files.pop(path)).decode('utf-8', 'surrogateescape')

@@ -115,8 +115,16 @@ def _check_end(source: _Bytes, end: int) -> None:
         raise ValueError(f'it ends at byte {end:,} without an end mark: it was cut off')
     if mark.strip(b'\0'):
         raise ValueError(f'its member at byte {end:,} is damaged')
+    size = end + _BLOCK
     while more := source.file.read(1 << 20):
+        size += len(more)
         if more.strip(b'\0'):
             raise ValueError(
                 f'it goes on behind its end at byte {end:,}: it is damaged, or archives were joined'
             )
+    last = -(-(end + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+    if size > last:  # as a download leaves it that reserved its place and broke off
+        raise ValueError(
+            f'its last {size - end:,} bytes are zeros, and an end takes {last - end:,} at most: it'
+            ' is damaged (if not, unpack it and give the folder by --source)'
+        )
