@@ -200,6 +200,18 @@ def test_damaged_generated_sets_are_named(tmp_path, name):
     assert f'{folder}/dataset_info.json: ' in said and 'remove the folder' in said
 
 
+@pytest.mark.parametrize('name', ['dataset_info.json', '*array_record*'])
+def test_a_damaged_graph_is_not_prepared_already(prepare, tmp_path, name):
+    n = np.arange(8)
+    np.savez(tmp_path / 'g.npz', x=np.eye(8), edge_index=np.stack([n, (n + 1) % 8]), y=n % 2)
+    assert prepare('graph_npz', tmp_path / 'g.npz')[0] == 0
+    folder = tmp_path / 'data' / 'graph_npz' / '1.0.0'
+    next(folder.glob(name)).write_bytes(b'{')
+    code, out, err = prepare('graph_npz', tmp_path / 'g.npz')
+    assert (code, out, len(err)) == (2, '', 1)
+    assert str(folder) in err[0] and 'remove the folder' in err[0]
+
+
 def test_labels_outside_the_list_are_refused_in_streams_too(tmp_path):
     def examples():
         yield 0, {'image': images.encode_png(np.zeros((8, 8, 3), np.uint8)), 'label': -1}

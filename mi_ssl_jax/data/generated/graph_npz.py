@@ -58,6 +58,8 @@ def prepare(source: str | None, data_dir: str | None) -> str:
     """
     folder = records.root(data_dir) / 'graph_npz' / graphs.VERSION
     exists = (folder / 'dataset_info.json').exists()
+    if exists:
+        graphs.load(folder, 'graph_npz')  # a damaged one is no graph that is prepared already
     if exists and not records.may_differ(folder, source):
         return records.already('graph_npz', folder)
     if source is None:
