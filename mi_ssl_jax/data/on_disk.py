@@ -138,11 +138,7 @@ def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tupl
     """(encoded image, label) of some examples of the split 'train' or 'test', in the order of
     `indices`. Raises ValueError that names what is damaged.
     """
-    source = _source(prepared.folder, prepared.splits[split])
-    try:
-        examples = source.__getitems__(list(indices))
-    except Exception:  # record by record, to find the damaged one
-        examples = [_example(prepared, split, index, source) for index in indices]
+    examples = _examples(prepared, split, indices)
     labels, classes = [int(example['label']) for example in examples], len(prepared.class_names)
     if labels and not 0 <= min(labels) <= max(labels) < classes:
         raise ValueError(
@@ -150,6 +146,15 @@ def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tupl
             f' classes: {_AGAIN}'
         )
     return list(zip((example['image'] for example in examples), labels, strict=True))
+
+
+def _examples(prepared: Prepared, split: str, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Whole examples, with their images still encoded."""
+    source = _source(prepared.folder, prepared.splits[split])
+    try:
+        return source.__getitems__(list(indices))
+    except Exception:  # record by record, to find the damaged one
+        return [_example(prepared, split, index, source) for index in indices]
 
 
 def _example(prepared: Prepared, split: str, index: int, source: Sequence) -> dict[str, Any]:
@@ -162,15 +167,16 @@ def names(prepared: Prepared, split: str) -> np.ndarray | None:
     """The names of all examples of the split 'train' or 'test', in order; None where the records
     hold none.
     """
-    source, count = _source(prepared.folder, prepared.splits[split]), prepared.sizes[split]
-    key = next((key for key in _NAMES if count and key in source[0]), None)
+    count = prepared.sizes[split]
+    first = _examples(prepared, split, [0])[0] if count else {}
+    key = next((key for key in _NAMES if key in first), None)
     if key is None:
         return None
     return np.array(
         [
             example[key].decode(errors='replace')
             for start in range(0, count, _AT_ONCE)
-            for example in source.__getitems__(range(start, min(start + _AT_ONCE, count)))
+            for example in _examples(prepared, split, range(start, min(start + _AT_ONCE, count)))
         ]
     )
 

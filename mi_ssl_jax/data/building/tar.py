@@ -1,12 +1,13 @@
 """Tar archives, plain or compressed, read whole: one that is damaged or cut off is an error."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ def open_tar(place: Path, inside: Callable[[str, Path], str]) -> tree.Tree:
     A damaged archive raises ValueError, or whatever tarfile and the decompressors raise.
     """
     source = _open(place)
-    with tarfile.open(fileobj=source.file, mode='r:', encoding='utf-8') as archive:
+    with _said_plainly(), tarfile.open(fileobj=source.file, mode='r:', encoding='utf-8') as archive:
         found = _Members({}, set(), {}, set(), {})
         for member in archive:
             found.add(inside(member.name, place), member, archive)
@@ -55,6 +56,15 @@ def open_tar(place: Path, inside: Callable[[str, Path], str]) -> tree.Tree:
         return source.at(*found.files[node.at]) if whole is None else whole
 
     return tree.walk(place, '', tree.members(sizes, found.folders, found.links, found.odd), read)
+
+
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Says of what tarfile calls an empty or missing header what it means for the archive."""
+    try:
+        yield
+    except tarfile.ReadError as error:
+        raise ValueError(f'it is damaged or was cut off ({error})') from error
 
 
 class _Members(NamedTuple):
