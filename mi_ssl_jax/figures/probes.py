@@ -145,6 +145,9 @@ def read(folder: str | Path) -> Probed:
             f'config.json, then {command}'
         )
     letters = {'f': 'theta', 'g': 'xi'} if 'xi' in trained else {'': trained[0]}
+    lacking = [branch for branch in letters.values() if branch not in rows]
+    if lacking:
+        raise Unprobed(f'{folder} has no linear probe of {lacking[0]} on all labels: {command}')
     before = {
         letter: rows[name]
         for letter, branch in letters.items()

@@ -282,6 +282,16 @@ def test_zips_that_python_cannot_read_say_why(prepare, zipped, edits, reason):
         assert code == 2 and len(err) == 1 and reason in err[0] and 'unpack it' in err[0]
 
 
+def test_a_zip_whose_directory_swallows_a_file_is_an_error(prepare, zipped):
+    whole, change = zipped
+    entry = whole.rfind(b'PK\1\2', 0, whole.rfind(b'PK\1\2'))  # the last but one
+    length = whole.rfind(b'PK\1\2') - entry
+    swallowed = whole.rfind(b'PK\5\6') - entry - length  # bytes of the last, as a comment
+    path = change((entry + 32, swallowed % 256), (entry + 33, swallowed // 256))
+    code, out, err = prepare('image_folder', path)
+    assert (code, out, len(err)) == (2, '', 1) and 'files instead of' in err[0]
+
+
 def test_a_zip_that_holds_a_name_twice_loses_nothing_unsaid(prepare, tmp_path, zipped):
     path = zipped[1]()
     with zipfile.ZipFile(path, 'a') as file, pytest.warns(UserWarning, match='Duplicate'):

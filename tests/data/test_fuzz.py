@@ -256,7 +256,7 @@ def test_damaged_sets_are_whole_or_named(prepared, capsys, patterns):
     def check(path):
         found, said = outcome(lambda: load(prepared))
         if said:
-            assert str(prepared / 'some_set') in said and 'remove ' in said
+            assert str(prepared / 'some_set') in said
             return True
         assert found.train.x.shape == whole.train.x.shape
         assert found.test.y.shape == whole.test.y.shape and len(found.class_names) == 3

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from mi_ssl_jax.data import faults
+from mi_ssl_jax.data import faults, zips
 from mi_ssl_jax.data.building import tar, tree
 from mi_ssl_jax.data.building.tree import Node, Tree
 
@@ -69,6 +69,7 @@ def _entry(entry: os.DirEntry) -> Node | str:
 
 def _zip(place: Path) -> Tree:
     archive, lock = zipfile.ZipFile(place), threading.Lock()
+    zips.check(place, archive)
     files, folders, links = {}, set(), {}
     for member in archive.infolist():
         path = _inside(_zip_name(member), place)

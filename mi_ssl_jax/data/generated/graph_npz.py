@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import faults, records
+from mi_ssl_jax.data import faults, records, zips
 from mi_ssl_jax.data.generated import graphs
 from mi_ssl_jax.data.splits import Resident
 
@@ -102,6 +102,7 @@ def read(path: Path) -> Found:
         if isinstance(held, np.ndarray):
             raise ValueError('it holds one array, not several by name')
         with held as arrays:
+            zips.check(path, held.zip)
             return _found(_Reader(arrays, set()))
 
 
