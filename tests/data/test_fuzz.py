@@ -113,7 +113,7 @@ def each(files, check, count):
         path.write_bytes(damaged(whole[path], case))
         try:
             told += bool(check(path))
-        except BaseException as error:
+        except (Exception, Hang) as error:
             raise AssertionError(f'case {case}: {DAMAGES[case % 7].__name__}, {path}') from error
         finally:
             path.parent.mkdir(parents=True, exist_ok=True)
