@@ -60,7 +60,7 @@ def open_tar(place: Path, inside: Callable[[str, Path], str]) -> tree.Tree:
 
 @contextlib.contextmanager
 def _said_plainly() -> Iterator[None]:
-    """Says of what tarfile calls an empty or missing header what it means for the archive."""
+    """Turns tarfile's complaint about a header into what it means for the archive."""
     try:
         yield
     except tarfile.ReadError as error:
