@@ -9,8 +9,8 @@ METHOD = (
     'views/s count the views that the trained branch sees, and follow from wall time. After a'
     ' warm-up, each program takes `steps` steps in turn, `rounds` times, and is waited for; median,'
     ' min and max are over rounds. CPU ms is the time of all threads of the process; decoding'
-    ' processes are not included. Network: encoders, loss, gradient, update on ready views. Device memory'
-    " is the compiler's account of one device: arguments and temporaries. Model FLOPs"
+    ' processes are not included. Network: encoders, loss, gradient, update on ready views. Device'
+    " memory is the compiler's account of one device: arguments and temporaries. Model FLOPs"
     " count the matrix products and convolutions of the network alone, traced (not the compiler's"
     ' estimate), two for each multiplication with an addition.'
 )

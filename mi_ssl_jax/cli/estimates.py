@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +21,22 @@ KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bou
 def load(path: Path) -> np.ndarray:
     """The array of one .npy file. ValueError, in one line, for anything else."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with open(path, 'rb') as file:
+            array = np.load(file, allow_pickle=False)
+            left = isinstance(array, np.ndarray) and file.read(1)
     except OSError as error:
         raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
     except MemoryError as error:
         raise ValueError(f'{path} does not fit the memory: {error}') from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged header makes numpy stumble in many ways
         raise ValueError(
             f'{path} holds no plain array of numbers (pickled objects are not read): '
             'save it with numpy.save'
         ) from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
+    if left:
+        raise ValueError(f'{path} holds more than its header says: it is damaged; save it again')
     return array
 
 

@@ -5,11 +5,15 @@ import re
 import cv2
 import numpy as np
 
+from mi_ssl_jax.data import faults
+
 cv2.setNumThreads(0)  # images are decoded by many threads or processes already
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors name the file themselves
 
 _NEXT_MARKER = re.compile(
     rb'\xff[^\x00\xd0-\xd7\xff]'
 )  # in a JPEG scan: not stuffing, not a restart
+_MANY = (b'II*\0', b'MM\0*', b'GIF8')  # TIFF and GIF files may hold several images
 _PNG_SIGNATURE, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 
 
@@ -22,10 +26,21 @@ def decode(data: bytes, channels: int) -> np.ndarray:
     flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
     if not data:
         raise ValueError('empty file')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (cv2.error, MemoryError) as error:
+        raise ValueError(f'not an image that can be decoded ({_said(error)})') from None
     if image is None:
         raise ValueError('not an image that can be decoded')
     return image[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _said(error: Exception) -> str:
+    """What OpenCV says, without its file and line."""
+    said = getattr(error, 'err', '') or faults.line(error)
+    if 'CV_IO_MAX_IMAGE' in said:
+        return 'its header says that it is too large'
+    return faults.shown(said.strip())[:100]
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -48,10 +63,20 @@ def checked_rgb(data: bytes, *, size: int | None) -> bytes:
     channels = _jpeg_channels(data) if is_jpeg else None
     if is_jpeg and channels is None or data.startswith(_PNG_SIGNATURE) and _PNG_END not in data:
         raise ValueError('truncated')  # some versions of OpenCV fill the missing part with grey
+    if data.startswith(_MANY) and (count := _count(data)) > 1:
+        raise ValueError(f'holds {count} images: one a file is needed')
     image = decode(data, 3)
     if size is not None and image.shape != (size, size, 3):
         raise ValueError(f'{image.shape[1]}x{image.shape[0]} pixels instead of {size}x{size}')
     return data if channels == 3 else encode_png(image)
+
+
+def _count(data: bytes) -> int:
+    """Images in a TIFF or GIF file, as far as they can be decoded."""
+    try:
+        return len(cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)[1])
+    except cv2.error:
+        return 0
 
 
 def _jpeg_channels(data: bytes) -> int | None:

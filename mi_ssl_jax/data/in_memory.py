@@ -3,20 +3,23 @@ records.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from mi_ssl_jax.data import faults, threads
 from mi_ssl_jax.data import on_disk as prepared_lib
-from mi_ssl_jax.data import threads
 from mi_ssl_jax.data.on_disk import Prepared
 from mi_ssl_jax.data.splits import Resident, Split
 
 _CHUNK = 512  # images a thread decodes at a time
+_SUMS = 'crc32.json'  # of the arrays of a decoded copy
 
 
 def load(prepared: Prepared, *, short_side: int | None) -> Resident:
@@ -35,7 +38,9 @@ def load(prepared: Prepared, *, short_side: int | None) -> Resident:
     shape = (height, width, channels) if short_side is None else (short_side, short_side, channels)
     _check_memory(prepared, shape, announce=short_side is not None)
     copy = prepared.folder.parent / f'decoded.{short_side or "full"}.{_fingerprint(prepared)}'
-    splits = _read_copy(copy) or _decode_and_copy(prepared, shape, short_side, copy)
+    splits = _read_copy(copy, prepared, shape) or _decode_and_copy(
+        prepared, shape, short_side, copy
+    )
     return Resident(prepared.name, *splits, shape, prepared.class_names, None)
 
 
@@ -77,13 +82,38 @@ def _fingerprint(prepared: Prepared) -> str:
     return hashlib.sha256(repr((prepared.splits, stamps)).encode()).hexdigest()[:16]
 
 
-def _read_copy(folder: Path) -> tuple[Split, Split] | None:
+def _read_copy(
+    folder: Path, prepared: Prepared, shape: tuple[int, int, int]
+) -> tuple[Split, Split] | None:
+    """The decoded copy; None if there is none, or a damaged one, which is removed."""
     if not folder.is_dir():
         return None
-    return tuple(
-        Split(*(np.load(folder / f'{split}.{array}.npy') for array in Split._fields))
-        for split in ('train', 'test')
-    )
+    try:
+        splits = tuple(
+            Split(*(np.load(folder / f'{split}.{array}.npy') for array in Split._fields))
+            for split in ('train', 'test')
+        )
+        sums = json.loads((folder / _SUMS).read_text())
+        expected = [
+            ((prepared.sizes[split], *tail), kind)
+            for split in ('train', 'test')
+            for tail, kind in ((shape, np.uint8), ((), np.int32))
+        ]
+        held = [(array.shape, array.dtype) for split in splits for array in split]
+        if held == expected and sums == _sums(splits):
+            return splits
+        reason = 'it is not as it was written'
+    except Exception as error:  # np.load raises whatever a damaged header makes it stumble upon
+        reason = faults.line(error)
+    print(f'{folder} is damaged ({reason}): decoding anew', file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _sums(splits: tuple[Split, Split]) -> list[int]:
+    arrays = [array for split in splits for array in split]
+    summed = threads.in_order(lambda array: zlib.crc32(array.data), arrays, ahead=len(arrays))
+    return [value for _, value in summed]
 
 
 def _decode_and_copy(
@@ -105,6 +135,7 @@ def _write_copy(splits: tuple[Split, Split], copy: Path) -> None:
         for name, split in zip(('train', 'test'), splits):
             for field, array in zip(split._fields, split):
                 np.save(scratch / f'{name}.{field}.npy', array)
+        (scratch / _SUMS).write_text(json.dumps(_sums(splits)))
         os.chmod(scratch, 0o755)
         os.rename(scratch, copy)
     except (
@@ -129,9 +160,4 @@ def _decode(prepared: Prepared, split: str, shape, short_side: int | None) -> Sp
 
     for _ in threads.in_order(chunk, range(0, n, _CHUNK), ahead=2 * threads.COUNT):
         pass
-    if n and not 0 <= result.y.min() <= result.y.max() < len(prepared.class_names):
-        raise ValueError(
-            f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of '
-            f'{len(prepared.class_names)} classes'
-        )
     return result

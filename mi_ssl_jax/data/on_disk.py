@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import images, records
+from mi_ssl_jax.data import faults, images, records
 
 _HELD_OUT = {'imagenet2012': 'validation'}  # its TFDS split 'test' has no labels
 _NAMES = ('file_name', 'filename', 'id')  # what TFDS's sets call the name of an example
 _AT_ONCE = 512  # examples that are read together
+_AGAIN = 'remove the folder and prepare it again'
 _VERSION = re.compile(r'\d+\.\d+\.\d+')
 
 
@@ -58,18 +59,21 @@ def find(name: str, data_dir: str | None, *, version: str, command: str) -> Prep
 
 
 def _describe(name: str, folder: Path, command: str) -> Prepared:
-    stored = json.loads((folder / 'dataset_info.json').read_text())
-    formats = [stored.get('fileFormat') or 'tfrecord', *stored.get('alternativeFileFormats', [])]
+    remedy = f'remove the folder and run {command}'
+    stored = records.info(folder, remedy)
+    formats = [
+        stored.get('fileFormat') or 'tfrecord',
+        *(stored.get('alternativeFileFormats') or []),
+    ]
     if 'array_record' not in formats:
         raise ValueError(
             f'{folder} is stored as {formats[0]}, which only TensorFlow can read: convert it '
             f'to array_record (tfds convert_format), or remove it and run {command}'
         )
-    with records.quiet():
-        builder = records.tfds().builder_from_directory(folder, file_format='array_record')
+    builder = records.opened(folder, remedy)
     features, splits = builder.info.features, builder.info.splits
     lacking = [key for key in ('image', 'label') if key not in features]
-    if lacking or not hasattr(features['label'], 'names'):
+    if lacking or not hasattr(features['label'], 'names') or len(features['image'].shape) != 3:
         raise ValueError(f'{folder} is no set of labelled images: it has {", ".join(features)}')
     held_out = _HELD_OUT.get(name) or next((s for s in ('test', 'validation') if s in splits), None)
     if 'train' not in splits or held_out not in splits:
@@ -77,29 +81,44 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
             f'{folder} has the splits {", ".join(splits)}; train is needed, and test or validation'
         )
     chosen = {'train': 'train', 'test': held_out}
-    missing = [
-        path.name
-        for split in chosen.values()
-        for path in map(Path, splits[split].filepaths)
-        if not path.exists() or not path.stat().st_size
-    ]
+    empty = [split for split in chosen.values() if not splits[split].num_examples]
+    if empty:
+        raise ValueError(f'{folder} has no examples in {", ".join(empty)}: {remedy}')
+    with faults.reading(folder, f': its description is damaged; {remedy}'):
+        missing = [
+            path.name
+            for split in chosen.values()
+            for path in map(Path, splits[split].filepaths)
+            if not path.exists() or not path.stat().st_size
+        ]
     if missing:
-        raise ValueError(
-            f'{folder} lacks the file {", ".join(missing)}: remove the folder and run {command}'
-        )
-    if not (folder / 'label.labels.txt').exists():
-        _note(
-            f'{folder} has no label.labels.txt, the list of its classes: they are called by their'
-            ' numbers'
-        )
+        raise ValueError(f'{folder} lacks the file {", ".join(missing)}: {remedy}')
     return Prepared(
         name,
         folder,
         chosen,
         {key: splits[split].num_examples for key, split in chosen.items()},
         features['image'].shape,
-        tuple(features['label'].names),
+        _class_names(folder, features['label'].names, remedy),
     )
+
+
+def _class_names(folder: Path, names: Sequence[str], remedy: str) -> tuple[str, ...]:
+    """The names checked against the number of classes. TFDS calls classes by number where the file
+    of their names is missing, as it may be for sets from elsewhere: that is told.
+    """
+    file, features = folder / 'label.labels.txt', folder / 'features.json'
+    with faults.reading(features, f': it is damaged; {remedy}'):
+        connector = records.tfds().features.FeatureConnector
+        count = connector.from_json(json.loads(features.read_text()))['label'].num_classes
+    if not file.exists():
+        _note(
+            f'{folder} has no {file.name}, the list of its classes: they are called by their'
+            ' numbers'
+        )
+    elif not file.read_bytes().strip() or len(names) != count:
+        raise ValueError(f'{file}: it does not name {count} classes; it is damaged: {remedy}')
+    return tuple(names)
 
 
 @functools.cache
@@ -110,35 +129,54 @@ def _note(line: str) -> None:
 
 @functools.cache
 def _source(folder: Path, split: str) -> Sequence[dict[str, Any]]:
-    with records.quiet():
-        module = records.tfds()
-        builder = module.builder_from_directory(folder, file_format='array_record')
-        return builder.as_data_source(split, decoders={'image': module.decode.SkipDecoding()})
+    builder = records.opened(folder, _AGAIN)
+    skip = records.tfds().decode.SkipDecoding()
+    return records.source(builder, split, _AGAIN, decoders={'image': skip})
 
 
 def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tuple[bytes, int]]:
     """(encoded image, label) of some examples of the split 'train' or 'test', in the order of
-    `indices`.
+    `indices`. Raises ValueError that names what is damaged.
     """
+    examples = _examples(prepared, split, indices)
+    labels, classes = [int(example['label']) for example in examples], len(prepared.class_names)
+    if labels and not 0 <= min(labels) <= max(labels) < classes:
+        raise ValueError(
+            f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of {classes}'
+            f' classes: {_AGAIN}'
+        )
+    return list(zip((example['image'] for example in examples), labels, strict=True))
+
+
+def _examples(prepared: Prepared, split: str, indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Whole examples, with their images still encoded."""
     source = _source(prepared.folder, prepared.splits[split])
-    return [
-        (example['image'], int(example['label'])) for example in source.__getitems__(list(indices))
-    ]
+    try:
+        return source.__getitems__(list(indices))
+    except Exception:  # record by record, to find the damaged one
+        return [_example(prepared, split, index, source) for index in indices]
+
+
+def _example(prepared: Prepared, split: str, index: int, source: Sequence) -> dict[str, Any]:
+    where = f'{prepared.folder}: record {index} of {prepared.splits[split]} is damaged'
+    with faults.reading(where, f'; {_AGAIN}'):
+        return source.__getitems__([index])[0]
 
 
 def names(prepared: Prepared, split: str) -> np.ndarray | None:
     """The names of all examples of the split 'train' or 'test', in order; None where the records
     hold none.
     """
-    source, count = _source(prepared.folder, prepared.splits[split]), prepared.sizes[split]
-    key = next((key for key in _NAMES if count and key in source[0]), None)
+    count = prepared.sizes[split]
+    first = _examples(prepared, split, [0])[0] if count else {}
+    key = next((key for key in _NAMES if key in first), None)
     if key is None:
         return None
     return np.array(
         [
             example[key].decode(errors='replace')
             for start in range(0, count, _AT_ONCE)
-            for example in source.__getitems__(range(start, min(start + _AT_ONCE, count)))
+            for example in _examples(prepared, split, range(start, min(start + _AT_ONCE, count)))
         ]
     )
 
@@ -154,6 +192,6 @@ def image(
     except ValueError as error:
         raise ValueError(
             f'{prepared.folder}: record {index} of {prepared.splits[split]} is damaged '
-            f'({error}): remove the folder and prepare it again'
+            f'({error}): {_AGAIN}'
         ) from None
     return decoded if side is None else images.square(decoded, side, offset=offset)

@@ -65,26 +65,33 @@ def _prepare(given: argparse.Namespace) -> None:
         raise ValueError(f'unknown data set {given.name!r}: known are {", ".join(data.names())}')
     if given.classes and given.name != 'imagenet100':
         raise ValueError(f'--classes is for imagenet100, not for {given.name}')
+    if given.skip_bad and given.name in (*data.GENERATED, 'graph_npz'):
+        raise ValueError(f'--skip_bad is for sets of images, not for {given.name}')
     if given.name == 'graph_npz':
         print(graph_npz.prepare(given.source, given.data_dir))
         return
     if given.name in data.GENERATED:
+        if given.source is not None:
+            raise ValueError(f'--source is not for {given.name}, which is generated')
         data.load(given.name, given.data_dir)
         print(f'{given.name} is prepared in {records.root(given.data_dir)}')
         return
     try:
-        existing = data.find(given.name, given.data_dir)
-        print(
-            f'{given.name} is prepared already: {existing.folder} (remove that folder to prepare it'
-            ' again)'
-        )
-        return
+        existing = data.find(given.name, given.data_dir).folder
     except ValueError:
-        pass  # missing, or not usable: then plan.write tells
+        existing = None  # missing, or not usable: then plan.write tells
+    if existing and not records.may_differ(existing, given.source):
+        print(records.already(given.name, existing))
+        return
     if given.name in folders.NAMES:
         chosen = folders.plan(given.name, given.source, given.classes)
     else:
         chosen = cifar.plan(given.name, given.source, given.data_dir)
+    if existing:
+        records.check_origin(given.name, existing, chosen.origin)
+        print(records.already(given.name, existing))
+        return
+    print(*chosen.notes, sep='\n', end='\n' * bool(chosen.notes), flush=True)
     _report(plan.write(chosen, given.data_dir, skip_bad=given.skip_bad), chosen)
 
 
@@ -99,6 +106,10 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
                 '    '
                 + ', '.join(f'{name} {count}' for name, count in zip(chosen.class_names, counts))
             )
+        lacking = [name for name, count in zip(chosen.class_names, counts) if not count]
+        if lacking:
+            some = ', '.join(lacking[:3]) + (', ...' if len(lacking) > 3 else '')
+            print(f'note: no image in {split} ({len(lacking)} of the classes): {some}')
     size = np.sum([file.stat().st_size for file in summary.folder.iterdir()])
     print(f'{summary.folder}: {size / 1e6:,.1f} MB in {summary.seconds:.1f} s')
 

@@ -9,6 +9,7 @@ import fcntl
 import functools
 import importlib
 import io
+import json
 import os
 import shutil
 import socket
@@ -19,6 +20,9 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
+from mi_ssl_jax.data import faults
+
+_ORIGIN = 'source.json'  # beside the records
 Shard = Callable[[], Iterator[tuple[int, dict[str, Any]]]]  # yields (key, example)
 
 
@@ -29,6 +33,7 @@ class Spec(NamedTuple):
     tfds.features.FeaturesDict.
     shards: split name -> one generator function a record file.
     finish: called when all records are written; when it raises, none of them is kept.
+    origin: by what the source is known again, see `origin`; None where there is none.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Spec(NamedTuple):
     features: Callable[[Any], Any]
     shards: Mapping[str, Sequence[Shard]]
     finish: Callable[[], None]
+    origin: Mapping[str, str] | None = None
 
 
 @functools.cache
@@ -118,6 +124,8 @@ def _write_and_rename(spec: Spec, home: Path, target: Path) -> None:
             builder = _builder(spec)(data_dir=scratch, file_format='array_record')
             builder.download_and_prepare()
         spec.finish()
+        if spec.origin is not None:
+            (Path(builder.data_dir) / _ORIGIN).write_text(json.dumps(spec.origin))
         os.rename(builder.data_dir, target)
     except OSError:
         if not (
@@ -162,8 +170,90 @@ def _builder(spec: Spec):
     return Builder
 
 
+def origin(folder: Path) -> dict[str, str] | None:
+    """'source' and 'digest' of what a prepared set was made from; None if it does not say."""
+    try:
+        stored = json.loads((folder / _ORIGIN).read_text())
+        return {key: str(stored[key]) for key in ('source', 'digest')}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def may_differ(folder: Path, given: str | None) -> bool:
+    """Whether a source that is given may be another than the one a prepared set was made from."""
+    stored = origin(folder)
+    if stored is None or given is None:
+        return False
+    place = Path(given).expanduser()
+    return place.exists() or os.path.abspath(place) != stored['source']
+
+
+def already(name: str, folder: Path) -> str:
+    """That a set is prepared already, and from what, in words."""
+    stored = origin(folder)
+    source = f'from {faults.shown(stored["source"])}' if stored else 'it does not say from what'
+    return (
+        f'{name} is prepared already: {folder}, {source} (remove that folder to prepare it again)'
+    )
+
+
+def check_origin(name: str, folder: Path, given: Mapping[str, str]) -> None:
+    """Raises ValueError when a prepared set was made from another source than the given one."""
+    stored = origin(folder)
+    if stored is None or stored['digest'] == given['digest']:
+        return
+    same = stored['source'] == given['source']
+    other = 'what this source was then' if same else f'another source, {stored["source"]}'
+    raise ValueError(
+        f'{name} in {folder} was prepared from {other}: remove that folder to prepare it again, or'
+        ' give another --data_dir'
+    )
+
+
+def info(folder: Path, remedy: str) -> dict[str, Any]:
+    """The contents of a prepared set's dataset_info.json. remedy: what to do if it is damaged."""
+    file = folder / 'dataset_info.json'
+    with faults.reading(file, f': it is damaged; {remedy}'):
+        stored = json.loads(file.read_text())
+        if not isinstance(stored, dict):
+            raise ValueError('it holds no description')
+    return stored
+
+
+def opened(folder: Path, remedy: str):
+    """The TFDS builder of a prepared set. remedy: what to do if its description is damaged."""
+    info(folder, remedy)
+    with faults.reading(folder, f': its description is damaged; {remedy}'), quiet():
+        builder = tfds().builder_from_directory(folder, file_format='array_record')
+        builder.info.features, builder.info.splits  # noqa: B018  both are read late
+    return builder
+
+
+def source(builder: Any, split: str, remedy: str, **options) -> Sequence[dict[str, Any]]:
+    """The examples of one split. Each of its files has to hold as many as its description says."""
+    stored = builder.info.splits[split]
+    reader = importlib.import_module('array_record.python.array_record_module').ArrayRecordReader
+    for path, count in zip(stored.filepaths, stored.shard_lengths, strict=True):
+        with faults.reading(path, f': it is damaged; {remedy}'):
+            file = reader(str(path), options='readahead_buffer_size:0')
+            held = file.num_records()
+            file.close()
+            if held != count:
+                raise ValueError(f'it holds {held:,} records, not {count:,}')
+    with faults.reading(builder.info.data_dir, f'; {remedy}'), quiet():
+        return builder.as_data_source(split, **options)
+
+
 def read(folder: Path, split: str) -> Sequence[dict[str, Any]]:
-    """All decoded examples of one split of a prepared data set, in the order of the records."""
-    with quiet():
-        source = tfds().builder_from_directory(folder).as_data_source(split)
-        return source.__getitems__(range(len(source)))
+    """All decoded examples of one split of a prepared data set, in the order of the records.
+
+    Raises ValueError, naming the folder or file, for a damaged set.
+    """
+    remedy = f'remove the folder {folder} and prepare it again'
+    builder = opened(folder, remedy)
+    with faults.reading(f'{folder}, {split}', f'; {remedy}'):
+        if split not in builder.info.splits:
+            raise ValueError(f'it has no split {split}')
+    examples = source(builder, split, remedy)
+    with faults.reading(f'{folder}, {split}', f': it is damaged; {remedy}'), quiet():
+        return examples.__getitems__(range(len(examples)))

@@ -1,6 +1,5 @@
 """Linear-probe accuracies of finished runs, by variant of a method and over seeds."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,7 +127,7 @@ def read(folder: str | Path) -> Probed:
     run, command = run_files.read(folder), f'python -m mi_ssl_jax.probe --workdir={folder}'
     if not run.lines or not (folder / 'probe.json').exists():
         raise Unprobed(f'{folder} has not been probed: {command}')
-    found = json.loads((folder / 'probe.json').read_text())
+    found = run_files.probe_result(folder / 'probe.json')
     if found['settings']['epochs'] != run.config['epochs']:
         raise Unprobed(
             f'{folder} was probed for {found["settings"]["epochs"]} epochs, but is a run of '
@@ -146,6 +145,9 @@ def read(folder: str | Path) -> Probed:
             f'config.json, then {command}'
         )
     letters = {'f': 'theta', 'g': 'xi'} if 'xi' in trained else {'': trained[0]}
+    lacking = [branch for branch in letters.values() if branch not in rows]
+    if lacking:
+        raise Unprobed(f'{folder} has no linear probe of {lacking[0]} on all labels: {command}')
     before = {
         letter: rows[name]
         for letter, branch in letters.items()

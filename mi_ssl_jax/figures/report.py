@@ -2,7 +2,6 @@
 pictures.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
             tables.markdown(tables.table2({run.config['method']['name']: workdir})),
         ]
     if (workdir / 'probe.json').exists():
-        sections += ['## Probes', probes(json.loads((workdir / 'probe.json').read_text()), run)]
+        sections += ['## Probes', probes(run_files.probe_result(workdir / 'probe.json'), run)]
     sections += pictures(workdir)
     path = workdir / 'report.md'
     path.write_text('\n\n'.join(section.strip() for section in sections) + '\n')

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,20 @@ import numpy as np
 from mi_ssl_jax.figures import methods
 
 ESTIMATORS = {'cos_dv': 'cos-DV', 'infonce': 'InfoNCE', 'jsd': 'JSD'}
+
+_NUMBER = (int, float)
+_FIELDS = {  # of a configuration, what figures and tables need of it
+    **dict.fromkeys(('seed', 'seeds', 'batch_size', 'epochs'), int),
+    **dict.fromkeys(('lr', 'weight_decay', 'mi.temperature'), _NUMBER),
+    **{f'{group}.name': str for group in ('method', 'data', 'views', 'optimizer', 'net')},
+    'net.projector': list,
+}
+_ROW = {'encoder': str, 'probe': str, 'labels': str, 'protocol': str, 'seeds': list}
+_RESUME = (
+    'if the run was interrupted, its command goes on from the last checkpoint; else train it anew'
+    ' in another workdir'
+)
+CONFIG_REMEDY = 'remove it, and the command that trained the run writes it anew'
 
 
 class Run(NamedTuple):
@@ -39,23 +53,76 @@ def read(workdir: str | Path) -> Run:
     Raises:
         ValueError: config.json or metrics.jsonl is missing or damaged.
     """
-    workdir = Path(workdir)
-    config = _parse(_text(workdir / 'config.json'), workdir / 'config.json')
-    path = workdir / 'metrics.jsonl'
+    path = Path(workdir) / 'config.json'
+    config = json_value(path, dict, CONFIG_REMEDY)
+    for name, kind in _FIELDS.items():
+        if not isinstance(_at(config, tuple(name.split('.'))), kind):
+            raise ValueError(f'{path} is damaged (its {name}): {CONFIG_REMEDY}')
     lines = [
-        _parse(text, f'line {number} of {path}')
-        for number, text in enumerate(_text(path).splitlines(), 1)
+        {key: _fill(value, -math.inf if key == 'mi' else math.nan) for key, value in line.items()}
+        for line in log(path.with_name('metrics.jsonl'))
     ]
-    return Run(
-        config,
-        [
-            {
-                key: _fill(value, -math.inf if key == 'mi' else math.nan)
-                for key, value in line.items()
-            }
-            for line in lines
-        ],
+    return Run(config, lines)
+
+
+def log(path: Path) -> list[dict[str, Any]]:
+    """The points of a metrics.jsonl as they stand there.
+
+    Raises:
+        ValueError: it is missing, or a line is no point, or has other shapes than those before it.
+    """
+    found: list[dict[str, Any]] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, line in enumerate(_bytes(path).splitlines(), 1):
+        where = f'line {number} of {path}'
+        point = _parse(line, dict, where, _RESUME)
+        if not isinstance(point.get('epoch'), _NUMBER):
+            raise ValueError(f'{where} is damaged (its epoch): {_RESUME}')
+        if not set(point.get('mi', ())) <= set(ESTIMATORS):
+            raise ValueError(f'{where} is damaged (its mi): {_RESUME}')
+        for name, value in _leaves(point):
+            try:
+                shape = np.asarray(value, float).shape
+            except (TypeError, ValueError):
+                shape = None
+            if shape is None or shapes.setdefault(name, shape) != shape:
+                raise ValueError(f'{where} is damaged (its {name}): {_RESUME}')
+        found.append(point)
+    return found
+
+
+def probe_result(path: Path) -> dict[str, Any]:
+    """What a probe.json holds.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    name, folder = '--best ' * (path.name == 'probe_best.json'), path.parent
+    remedy = f'python -m mi_ssl_jax.probe {name}--workdir={folder} makes it anew'
+    found = json_value(path, dict, remedy)
+    rows = found.get('rows')
+    whole = isinstance(_at(found, ('settings', 'epochs')), _NUMBER) and isinstance(rows, list)
+    if not whole or not rows or not all(_is_row(row) for row in rows):
+        raise ValueError(f'{path} is damaged: {remedy}')
+    return found
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), kind) for key, kind in _ROW.items())
+        and len(row['seeds']) > 0
+        and all(isinstance(value, _NUMBER) for value in row['seeds'])
     )
+
+
+def json_value(path: Path, kind: type, remedy: str) -> Any:
+    """The value of a JSON file, a dict or list. remedy: what to do if it is damaged.
+
+    Raises:
+        ValueError: it is missing, damaged or of another kind.
+    """
+    return _parse(_bytes(path), kind, path, remedy)
 
 
 def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:
@@ -178,24 +245,35 @@ def paper() -> dict[str, Any]:
     return json.loads(Path(__file__).with_name('paper.json').read_text())
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text()
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f'{path} is missing: give the workdir of a run, or train one with '
             'python -m mi_ssl_jax.main --config=configs/NAME.py --workdir=...'
         ) from None
+    except OSError as error:
+        raise ValueError(f'cannot read {path}: {error.strerror}') from None
 
 
-def _parse(text: str, where: str | Path) -> dict:
+def _parse(data: bytes, kind: type, where: str | Path, remedy: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        raise ValueError(
-            f'{where} is not JSON: the file is damaged; run the same command again to resume or '
-            'redo the run'
-        ) from None
+        value = json.loads(data.decode())
+    except (ValueError, RecursionError):  # UnicodeDecodeError is one, too
+        raise ValueError(f'{where} is not JSON: it is damaged; {remedy}') from None
+    if not isinstance(value, kind):
+        raise ValueError(f'{where} is damaged (it holds no {kind.__name__}): {remedy}')
+    return value
+
+
+def _leaves(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of what is no dict."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _leaves(entry, f'{name}.{key}' if name else key)
+    else:
+        yield name, value
 
 
 def _fill(value: Any, missing: float) -> Any:

@@ -1,7 +1,6 @@
 """Memory and time of a training step of MMI, Barlow Twins, VICReg and SimCLR by batch size."""
 
 import contextlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 from mi_ssl_jax.bench import costs, machine, programs, timing
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import run_folder
 
 METHODS = ('mmi', 'barlow', 'vicreg', 'simclr')
@@ -54,4 +54,5 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
 def found(workdir: Path) -> list[dict]:
     """Return the measurements so far, smallest batch first."""
     files = (workdir / f'batch-{batch}.json' for batch in BATCHES)
-    return [json.loads(path.read_text()) for path in files if path.exists()]
+    remedy = 'remove it, and the same command measures it again'
+    return [run_files.json_value(path, dict, remedy) for path in files if path.exists()]

@@ -1,11 +1,11 @@
 """The end of a run: probes where the labels are worth probing, pictures, a report."""
 
-import json
 from pathlib import Path
 
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.runs import probes, run, signals
+from mi_ssl_jax.figures import run_files
+from mi_ssl_jax.runs import probes, recording, run, signals
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
@@ -31,22 +31,25 @@ def _finish(ready: experiments.Setup, workdir: Path) -> None:
 
 
 def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
-    """The run's probe.json, made anew when it is missing, of another epoch or of other settings.
-    before: see probes.probe.
+    """The run's probe.json, made anew when it is missing, damaged, of another epoch or of other
+    settings. before: see probes.probe.
     """
     path = workdir / 'probe.json'
     if path.exists():
-        result = json.loads(path.read_text())
-        if result['settings'] == probes.settings(ready):
-            return result
+        try:
+            result = run_files.probe_result(path)
+        except ValueError as error:
+            print(error)
+        else:
+            if result['settings'] == probes.settings(ready):
+                return result
     population, _ = run.restore(ready, workdir)
     return probes.write(ready, population, workdir, before=before)
 
 
 def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:
     """One line a collapsed branch, from the run's own figures."""
-    lines = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
-    history = [line['collapse'] for line in lines if 'collapse' in line]
+    history = recording.collapse_figures(workdir / 'metrics.jsonl')
     return [
         f'{branch}: {sentence}'
         for branch, sentence in collapse.findings(history, ready.width).items()

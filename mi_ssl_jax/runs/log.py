@@ -30,6 +30,16 @@ def plain(value: Any) -> Any:
     return float(f'{float(value):.{DIGITS}g}') if np.isfinite(value) else None
 
 
+def check_size(path: Path, size: int) -> None:
+    """ValueError when a file is shorter than the `size` bytes that a checkpoint knows of."""
+    there = path.stat().st_size if path.exists() else 0
+    if there < size:
+        raise ValueError(
+            f'{path} has {there} bytes, but had {size} when the checkpoint was saved: restore the'
+            ' file, or train in another workdir'
+        )
+
+
 class Lines:
     """A file that grows by whole lines only, each on disk before the next."""
 
@@ -37,12 +47,7 @@ class Lines:
         """size: bytes to keep; what lies behind them is dropped. make_room: called when a line does
         not fit, before a second try. ValueError when the file is shorter than `size`.
         """
-        there = path.stat().st_size if path.exists() else 0
-        if there < size:
-            raise ValueError(
-                f'{path} has {there} bytes, but had {size} when the checkpoint was saved: restore'
-                ' the file, or train in another workdir'
-            )
+        check_size(path, size)
         self.size, self._path, self._make_room = size, path, make_room
         self._file = open(path, 'ab', buffering=0)
         self._file.truncate(size)

@@ -2,7 +2,6 @@
 the state.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs, schema
+from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import exits, processes, run_folder, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Silent, Writer, plain
@@ -143,7 +143,10 @@ class Recorder:
                 folders, {workdir.name: progress}, {}, ready.layout.seeds, store, say
             )
             self._tracker = wandb_log.Tracker(ready.config, workdir) if first else Silent()
-            self._history, self._told = _history(workdir / 'metrics.jsonl') if first else [], {}
+            self._history, self._told = (
+                collapse_figures(workdir / 'metrics.jsonl') if first else [],
+                {},
+            )
         self._bar = _bar(ready.config, progress['epoch'])
 
     def take(self, now: loop.Progress, asked: list[int]) -> None:
@@ -277,9 +280,9 @@ def save_due(now: loop.Progress, config: ConfigDict, seconds: float) -> bool:
     return seconds > 60 * config.checkpoint.minutes or bool(by_epochs)
 
 
-def _history(path: Path) -> list[dict]:
-    lines = (json.loads(line) for line in path.read_text().splitlines())
-    return [line['collapse'] for line in lines if 'collapse' in line]
+def collapse_figures(path: Path) -> list[dict]:
+    """The collapse figures of each evaluation in a metrics.jsonl. ValueError: it is damaged."""
+    return [line['collapse'] for line in run_files.log(path) if 'collapse' in line]
 
 
 def _figure(line: Mapping[str, Any], name: str) -> float:

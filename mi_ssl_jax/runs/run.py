@@ -3,7 +3,6 @@ trained.
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,8 @@ from tqdm import tqdm
 
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.runs import exits, processes, recording, run_folder, signals
+from mi_ssl_jax.figures import run_files
+from mi_ssl_jax.runs import exits, log, processes, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
 from mi_ssl_jax.train import loop, schedule
 
@@ -79,6 +79,10 @@ def run(
             except loop.Diverged as error:
                 _roll_back(error, config, workdir, store, say)
                 start = _start(ready, workdir, store)
+    if first:
+        log.check_size(workdir / 'metrics.jsonl', start.progress['bytes'])
+        if not (workdir / 'config.json').exists():
+            run_folder.keep_config(config, workdir)
     say(f'{workdir} is finished ({start.progress["epoch"]:g} epochs); set more epochs to continue')
     return ready
 
@@ -197,4 +201,7 @@ def _roll_back(
 
 def _rollbacks(workdir: Path) -> list[dict]:
     path = workdir / 'rollbacks.json'
-    return json.loads(path.read_text()) if path.exists() else []
+    if not path.exists():
+        return []
+    remedy = 'remove it, and training goes on without the roll-backs that it lists'
+    return run_files.json_value(path, list, remedy)

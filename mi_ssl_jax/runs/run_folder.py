@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import schema
+from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs.log import plain
 
 DATA = 'data.json'  # what the networks must know of the data, see experiment.inputs.describe
@@ -158,8 +159,11 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def _kept(workdir: Path) -> ConfigDict:
+    path = workdir / 'config.json'
+    if not path.exists():
+        raise ValueError(f'{workdir} is not the folder of a run: it has no config.json')
+    stored = run_files.json_value(path, dict, run_files.CONFIG_REMEDY)
     try:
-        stored = json.loads((workdir / 'config.json').read_text())
         return ConfigDict(schema.renewed(stored), type_safe=False)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{workdir} is not the folder of a run: config.json: {error}') from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} is damaged ({error}): {run_files.CONFIG_REMEDY}') from error

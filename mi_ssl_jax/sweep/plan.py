@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
 from mi_ssl_jax.cli import config_file
+from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import run_folder
 
 STAGES = ('grid', 'second', 'final')
@@ -118,12 +119,7 @@ def check(wanted: Search) -> None:
     path = wanted.folder / 'sweep.json'
     if not path.exists():
         return
-    try:
-        there = json.loads(path.read_text())['jobs']
-    except (ValueError, KeyError) as error:
-        raise ValueError(
-            f'{path} is damaged ({error}): choose another folder with --workdir'
-        ) from error
+    there = _read(path, 'choose another folder with --workdir')['jobs']
     here = description(wanted)['jobs']
     if here != there:
         raise ValueError(
@@ -156,17 +152,30 @@ def write(wanted: Search) -> None:
 
 def stored(folder: Path) -> Search:
     """The search that stands in a folder. ValueError when none does."""
-    try:
-        found = json.loads((folder / 'sweep.json').read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f'{folder} holds no stage of a search: run it first (--stage={folder.name})'
-        ) from error
+    first = f'first (--stage={folder.name})'
+    if not (folder / 'sweep.json').exists():
+        raise ValueError(f'{folder} holds no stage of a search: run it {first}')
+    found = _read(folder / 'sweep.json', f'remove it, and run its stage {first}')
     jobs = [
         tuple(_restored(flags, folder / name) for name, flags in job.items())
         for job in found['jobs']
     ]
     return Search(found['method'], found['data'], found['stage'], folder, tuple(jobs))
+
+
+def _read(path: Path, remedy: str) -> dict[str, Any]:
+    """What a sweep.json holds. ValueError when it is damaged."""
+    found = run_files.json_value(path, dict, remedy)
+    jobs = found.get('jobs')
+    flags = [own for job in jobs for own in job.values()] if _all(dict, jobs) else None
+    if not _all(dict, flags) or not _all(str, [found.get(k) for k in ('method', 'data', 'stage')]):
+        raise ValueError(f'{path} is damaged: {remedy}')
+    return found
+
+
+def _all(kind: type, values: Any) -> bool:
+    """Whether it is a list of values of this kind."""
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
 def _restored(flags: Mapping[str, Any], folder: Path) -> Member:

@@ -1,7 +1,6 @@
 """Results of a search, ranked by probe accuracy, as text, JSON, CSV and markdown; no JAX."""
 
 import csv
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +23,8 @@ def status(member: Member) -> str:
     if (member.folder / DIVERGED).exists():
         return 'diverged'
     try:
-        epochs = json.loads((member.folder / 'probe.json').read_text())['settings']['epochs']
-    except (OSError, ValueError, KeyError):
+        epochs = run_files.probe_result(member.folder / 'probe.json')['settings']['epochs']
+    except ValueError:
         return 'unfinished'
     return 'finished' if epochs == member.config.epochs else 'unfinished'
 
@@ -108,7 +107,8 @@ def write(search: Search) -> list[str]:
 
 
 def _why(member: Member) -> dict[str, Any]:
-    return json.loads((member.folder / DIVERGED).read_text())
+    remedy = 'remove it, and the sweep trains this run again'
+    return run_files.json_value(member.folder / DIVERGED, dict, remedy)
 
 
 def _measured(member: Member) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def _notes(search: Search, found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     notes = (
         (
             'Probe: linear, on frozen backbone features, all labels, top-1 on the held-out split;'
-            ' rows are sorted by it (SDMI: mean of f and g). The best is chosen on that split, so it'
-            ' is optimistic.'
+            ' rows are sorted by it (SDMI: mean of f and g). The best is chosen on that split,'
+            ' so it is optimistic.'
         ),
         'cos-DV and InfoNCE: final mutual information of two views of held-out examples, nats.',
     )

@@ -157,7 +157,11 @@ BAD = {
     'neither form': ({'labels': LABELS}, 'it has no attr_data'),
     'no adjacency': (without(sparse(), 'adj_indptr'), 'it has no adj_indptr'),
     'too few labels': (PLAIN | {'labels': LABELS[:5]}, 'features have shape'),
-    'negative labels': (PLAIN | {'labels': LABELS - 1}, 'labels must be one integer from 0'),
+    'negative labels': (
+        PLAIN | {'labels': LABELS - 2},
+        'labels must be one integer from 0 on a node, or -1 for none; the least is -2',
+    ),
+    'no label at all': (PLAIN | {'labels': LABELS * 0 - 1}, 'all 6 labels are -1'),
     'labels that are no integers': (
         PLAIN | {'labels': LABELS + 0.5},
         'labels must be one integer from 0',
@@ -250,3 +254,159 @@ def test_without_networkx_one_line_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'networkx', None)
     with pytest.raises(ValueError, match=r'mi_ssl_jax\[graphs\]'):
         karate.load(str(tmp_path))
+
+
+# Labels that are missing, masks, other names
+# --------------------------------------------------------------------------------------------------
+
+
+def read(tmp_path, **arrays):
+    np.savez(tmp_path / 'g.npz', **arrays)
+    return graph_npz.read(tmp_path / 'g.npz')
+
+
+def prepared(tmp_path, capsys, **arrays):
+    """(what was said, the loaded graph)"""
+    np.savez(tmp_path / 'g.npz', **arrays)
+    arguments = ['graph_npz', f'--data_dir={tmp_path}/data', f'--source={tmp_path}/g.npz']
+    assert prepare.main(arguments) == 0
+    return capsys.readouterr().out, data.load('graph_npz', f'{tmp_path}/data')
+
+
+def test_nodes_without_a_label_are_in_neither_split(tmp_path, capsys):
+    labels = np.array([0, -1, 1, 1, 0, -1])
+    said, held = prepared(tmp_path, capsys, **PLAIN | {'labels': labels})
+    assert '2 nodes have no label (-1)' in said
+    np.testing.assert_array_equal(np.maximum(held.train.y, held.test.y)[0], labels)
+    assert held.train.x['features'].shape == (1, 6, 3)
+
+
+TRAIN_MASK = np.array([1, 1, 1, 0, 0, 0], bool)
+TEST_MASK = np.array([0, 0, 0, 0, 1, 1], bool)
+
+
+@pytest.mark.parametrize('kind', [bool, np.uint8, float])
+def test_masks_say_which_nodes_train_and_which_are_held_out(tmp_path, capsys, kind):
+    masks = {
+        'train_mask': TRAIN_MASK.astype(kind),
+        'test_mask': TEST_MASK.astype(kind),
+        'val_mask': ~(TRAIN_MASK | TEST_MASK),
+    }
+    said, held = prepared(tmp_path, capsys, **PLAIN | masks)
+    assert '3 training nodes; 2 nodes are held out, as train_mask and test_mask say' in said
+    assert 'not read: val_mask' in said
+    np.testing.assert_array_equal(held.train.y[0], np.where(TRAIN_MASK, LABELS, -1))
+    np.testing.assert_array_equal(held.test.y[0], np.where(TEST_MASK, LABELS, -1))
+
+
+@pytest.mark.parametrize('name, mask', [('train_mask', TRAIN_MASK), ('test_mask', ~TRAIN_MASK)])
+def test_one_mask_leaves_the_rest(tmp_path, name, mask):
+    found = read(tmp_path, **PLAIN | {name: mask})
+    np.testing.assert_array_equal(found.graph.train, TRAIN_MASK)
+    np.testing.assert_array_equal(found.graph.labels, LABELS)
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_of_several_splits_the_first_is_taken_and_said(tmp_path, turned):
+    masks = {
+        'train_masks': np.stack([TRAIN_MASK, ~TRAIN_MASK]),
+        'test_masks': np.stack([TEST_MASK, ~TEST_MASK]),
+    }
+    if turned:
+        masks = {name: mask.T for name, mask in masks.items()}
+    found = read(tmp_path, **PLAIN | masks)
+    np.testing.assert_array_equal(found.graph.train, TRAIN_MASK)
+    assert 'of the 2 splits of train_masks the first' in found.notes
+
+
+def test_an_unlabelled_node_trains_no_probe(tmp_path):
+    labels = np.array([0, -1, 1, 1, 0, 1])
+    found = read(tmp_path, **PLAIN | {'labels': labels, 'train_mask': TRAIN_MASK})
+    np.testing.assert_array_equal(found.graph.train, TRAIN_MASK & (labels >= 0))
+    assert '1 nodes have no label (-1)' in found.notes
+
+
+@pytest.mark.parametrize(
+    'changed, message',
+    [
+        ({'train_mask': TRAIN_MASK, 'test_mask': TRAIN_MASK}, '3 nodes are both in train_mask'),
+        ({'train_mask': TRAIN_MASK[:4]}, 'train_mask must say yes or no of each of 6 nodes'),
+        ({'train_mask': np.arange(6)}, 'train_mask must say yes or no'),
+        ({'train_mask': np.zeros(6, bool)}, 'its masks leave no labelled node'),
+        ({'train_mask': np.zeros((0, 6), bool)}, 'train_mask must say yes or no'),
+        ({'labels': np.array([0, 0, 1, 1, 0, 2**40])}, 'labels go up to 1099511627776'),
+        ({'labels': LABELS[:, None] * np.ones(3, int)}, 'labels must be one integer'),
+        ({'labels': np.array(3)}, 'labels must be one integer'),
+        (
+            {'features': np.float64(FEATURES) + 1e300},
+            r'not all finite as float32: the largest is 1e\+300',
+        ),
+        ({'features': FEATURES + np.inf}, 'features are not all finite'),
+        ({'features': np.array(3.0)}, 'features have shape'),
+        ({'edges': PAIRS + 2**40}, 'edges must be pairs of integers'),
+        ({'edges': np.array(3)}, 'edges have shape'),
+    ],
+)
+def test_arrays_that_cannot_be_right(tmp_path, changed, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read(tmp_path, **PLAIN | changed)
+    assert '\n' not in str(caught.value) and 'g.npz is no graph' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'attr_data': np.full(len(sparse()['attr_data']), 1e300)},
+        {'attr_shape': np.array(6)},
+        {'attr_indptr': np.array(3)},
+        {'adj_indptr': sparse()['adj_indptr'].astype(float)},
+        {'adj_shape': np.array([6.0, np.inf])},
+        {'adj_indices': np.array([[0, 1]])},
+        {'labels': np.array(1)},
+    ],
+)
+def test_sparse_arrays_that_cannot_be_right(tmp_path, changed):
+    with pytest.raises(ValueError, match='g.npz is no graph in NPZ form') as caught:
+        read(tmp_path, **sparse() | changed)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        {'x': FEATURES, 'edge_index': PAIRS.T, 'y': LABELS[:, None]},  # PyG, labels as OGB's
+        {'feat': FEATURES, 'edges': PAIRS.T, 'label': LABELS},  # DGL
+        {'node_features': FEATURES, 'edges': PAIRS, 'node_labels': LABELS},  # heterophilous sets
+    ],
+)
+def test_names_of_other_libraries(tmp_path, names):
+    found = read(tmp_path, **names | {'edge_attr': np.zeros(6)})
+    np.testing.assert_array_equal(found.graph.features, FEATURES)
+    np.testing.assert_array_equal(found.graph.edges, EDGES)
+    np.testing.assert_array_equal(found.graph.labels, LABELS)
+    assert found.notes == ('not read: edge_attr',)
+
+
+def test_two_edges_in_columns(tmp_path):
+    """A square edge_index is two rows, sources and targets; square edges are two pairs."""
+    index = np.array([[0, 1], [2, 3]])
+    rest = {'x': FEATURES, 'y': LABELS}
+    np.testing.assert_array_equal(read(tmp_path, **rest, edge_index=index).graph.edges, index.T)
+    np.testing.assert_array_equal(read(tmp_path, **rest, edges=index).graph.edges, index)
+
+
+def test_a_file_of_other_names_has_them_listed(tmp_path):
+    with pytest.raises(ValueError) as caught:
+        read(tmp_path, embeddings=FEATURES, links=PAIRS, classes=LABELS)
+    said = str(caught.value)
+    assert 'it has embeddings, links, classes; it needs features, edges, labels, or' in said
+    with pytest.raises(ValueError, match=r'it has no edges \(nor edge_index\); it has x, adj, y;'):
+        read(tmp_path, x=FEATURES, adj=PAIRS, y=LABELS)
+    with pytest.raises(ValueError, match='c and 8 more'):
+        read(
+            tmp_path,
+            **{f'{chr(97 + k)}': LABELS for k in range(2)},
+            **{f'{k}': LABELS for k in range(9)},
+            c=LABELS,
+            **{f'z{k}': LABELS for k in range(8)},
+        )

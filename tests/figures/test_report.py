@@ -61,7 +61,7 @@ def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
         for encoder in ('raw inputs', 'theta')
         for labels in ('all', '10 a class')
     ]
-    (workdir / 'probe.json').write_text(json.dumps({'settings': {}, 'rows': rows}))
+    (workdir / 'probe.json').write_text(json.dumps({'settings': {'epochs': 2}, 'rows': rows}))
     text = report.write(workdir).read_text()
     assert '| theta | linear | 10 a class | 81.0 ± 1.4 | 80.0, 82.0 |' in text
     assert text.count('- linear, all: SGD on all') == 1

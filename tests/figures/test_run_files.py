@@ -27,9 +27,9 @@ def test_a_run_is_read(tmp_path):
 
 
 def test_null_is_minus_infinity_in_mutual_information_and_nan_elsewhere(tmp_path):
-    (tmp_path / 'config.json').write_text('{}')
+    synthetic_runs.write(tmp_path, 'simsiam', seeds=2, epochs=1)
     (tmp_path / 'metrics.jsonl').write_text(
-        '{"epoch": 0, "mi": {"cos_dv": [null, 0.5]}, "loss": [null]}'
+        '{"epoch": 0, "mi": {"cos_dv": [null, 0.5], "jsd": [1, 1]}, "loss": [null]}'
     )
     line = run_files.read(tmp_path).lines[0]
     assert line['mi']['cos_dv'] == [-math.inf, 0.5] and math.isnan(line['loss'][0])

@@ -30,8 +30,7 @@ def write(folder, name, gaps, *, mi=((0.1, 0.2, 0.3),), std=0.57, rank=2.5):
         }
         for epoch in range(len(mi[0]))
     ]
-    folder.mkdir(parents=True)
-    (folder / 'config.json').write_text(json.dumps({'method': {'name': name}, 'seeds': len(gaps)}))
+    synthetic_runs.write(folder, name, seeds=len(gaps), epochs=0)
     (folder / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
     return folder
 

@@ -4,106 +4,129 @@ downloads.
 
 import hashlib
 import os
-import tarfile
+import stat
 import threading
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from tqdm import tqdm
 
-_TAR_LIMIT = 2 << 30  # a tar archive is read into memory as a whole, for it has no directory
+from mi_ssl_jax.data import faults, zips
+from mi_ssl_jax.data.building import tar, tree
+from mi_ssl_jax.data.building.tree import Node, Tree
 
-
-class Tree(NamedTuple):
-    """Files below one place.
-
-    place: the folder or archive.
-    sizes: path of each file relative to it -> bytes.
-    folders: the paths of all folders in it.
-    read: path of a file -> contents; any thread may call it.
-    """
-
-    place: Path
-    sizes: Mapping[str, int]
-    folders: Set[str]
-    read: Callable[[str], bytes]
+_METHODS = {9: 'Deflate64', 93: 'Zstandard', 97: 'WavPack', 98: 'PPMd', 99: 'AES'}
+_UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
 
 
 def open_tree(place: str | os.PathLike) -> Tree:
-    """The files of a folder, .zip, .tar or .tar.gz.
+    """The files of a folder, .zip or .tar (also .gz, .bz2, .xz).
 
     Raises ValueError for a missing or damaged source and for archives whose members would leave
     their folder.
     """
     place = Path(place).expanduser()
-    try:
+    with faults.reading(f'cannot read {place}'):
         if place.is_dir():
             return _folder(place)
-        if zipfile.is_zipfile(place):
+        if place.is_file() and zipfile.is_zipfile(place):
             return _zip(place)
-        if place.is_file() and tarfile.is_tarfile(place):
-            return _tar(place)
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise ValueError(f'cannot read {place}: {error}') from None
+        if place.is_file() and tar.is_tar(place):
+            return tar.open_tar(place, _inside)
     found = 'is neither a folder nor a zip or tar archive' if place.exists() else 'does not exist'
-    raise ValueError(f'the source {place} {found}: give another one by --source')
+    raise ValueError(f'the source {faults.shown(place)} {found}: give another one by --source')
 
 
 def _folder(place: Path) -> Tree:
-    sizes, folders = {}, set()
-    for folder, _, files in os.walk(place, followlinks=True):
-        folders.add(Path(folder).relative_to(place).as_posix())
-        for file in files:
-            path = Path(folder, file)
-            sizes[path.relative_to(place).as_posix()] = path.stat().st_size if path.exists() else 0
-    return Tree(
-        place, dict(sorted(sizes.items())), folders, lambda path: (place / path).read_bytes()
-    )
+    def read(node: Node) -> bytes:
+        return Path(node.at).read_bytes()
+
+    return tree.walk(place, os.path.realpath(place), _entries, read)
+
+
+def _entries(folder: str) -> Iterable[tuple[str, Node | str]]:
+    with os.scandir(folder) as entries:
+        return [
+            (entry.name, '' if tree.foreign(entry.name) else _entry(entry)) for entry in entries
+        ]
+
+
+def _entry(entry: os.DirEntry) -> Node | str:
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return 'a link to nothing' if entry.is_symlink() else 'No such file or directory'
+    except OSError as error:
+        return faults.line(error)
+    at = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+    if stat.S_ISDIR(status.st_mode):
+        return Node(True, at)
+    return Node(False, at, status.st_size) if stat.S_ISREG(status.st_mode) else 'no regular file'
 
 
 def _zip(place: Path) -> Tree:
     archive, lock = zipfile.ZipFile(place), threading.Lock()
+    zips.check(place, archive)
+    files, folders, links = {}, set(), {}
+    for member in archive.infolist():
+        path = _inside(_zip_name(member), place)
+        if member.is_dir():
+            folders.add(path)
+            continue
+        _check_method(member)
+        if path in files or path in links:
+            raise ValueError(
+                f'{path} stands in it twice: unpack it and give the folder by --source'
+            )
+        files[path] = member
+        if stat.S_ISLNK(member.external_attr >> 16):
+            target = archive.read(files.pop(path)).decode('utf-8', 'surrogateescape')
+            links[path] = None if target.startswith('/') else target
 
-    def read(path: str) -> bytes:
-        with lock:
-            return archive.read(path)
+    def read(node: Node) -> bytes:
+        with lock, faults.reading('damaged in the archive'):
+            return archive.read(files[node.at])
 
-    members = {_inside(member.filename, place): member.file_size for member in archive.infolist()}
-    sizes = {path: members[path] for path in sorted(members) if not path.endswith('/')}
-    return Tree(place, sizes, _folders(sizes), read)
-
-
-def _tar(place: Path) -> Tree:
-    contents, total = {}, 0
-    with tarfile.open(place) as archive:
-        for member in archive:
-            _inside(member.name, place)
-            if member.isfile():
-                total += member.size
-                if total > _TAR_LIMIT:
-                    raise ValueError(
-                        f'{place} holds more than {_TAR_LIMIT >> 30} GB: unpack it and give the '
-                        'folder by --source'
-                    )
-                contents[member.name] = archive.extractfile(member).read()
-    sizes = {path: len(data) for path, data in contents.items()}
-    return Tree(place, sizes, _folders(sizes), contents.__getitem__)
+    sizes = {path: member.file_size for path, member in files.items()}
+    return tree.walk(place, '', tree.members(sizes, folders, links, frozenset()), read)
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {parent.as_posix() for path in paths for parent in PurePosixPath(path).parents}
+def _zip_name(member: zipfile.ZipInfo) -> str:
+    r"""A member's name, as UTF-8 also where the zip does not say so, with '/' also for '\\'."""
+    name = member.filename
+    if not member.flag_bits & _UTF8_FLAG and name == member.orig_filename:
+        name = name.encode('cp437').decode('utf-8', 'surrogateescape')
+    return name.replace('\\', '/') if '/' not in name else name
+
+
+def _check_method(member: zipfile.ZipInfo) -> None:
+    """Raises ValueError for a member that Python's zipfile cannot unpack."""
+    how = _METHODS.get(member.compress_type, f'method {member.compress_type}')
+    if member.flag_bits & _ENCRYPTED_FLAG:
+        how = 'encrypted'
+    elif member.compress_type in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
+        return
+    else:
+        how = f'compressed by {how}, which Python cannot read'
+    raise ValueError(f'{member.filename} in it is {how}: unpack it and give the folder by --source')
 
 
 def _inside(name: str, place: Path) -> str:
-    """`name` itself; a ValueError when this archive member would be written outside its folder."""
-    path = PurePosixPath(name.replace('\\', '/'))
-    if path.is_absolute() or '..' in path.parts:
-        raise ValueError(f"{place} is not safe: its member {name!r} leaves the archive's folder")
-    return name
+    """The plain path of an archive member ('./a//b/' is 'a/b'); a ValueError when it would be
+    written outside its folder.
+    """
+    windows = PurePosixPath(name.replace('\\', '/'))
+    if windows.is_absolute() or '..' in windows.parts:
+        raise ValueError(f"it is not safe: its member {name!r} leaves the archive's folder")
+    return PurePosixPath(name).as_posix()
 
 
 def download(url: str, sha256: str, folder: Path) -> Path:

@@ -2,12 +2,14 @@
 them.
 """
 
+import hashlib
+import os
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import images, records
+from mi_ssl_jax.data import faults, images, records
 from mi_ssl_jax.data.building import archive
 from mi_ssl_jax.data.building.plan import Plan, check_space
 
@@ -61,8 +63,12 @@ def plan(name: str, source: str | None, data_dir: str | None) -> Plan:
         source = archive.download(version.url, version.sha256, records.root(data_dir) / 'downloads')
     tree = archive.open_tree(source)
     paths = _paths(tree, version)
-    contents = {file: tree.read(paths[file]) for file in (*version.train, *version.test)}
-    class_names = tree.read(paths[version.class_names]).decode().split()
+    contents = {}
+    for file in (*version.train, *version.test, version.class_names):
+        with faults.reading(tree.place / paths[file]):
+            contents[file] = tree.read(paths[file])
+    with faults.reading(tree.place / paths[version.class_names], ': save it as UTF-8'):
+        class_names = contents.pop(version.class_names).decode('utf-8-sig').split()
     size = _PIXELS + version.label_bytes
     items, bad = {}, []
     for split, files in (('train', version.train), ('test', version.test)):
@@ -73,6 +79,7 @@ def plan(name: str, source: str | None, data_dir: str | None) -> Plan:
             for file in files
             if len(contents[file]) % size
         ]
+        bad += [f'{file}: empty file' for file in files if not contents[file]]
     return Plan(
         name=name,
         version='3.0.2',
@@ -86,13 +93,33 @@ def plan(name: str, source: str | None, data_dir: str | None) -> Plan:
         where=lambda item: f'{item.file} record {item.record}',
         size=sum(map(len, contents.values())),
         bad=bad,
+        notes=tree.notes,
+        origin={'source': os.path.abspath(tree.place), 'digest': _digest(class_names, contents)},
     )
+
+
+def _digest(class_names: list[str], contents: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(repr(class_names).encode())
+    for file in sorted(contents):
+        digest.update(contents[file])
+    return digest.hexdigest()
 
 
 def _paths(tree: archive.Tree, version: _Version) -> dict[str, str]:
     """Where each needed file lies in the source, by its own name."""
-    found = {path.rsplit('/', 1)[-1]: path for path in tree.sizes}
     needed = (*version.train, *version.test, version.class_names)
+    found = {}
+    for path in tree.sizes:
+        file = path.rsplit('/', 1)[-1]
+        if file in needed and file in found:
+            raise ValueError(
+                f'{tree.place} holds {file} twice, {found[file]} and {path}: give the folder of one'
+            )
+        found[file] = path
+    unread = dict(tree.bad)
+    for path, reason in unread.items():
+        if path.rsplit('/', 1)[-1] in needed:
+            raise ValueError(faults.shown(f'{tree.place / path}: {reason}'))
     missing = [file for file in needed if file not in found]
     if missing:
         raise ValueError(

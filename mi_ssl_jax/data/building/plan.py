@@ -4,14 +4,13 @@ all.
 
 import shutil
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from mi_ssl_jax.data import records, threads
+from mi_ssl_jax.data import faults, records, threads
 
 _SHARD = 256 << 20  # bytes of source files in one record file
 _MARGIN = 1.1  # records over source bytes: some images are stored again as PNG
@@ -26,6 +25,8 @@ class Plan(NamedTuple):
     where: item -> its file, for people.
     size: bytes of all source files.
     bad: what was found wrong with the source before any file was read ('FILE: reason').
+    notes: what of the source is passed over, a line each.
+    origin: 'source' (its path) and 'digest', by which the source of a prepared set is known again.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Plan(NamedTuple):
     where: Callable[[Any], str]
     size: int
     bad: Sequence[str]
+    notes: Sequence[str]
+    origin: Mapping[str, str]
 
 
 class BadFiles(ValueError):
@@ -102,6 +105,7 @@ def write(plan: Plan, data_dir: str | None, *, skip_bad: bool) -> Summary:
             plan.features,
             shards,
             finish,
+            plan.origin,
         )
         folder = records.write(spec, data_dir)
     if not written:
@@ -145,7 +149,5 @@ def _attempt(plan: Plan, item: Any) -> dict[str, Any] | str:
     """The example of one item, or what is wrong with it."""
     try:
         return plan.example(item)
-    except OSError as error:
-        return error.strerror or str(error)
-    except (ValueError, zipfile.BadZipFile) as error:
-        return str(error)
+    except (OSError, ValueError) as error:
+        return faults.line(error)

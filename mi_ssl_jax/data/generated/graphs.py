@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import records
+from mi_ssl_jax.data import faults, records
 from mi_ssl_jax.data.splits import Resident, Split
 
 VERSION = '1.0.0'
@@ -16,7 +16,7 @@ LIMIT = 2e9  # bytes of features: a record cannot be larger
 
 class Graph(NamedTuple):
     """features: (nodes, F) float32. edges: (E, 2) int32, see `undirected`. labels: (nodes,) int32,
-    from 0 on.
+    from 0 on, or -1 for none.
 
     train: (nodes,) bool, the nodes whose labels probes may learn from; the others are held out.
     """
@@ -82,7 +82,9 @@ def load(folder: Path, name: str, class_names: tuple[str, ...] | None = None) ->
     """A prepared graph. Both splits hold the whole graph; labels of the other split's nodes are
     -1.
     """
-    graph = Graph(**records.read(folder, 'graph')[0])
+    stored = records.read(folder, 'graph')
+    with faults.reading(folder, ': remove that folder and prepare it again'):
+        graph = Graph(**stored[0])
     classes = class_names or tuple(str(label) for label in range(graph.labels.max() + 1))
     x = {
         'features': graph.features[None],

@@ -5,7 +5,6 @@ A part is {label: workdir} of ended runs; one that diverged has the file `DIVERG
 happened, and no probe.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +59,7 @@ def read(workdir: str | Path) -> Outcome:
             f'{workdir} has not been probed: python -m mi_ssl_jax.probe --workdir={workdir}'
         )
     found = {'raw': {}, 'untrained': {}, 'trained': {}}
-    for row in json.loads(path.read_text())['rows']:
+    for row in run_files.probe_result(path)['rows']:
         kind = row['encoder'].split()[0]
         if row['probe'] == 'linear':
             found[kind if kind in found else 'trained'][row['labels']] = np.array(

@@ -203,7 +203,7 @@ def _setting(found: dict[str, Any]) -> str:
 def _read(path: str | Path) -> dict[str, Any]:
     try:
         return json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f'{path} cannot be read ({error}): run python -m mi_ssl_jax.reproduce proposition'
         ) from None
