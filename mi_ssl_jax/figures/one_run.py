@@ -39,7 +39,8 @@ def loss(run: run_files.Run, output: Path) -> Path:
     for phase, (above, below) in zip(phases, panels.T):
         curves.draw(above, _curve(run, ('loss', phase), '', run_files.look(run).colour))
         above.set(ylabel='loss')
-        above.set_title(PHASES.get(phase, phase))
+        if len(phases) > 1:
+            above.set_title(PHASES.get(phase, phase))
         for term, colour, line in (('joint', JOINT, '-'), ('marginal', MARGINAL, style.DASHES)):
             if phase in run_files.keys(run, term):
                 curves.draw(below, _curve(run, (term, phase), term, colour, line))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.figures import methods
+from mi_ssl_jax.figures import methods, statistics
 
 ESTIMATORS = {'cos_dv': 'cos-DV', 'infonce': 'InfoNCE', 'jsd': 'JSD'}
 
@@ -201,9 +201,8 @@ def representative(run: Run, branch: str) -> int:
 def seeds(runs: Sequence[Run]) -> str:
     """Return the number of seeds in words: '12 seeds', or '3 to 12 seeds' where the runs differ."""
     counts = sorted({run.config['seeds'] for run in runs})
-    if counts == [1]:
-        return '1 seed'
-    return f'{counts[0]} seeds' if len(counts) == 1 else f'{counts[0]} to {counts[-1]} seeds'
+    last = statistics.counted(counts[-1], 'seed')
+    return last if len(counts) == 1 else f'{counts[0]} to {last}'
 
 
 def conditions(runs: Mapping[str, Run]) -> str:

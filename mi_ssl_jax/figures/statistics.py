@@ -61,6 +61,11 @@ def number(value: float, digits: int) -> str:
     return '–' if np.isnan(value) else f'{round(value, digits) + 0.0:.{digits}f}'
 
 
+def counted(count: int, noun: str) -> str:
+    """Return '1 seed', '12 seeds'."""
+    return f'{count} {noun}{"s" * (count != 1)}'
+
+
 def cell(values: np.ndarray, digits: int) -> str:
     """'88.6 ± 0.1', mean and SD of one value a seed; the mean alone for one seed, a dash for
     none.

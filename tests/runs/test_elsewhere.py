@@ -98,7 +98,7 @@ def test_embeddings_of_an_array(trained, tmp_path, monkeypatch, capsys):
         np.save(tmp_path / 'wrong.npy', wrong)
         capsys.readouterr()
         assert embedded(monkeypatch, *arguments, f'--examples={tmp_path / "wrong.npy"}') == 2
-        assert 'one example a row' in capsys.readouterr().err
+        assert 'one example per row' in capsys.readouterr().err
 
 
 def test_a_description_is_what_the_networks_see(own_data_dir):

@@ -94,7 +94,7 @@ def test_a_member_is_a_run_of_main_with_its_overrides(file, tmp_path):
     [
         (['--config.lr=0.2'], 'lists a configuration twice'),
         (['--config.epoch=5'], "no config field 'epoch'; did you mean 'epochs'?"),
-        (['--config.probe.at_end=False'], 'leave probe.at_end on'),
+        (['--config.probe.at_end=False'], 'keep probe.at_end on'),
         (["--config.probe.labels=('1%',)"], "'all' among probe.labels"),
     ],
 )

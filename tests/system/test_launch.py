@@ -121,7 +121,7 @@ def test_signals_go_to_all(signals):
             ['--gpus=-1', '--', '--config=x.py'],
             "--gpus: '-1' is not a whole number of at least 0",
         ),
-        ('slurm', ['--time=tomorrow', '--', '--config=x.py'], "--time: 'tomorrow' is no time"),
+        ('slurm', ['--time=tomorrow', '--', '--config=x.py'], "--time: 'tomorrow' is not a time"),
         (
             'slurm',
             ['--partition=a b', '--', '--config=x.py'],

@@ -150,7 +150,7 @@ def test_print_shows_the_resolved_configuration():
     [
         (['--config.learning_rate=1'], "no config field 'learning_rate'; did you mean 'lr'?"),
         (['--config.optimizer=adam'], 'set one of them, such as --config.optimizer.name='),
-        (['--config=README.md'], 'README.md is no Python file'),
+        (['--config=README.md'], 'README.md is not a Python file'),
     ],
 )
 def test_what_is_meant_is_said(arguments, message):

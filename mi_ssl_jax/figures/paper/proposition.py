@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mi_ssl_jax.figures import style
+from mi_ssl_jax.figures import statistics, style
 from mi_ssl_jax.figures.tables import Table, markdown
 from mi_ssl_jax.figures.tables import text as fixed_width
 
@@ -196,7 +196,8 @@ def _legend(rows: list[dict]) -> list[Line2D]:
 def _setting(found: dict[str, Any]) -> str:
     return (
         f'Gradient ascent of SDMI on fixed views of {found["points"]} points of the Gaussian'
-        f' mixture, {found["seeds"]} seeds, {found["epochs"]} E-steps and M-steps each, in float64.'
+        f' mixture, {statistics.counted(found["seeds"], "seed")}, {found["epochs"]} E-steps and'
+        ' M-steps each, in float64.'
     )
 
 

@@ -348,7 +348,8 @@ def _label(name: str) -> str:
 
 def _setting(found: dict[str, Any]) -> str:
     return (
-        f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs, {found["seeds"]} seeds; '
+        f'Runs of configs/METHOD_gaussian.py, {found["epochs"]} epochs,'
+        f' {statistics.counted(found["seeds"], "seed")}; '
         f'embeddings of {found["points"]} held-out points, all pairs.'
     )
 
