@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from mi_ssl_jax.nets import layers
+from mi_ssl_jax.nets import convolution, layers
 
 
 class ConvNet(nn.Module):
@@ -15,12 +15,14 @@ class ConvNet(nn.Module):
       strides: stride of each convolution; padding is 1 on every side.
       dtype: compute type; parameters are float32.
       axis_name: axis over which batch statistics are averaged, or None.
+      convolution: see nets.convolution.load.
     """
 
     widths: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
+    convolution: str = 'fast'
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -35,6 +37,7 @@ class ConvNet(nn.Module):
                 use_bias=False,
                 dtype=self.dtype,
                 kernel_init=nn.initializers.he_normal(),
+                conv_general_dilated=convolution.load(self.convolution),
             )(x)
             x = nn.relu(layers.batch_norm(train, dtype=self.dtype, axis_name=self.axis_name)(x))
         return x.mean(axis=(1, 2))

@@ -7,9 +7,9 @@ multiplications a pair of channels instead of 9 m^2: the products of all tiles w
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
-from mi_ssl_jax.nets import im2col
+from mi_ssl_jax.nets import chunks, im2col
 
 # Of inputs, of kernels and of outputs, by m: the matrices B^T, G and A^T of the paper.
 INPUT = {
@@ -37,20 +37,13 @@ OUTPUT = {
 
 def forward(x: Array, kernel: Array, padding: im2col.Padding, m: int) -> Array:
     """Convolve with stride 1: (N, H, W, C), (3, 3, C, K) -> (N, H', W', K)."""
-    size = im2col.output_size(x.shape[1:3], (3, 3), (1, 1), padding)
-    taps = _both(KERNEL[m], kernel)
-
-    def one(x: Array) -> Array:
-        products = im2col.dot(_tiles(x, size, padding, m), taps, 2, 1, (0,))
-        return _outputs(products, len(x), size, m)
-
-    return im2col.over_chunks(one, _chunk(x, size, m), x)
+    return _convolve(x, kernel, 1, padding, m)
 
 
 def input_gradient(g: Array, kernel: Array, padding: im2col.Padding, m: int) -> Array:
     """Of `forward` in its input: a convolution with the kernel turned by half a circle."""
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    return forward(g, turned, tuple((2 - low, 2 - high) for low, high in padding), m)
+    around = tuple((2 - low, 2 - high) for low, high in padding)
+    return _convolve(g, kernel[::-1, ::-1], 2, around, m)
 
 
 def kernel_gradient(x: Array, g: Array, padding: im2col.Padding, m: int) -> Array:
@@ -62,9 +55,21 @@ def kernel_gradient(x: Array, g: Array, padding: im2col.Padding, m: int) -> Arra
 
     wider = x if x.shape[3] >= g.shape[3] else g
     # A sum that itself fills the caches is not made chunk by chunk.
-    large = 4 * (m + 2) ** 2 * x.shape[3] * g.shape[3] > im2col.CHUNK_BYTES
+    large = 4 * (m + 2) ** 2 * x.shape[3] * g.shape[3] > chunks.BYTES
     images = len(x) if large else _chunk(wider, size, m)
-    return _both(KERNEL[m].T, im2col.sum_over_chunks(one, images, x, g))
+    return _both(KERNEL[m].T, chunks.add(one, images, x, g))
+
+
+def _convolve(x: Array, kernel: Array, axis: int, padding: im2col.Padding, m: int) -> Array:
+    """axis: of (taps, C, K), the one that the images' channels are."""
+    size = im2col.output_size(x.shape[1:3], (3, 3), (1, 1), padding)
+    taps = _both(KERNEL[m], kernel)
+
+    def one(x: Array) -> Array:
+        products = im2col.dot(_tiles(x, size, padding, m), taps, 2, axis, (0,))
+        return _outputs(products, len(x), size, m)
+
+    return chunks.apply(one, _chunk(x, size, m), x)
 
 
 def multiplications(size: im2col.Pair, m: int) -> int:
@@ -77,7 +82,7 @@ def _count(length: int, m: int) -> int:
 
 
 def _chunk(x: Array, size: im2col.Pair, m: int) -> int:
-    return im2col.chunk(len(x), 4 * multiplications(size, m) * x.shape[3])
+    return chunks.size(len(x), 4 * multiplications(size, m) * x.shape[3])
 
 
 def _both(matrix: np.ndarray, taps: Array) -> Array:
@@ -108,7 +113,7 @@ def _tiles(x: Array, size: im2col.Pair, padding: im2col.Padding, m: int) -> Arra
     rows, columns = (_count(length, m) for length in size)
     high = [m * n + 2 - x.shape[1 + axis] - padding[axis][0] for axis, n in ((0, rows), (1, columns))]
     x = im2col.pad(x, tuple((own[0], end) for own, end in zip(padding, high, strict=True)))
-    count, _, width, channels = x.shape
+    count, channels = len(x), x.shape[3]
     lines = [x[:, i : i + (rows - 1) * m + 1 : m] for i in range(m + 2)]
     x = jnp.stack([_combine(row, lines) for row in INPUT[m]])
     lines = [x[:, :, :, j : j + (columns - 1) * m + 1 : m] for j in range(m + 2)]

@@ -1,0 +1,38 @@
+"""Functions of images applied to a chunk of them at a time, so that what they copy stays in caches."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+BYTES = 36 * 4 * 32_768  # of what one chunk copies
+
+
+def size(images: int, bytes_each: int) -> int:
+    """Images of a chunk: as many as fit, or fewer if that divides all of them and is not far."""
+    most = max(1, min(images, BYTES // bytes_each))
+    return next((n for n in range(most, most // 2, -1) if images % n == 0), most)
+
+
+def apply(function: Callable[[Array], Array], images: int, x: Array) -> Array:
+    """function(x) for a function of single images, on `images` of them at a time."""
+    if len(x) <= images:
+        return function(x)
+    rest = len(x) % images
+    y = lax.map(function, _split(x[rest:], images))
+    y = y.reshape(-1, *y.shape[2:])
+    return jnp.concatenate([function(x[:rest]), y]) if rest else y
+
+
+def add(function: Callable[[Array, Array], Array], images: int, x: Array, g: Array) -> Array:
+    """function(x, g) for a function that sums over images."""
+    first = len(x) % images or min(images, len(x))
+    total = function(x[:first], g[:first])
+    if first == len(x):
+        return total
+    others = _split(x[first:], images), _split(g[first:], images)
+    return lax.scan(lambda total, own: (total + function(*own), None), total, others)[0]
+
+
+def _split(x: Array, images: int) -> Array:
+    return x.reshape(-1, images, *x.shape[1:])
