@@ -161,11 +161,11 @@ ad.defbilinear(_primitive, functools.partial(_transpose, 0), functools.partial(_
 def _batch(arrays: Any, axes: Any, *, gives: str, geometry: Geometry) -> tuple[Array, int]:
     """vmap: images of one kernel are one batch; anything else is one after another."""
     first, second = (
-        array if axis is batching.not_mapped else jnp.moveaxis(array, axis, 0)
+        array if axis is None else jnp.moveaxis(array, axis, 0)
         for array, axis in zip(arrays, axes, strict=True)
     )
     bind = functools.partial(_bind, gives=gives, geometry=geometry)
-    mapped = tuple(axis is not batching.not_mapped for axis in axes)
+    mapped = tuple(axis is not None for axis in axes)
     if gives != 'kernel' and mapped == (True, False):
         y = bind(first.reshape(-1, *first.shape[2:]), second)
         return y.reshape(*first.shape[:2], *y.shape[1:]), 0
