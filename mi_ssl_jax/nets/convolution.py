@@ -9,6 +9,7 @@ into the batch, so that the kernel's gradient stays one.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from mi_ssl_jax import parallel
 from mi_ssl_jax.nets import im2col, winograd
 
 CHOICES = ('fast', 'accurate', 'xla')
@@ -30,6 +32,9 @@ TAKES = {
 }
 # Channels from which Winograd's products pay for their transforms.
 WINOGRAD_CHANNELS = 16
+
+
+Sizes = tuple[int, ...]
 
 
 class Geometry(NamedTuple):
@@ -104,23 +109,14 @@ def _convolve(
     )
     if min(*geometry.output_size, *x.shape, *kernel.shape) < 1:
         return plain(x, kernel, window_strides, padding)
-    return _bind(*_varying_alike(x, kernel), gives='output', geometry=geometry)
-
-
-def _varying_alike(*arrays: Array) -> list[Array]:
-    """Inside a mapped program, arrays that count as different on the devices of the same axes."""
-    axes = [getattr(jax.typeof(array), 'vma', frozenset()) for array in arrays]
-    missing = [frozenset().union(*axes) - own for own in axes]
-    return [
-        lax.pcast(array, tuple(names), to='varying') if names else array
-        for array, names in zip(arrays, missing, strict=True)
-    ]
+    return _bind(*parallel.varying_alike(x, kernel), gives='output', geometry=geometry)
 
 
 # The primitive
 # --------------------------------------------------------------------------------------------------
 
-_primitive = Primitive('conv_general_dilated_by_platform')
+NAME = 'conv_general_dilated_by_platform'
+_primitive = Primitive(NAME)
 
 
 def _bind(*arrays: Array, gives: str, geometry: Geometry) -> Array:
@@ -159,24 +155,38 @@ ad.defbilinear(_primitive, functools.partial(_transpose, 0), functools.partial(_
 
 
 def _batch(arrays: Any, axes: Any, *, gives: str, geometry: Geometry) -> tuple[Array, int]:
-    """vmap: images of one kernel are one batch; anything else is one after another."""
+    """vmap: images of one kernel are one batch; anything else is one after another on a CPU."""
     first, second = (
         array if axis is None else jnp.moveaxis(array, axis, 0)
         for array, axis in zip(arrays, axes, strict=True)
     )
     bind = functools.partial(_bind, gives=gives, geometry=geometry)
+    by_lax = functools.partial(_by_lax, gives=gives, geometry=geometry)
     mapped = tuple(axis is not None for axis in axes)
     if gives != 'kernel' and mapped == (True, False):
         y = bind(first.reshape(-1, *first.shape[2:]), second)
         return y.reshape(*first.shape[:2], *y.shape[1:]), 0
-    if mapped == (True, True):
-        return lax.map(lambda own: bind(*own), (first, second)), 0
-    if mapped == (True, False):
-        return lax.map(lambda own: bind(own, second), first), 0
-    return lax.map(lambda own: bind(first, own), second), 0
+
+    def in_turn(first: Array, second: Array) -> Array:
+        if mapped == (True, True):
+            return lax.map(lambda own: bind(*own), (first, second))
+        if mapped == (True, False):
+            return lax.map(lambda own: bind(own, second), first)
+        return lax.map(lambda own: bind(first, own), second)
+
+    together = jax.vmap(by_lax, [0 if own else None for own in mapped])
+    return lax.platform_dependent(first, second, cpu=in_turn, default=together), 0
 
 
 batching.primitive_batchers[_primitive] = _batch
+
+
+def multiplications(first: Sizes, second: Sizes, *, gives: str, geometry: Geometry) -> int:
+    """Of a convolution as it is defined, from the sizes of what the primitive takes; its gradients
+    have as many.
+    """
+    channels = (first[3], second[3]) if gives == 'kernel' else second[2:]
+    return math.prod((first[0], *geometry.output_size, *geometry.window, *channels))
 
 
 # Its programs

@@ -144,13 +144,15 @@ def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDe
     return norm(name='shortcut_norm')(conv(width, (1, 1), strides=stride, name='shortcut_conv')(x))
 
 
-def resnet18(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
+def resnet18(*, stem: Stem = 'imagenet', convolution: str = 'fast', **options: Any) -> ResNet:
     """ResNet-18, 512 features. Options: see ResNet. Raises ValueError for an unknown stem."""
+    options['convolution'] = convolution
     return ResNet((2, 2, 2, 2), BasicBlock, _known(stem), **options)
 
 
-def resnet50(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
+def resnet50(*, stem: Stem = 'imagenet', convolution: str = 'fast', **options: Any) -> ResNet:
     """ResNet-50, 2048 features. Options: see ResNet. Raises ValueError for an unknown stem."""
+    options['convolution'] = convolution
     return ResNet((3, 4, 6, 3), Bottleneck, _known(stem), **options)
 
 
