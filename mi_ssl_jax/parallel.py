@@ -122,7 +122,7 @@ def varying_alike(*arrays: Array) -> list[Array]:
     """Arrays that count as different on the devices of the same axes, as a primitive's rules must
     have them; outside a program over devices the arrays themselves.
     """
-    axes = [getattr(jax.typeof(array), 'vma', frozenset()) for array in arrays]
+    axes = [jax.typeof(array).mat.varying for array in arrays]
     missing = [frozenset().union(*axes) - own for own in axes]
     return [
         jax.lax.pcast(array, tuple(names), to='varying') if names else array

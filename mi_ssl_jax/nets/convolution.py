@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching, mlir, xla
 
 from mi_ssl_jax import parallel
 from mi_ssl_jax.nets import im2col, winograd
@@ -123,14 +123,7 @@ def _bind(*arrays: Array, gives: str, geometry: Geometry) -> Array:
     return _primitive.bind(*arrays, gives=gives, geometry=geometry)
 
 
-@_primitive.def_impl
-def _run(*arrays: Array, gives: str, geometry: Geometry) -> Array:
-    return _compiled(gives, geometry)(*arrays)
-
-
-@functools.cache
-def _compiled(gives: str, geometry: Geometry) -> Callable[..., Array]:
-    return jax.jit(functools.partial(_bind, gives=gives, geometry=geometry))
+_primitive.def_impl(functools.partial(xla.apply_primitive, _primitive))
 
 
 @_primitive.def_abstract_eval
@@ -209,13 +202,12 @@ def _by_lax(first: Array, second: Array, *, gives: str, geometry: Geometry) -> A
 
     if gives == 'output':
         return output(first, second)
-    shape = _abstract(*map(jax.typeof, (first, second)), gives=gives, geometry=geometry).shape
+    unknown = _abstract(*map(jax.typeof, (first, second)), gives=gives, geometry=geometry)
     linear = (
         (lambda x: output(x, arrays['kernel']))
         if gives == 'input'
         else (lambda kernel: output(arrays['input'], kernel))
     )
-    unknown = jax.ShapeDtypeStruct(shape, first.dtype)
     return jax.linear_transpose(linear, unknown)(arrays['output'])[0]
 
 

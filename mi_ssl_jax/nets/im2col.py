@@ -63,7 +63,8 @@ def kernel_gradient(x: Array, g: Array, window: Pair, stride: Pair, padding: Pad
         return dot(_copy(x, rows), g.reshape(-1, together * g.shape[3]), 0, 0)
 
     total = chunks.add(one, chunks.size(len(x), rows.bytes_each(channels)), x, g)
-    unknown = jax.ShapeDtypeStruct((*window, channels, g.shape[3]), x.dtype)
+    shape = (*window, channels, g.shape[3])
+    unknown = jax.typeof(x).update(shape=shape, weak_type=False)
     band = lambda kernel: _band(kernel, rows.shape[1], together, tap)
     return jax.linear_transpose(band, unknown)(total)[0]
 

@@ -17,8 +17,8 @@ from mi_ssl_jax import augment
 from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.bench import augmentation, costs, pillow_peer, steps, synthetic, table, timing
 from mi_ssl_jax.bench import measuring as bench
-from mi_ssl_jax.nets import convolution
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.nets import convolution
 from tests.helpers import tiny
 from tests.system.test_main import command
 

@@ -14,7 +14,7 @@ import pytest
 from jax import lax
 
 from mi_ssl_jax.nets import convolution
-from tests.helpers import goldens
+from tests.helpers import goldens, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -183,8 +183,9 @@ TRANSFORMED = (
 def check_transformed(transformed, shape):
     x, kernel, options = draw(shape, images=4)
     own = functools.partial(transformed, fast('fast', options))
-    actual = jax.tree.leaves(jax.jit(own)(jnp.float32(x), jnp.float32(kernel)))
-    with goldens.x64():
+    with tiny.quick_compilation():
+        actual = jax.tree.leaves(jax.jit(own)(jnp.float32(x), jnp.float32(kernel)))
+    with goldens.x64(), tiny.quick_compilation():
         plain = functools.partial(transformed, functools.partial(lax.conv_general_dilated, **options))
         expected = jax.tree.leaves(jax.jit(plain)(jnp.asarray(x), jnp.asarray(kernel)))
         expected = [np.asarray(a) for a in expected]
