@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from mi_ssl_jax.nets import convolution
+from mi_ssl_jax.nets import chunks, convolution
 from tests.helpers import goldens, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -180,8 +180,8 @@ TRANSFORMED = (
 )
 
 
-def check_transformed(transformed, shape):
-    x, kernel, options = draw(shape, images=4)
+def check_transformed(transformed, shape, images=4):
+    x, kernel, options = draw(shape, images)
     own = functools.partial(transformed, fast('fast', options))
     with tiny.quick_compilation():
         actual = jax.tree.leaves(jax.jit(own)(jnp.float32(x), jnp.float32(kernel)))
@@ -215,6 +215,21 @@ def test_over_two_devices():
         'PYTHONPATH': str(ROOT),
     }
     subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=os.environ | environment, check=True)
+
+
+@pytest.mark.parametrize('images', [7, 12])  # with images left over, and without
+@pytest.mark.parametrize('shape', ['winograd', 'strided'])
+def test_in_chunks(shape, images, monkeypatch):
+    monkeypatch.setattr(chunks, 'BYTES', 47_000)
+    x, kernel, options = draw(shape, images=images)
+    own = functools.partial(with_gradients, fast('fast', options))
+    with tiny.quick_compilation():
+        actual = jax.jit(own)(jnp.float32(x), jnp.float32(kernel))
+    assert max(errors(actual, exact(x, kernel, options))) < BOUND['fast']
+    text = lowered(own, 'cpu', x, kernel)
+    assert len(re.findall(r'stablehlo\.while', text)) == 3
+    for transformed in (by_shard_map, of_a_gradient, of_views):
+        check_transformed(transformed, shape, images=12)
 
 
 def test_eagerly():

@@ -13,6 +13,7 @@ from flax import linen as flax_nn
 
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets import layers, resnet
+from tests.helpers import tiny
 
 
 def _convolve(x, kernel, stride, padding):
@@ -252,16 +253,17 @@ def test_a_step_in_float32_holds_convolutions_for_a_gpu_and_none_for_a_cpu():
     assert not _convolutions(_lowered_step('imagenet', 'cpu', jnp.float32, 'fast'))
 
 
-@pytest.mark.parametrize('name', ['conv4', 'digits_conv', 'resnet18', 'resnet50'])
+@pytest.mark.parametrize('name', ['conv4', 'resnet18'])
 def test_parameters_do_not_depend_on_how_convolutions_are_computed(name):
     """Names, shapes and initial values."""
     x, options = jnp.zeros((1, 8, 8, 3)), {'width': 4}
-    drawn = [
-        jax.jit(nets.load(name, convolution=choice, **options).init, static_argnums=2)(
-            jax.random.key(0), x, False
-        )
-        for choice in ('fast', 'xla')
-    ]
+    with tiny.quick_compilation():
+        drawn = [
+            jax.jit(nets.load(name, convolution=choice, **options).init, static_argnums=2)(
+                jax.random.key(0), x, False
+            )
+            for choice in ('fast', 'xla')
+        ]
     chex.assert_trees_all_equal(*drawn)
 
 
