@@ -178,8 +178,13 @@ def multiplications(first: Sizes, second: Sizes, *, gives: str, geometry: Geomet
     """Of a convolution as it is defined, from the sizes of what the primitive takes; its gradients
     have as many.
     """
-    channels = (first[3], second[3]) if gives == 'kernel' else second[2:]
+    channels = _channels(first, second, gives)
     return math.prod((first[0], *geometry.output_size, *geometry.window, *channels))
+
+
+def _channels(first: Sizes, second: Sizes, gives: str) -> Sizes:
+    """Of the input and of the output."""
+    return (first[3], second[3]) if gives == 'kernel' else second[2:]
 
 
 # Its programs
@@ -213,7 +218,7 @@ def _by_lax(first: Array, second: Array, *, gives: str, geometry: Geometry) -> A
 
 def _by_products(first: Array, second: Array, *, gives: str, geometry: Geometry) -> Array:
     stride, padding = geometry.stride, geometry.padding
-    m = _tile(geometry, *(array.shape[3] for array in (first, second)))
+    m = _tile(geometry, *_channels(first.shape, second.shape, gives))
     if m:
         own = {
             'output': winograd.forward,
