@@ -1,4 +1,4 @@
-"""Functions of images applied to a chunk of them at a time, so that what they copy stays in caches."""
+"""Functions of images on a chunk of them at a time, so that what they copy stays in the caches."""
 
 from collections.abc import Callable
 

@@ -237,7 +237,9 @@ def _tile(geometry: Geometry, *channels: int) -> int:
     """Outputs of a Winograd tile along an axis; 0 where copied windows are no dearer."""
     if geometry.window != (3, 3) or geometry.stride != (1, 1) or min(channels) < WINOGRAD_CHANNELS:
         return 0
-    costs = {m: winograd.multiplications(geometry.output_size, m) for m in (4, 2) if m <= geometry.most}
+    costs = {
+        m: winograd.multiplications(geometry.output_size, m) for m in (4, 2) if m <= geometry.most
+    }
     best = min(costs, key=costs.__getitem__)
     rows, columns = geometry.output_size
     return best if costs[best] < 9 * rows * columns else 0

@@ -96,8 +96,8 @@ def input_gradient(g: Array, kernel: Array, size: Pair, stride: Pair, padding: P
 def _of_windows(
     size: Pair, window: Pair, channels: int, stride: Pair, padding: Padding
 ) -> tuple[Rows, Callable[[int, int], int]]:
-    """Rows that hold the windows of one or of several neighbouring outputs of a line, and tap(r, j):
-    the kernel's column through which the j-th of them sees the row's column r.
+    """Rows that hold the windows of one or of several neighbouring outputs of a line, and
+    tap(r, j): the kernel's column through which the j-th of them sees the row's column r.
     """
     together = NEIGHBOURS if channels < FEW_CHANNELS and window[1] > 1 else 1
     rows = Rows(
@@ -133,7 +133,7 @@ def _of_lines(
 
 
 def _band(kernel: Array, run: int, together: int, tap: Callable[[int, int], int]) -> Array:
-    """(h, w, A, B) -> (h * run * A, together * B): the kernel's column tap(r, j) in block (r, j)."""
+    """(h, w, A, B) -> (h * run * A, together * B): kernel column tap(r, j) in block (r, j)."""
     height, width, *channels = kernel.shape
     zero = jnp.zeros((height, *channels), kernel.dtype)
     blocks = [

@@ -31,7 +31,9 @@ KERNEL = {
 }
 OUTPUT = {
     2: np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
-    4: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]),
+    4: np.array(
+        [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+    ),
 }
 
 
@@ -111,7 +113,9 @@ def _combine(row: np.ndarray, arrays: list[Array]) -> Array:
 def _tiles(x: Array, size: im2col.Pair, padding: im2col.Padding, m: int) -> Array:
     """Overlapping tiles of the input, transformed: (N, H, W, C) -> ((m + 2)^2, tiles, C)."""
     rows, columns = (_count(length, m) for length in size)
-    high = [m * n + 2 - x.shape[1 + axis] - padding[axis][0] for axis, n in ((0, rows), (1, columns))]
+    high = [
+        m * n + 2 - x.shape[1 + axis] - padding[axis][0] for axis, n in ((0, rows), (1, columns))
+    ]
     x = im2col.pad(x, tuple((own[0], end) for own, end in zip(padding, high, strict=True)))
     count, channels = len(x), x.shape[3]
     lines = [x[:, i : i + (rows - 1) * m + 1 : m] for i in range(m + 2)]

@@ -68,7 +68,9 @@ def fast(choice, options):
 
 
 def errors(actual, expected):
-    return [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(actual, expected, strict=True)]
+    return [
+        np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(actual, expected, strict=True)
+    ]
 
 
 @pytest.mark.parametrize('choice', BOUND)
@@ -186,7 +188,9 @@ def check_transformed(transformed, shape, images=4):
     with tiny.quick_compilation():
         actual = jax.tree.leaves(jax.jit(own)(jnp.float32(x), jnp.float32(kernel)))
     with goldens.x64(), tiny.quick_compilation():
-        plain = functools.partial(transformed, functools.partial(lax.conv_general_dilated, **options))
+        plain = functools.partial(
+            transformed, functools.partial(lax.conv_general_dilated, **options)
+        )
         expected = jax.tree.leaves(jax.jit(plain)(jnp.asarray(x), jnp.asarray(kernel)))
         expected = [np.asarray(a) for a in expected]
     # Sines of sums of up to 144 numbers: their absolute errors are the sums' own.
