@@ -27,11 +27,14 @@ def apply(function: Callable[[Array], Array], images: int, x: Array) -> Array:
 def add(function: Callable[[Array, Array], Array], images: int, x: Array, g: Array) -> Array:
     """function(x, g) for a function that sums over images."""
     first = len(x) % images or min(images, len(x))
+
+    def further(number: int, total: Array) -> Array:  # slices in place: x[first:] would be a copy
+        start = first + number * images
+        return total + function(*(lax.dynamic_slice_in_dim(own, start, images) for own in (x, g)))
+
     total = function(x[:first], g[:first])
-    if first == len(x):
-        return total
-    others = _split(x[first:], images), _split(g[first:], images)
-    return lax.scan(lambda total, own: (total + function(*own), None), total, others)[0]
+    count = (len(x) - first) // images
+    return lax.fori_loop(0, count, further, total) if count else total
 
 
 def _split(x: Array, images: int) -> Array:

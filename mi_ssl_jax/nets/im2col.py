@@ -76,6 +76,8 @@ def input_gradient(g: Array, kernel: Array, size: Pair, stride: Pair, padding: P
     kernel.
     """
     turned = kernel.swapaxes(2, 3)
+    if kernel.shape[:2] == (1, 1):
+        return _spread(g @ turned[0, 0], size, stride, padding)
     parts = [_of_lines(line, turned, size, stride, padding) for line in range(stride[0])]
 
     def one(g: Array) -> Array:
@@ -91,6 +93,15 @@ def input_gradient(g: Array, kernel: Array, size: Pair, stride: Pair, padding: P
 
     bytes_each = sum(rows.bytes_each(g.shape[3]) for rows, _ in parts)
     return chunks.apply(one, chunks.size(len(g), bytes_each), g)
+
+
+def _spread(y: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """What windows of one position give back, at their places among zeros."""
+    around = []
+    for axis, step in enumerate(stride):
+        low, beyond = -padding[axis][0], (y.shape[1 + axis] - 1) * step + 1
+        around.append((low, size[axis] - low - beyond, step - 1))
+    return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *around, (0, 0, 0)))
 
 
 def _of_windows(
