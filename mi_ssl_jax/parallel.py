@@ -118,6 +118,18 @@ def positions(count: int, axis: str | None) -> Array:
     return local if axis is None else local + count * jax.lax.axis_index(axis)
 
 
+def varying_alike(*arrays: Array) -> list[Array]:
+    """Arrays that count as different on the devices of the same axes, as a primitive's rules must
+    have them; outside a program over devices the arrays themselves.
+    """
+    axes = [jax.typeof(array).mat.varying for array in arrays]
+    missing = [frozenset().union(*axes) - own for own in axes]
+    return [
+        jax.lax.pcast(array, tuple(names), to='varying') if names else array
+        for array, names in zip(arrays, missing, strict=True)
+    ]
+
+
 def trace(step: Step, layout: Layout, *arguments: Tree) -> Any:
     """A step's jaxpr on one of the layout's devices; nothing is compiled, and the devices need not
     exist.

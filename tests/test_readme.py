@@ -24,6 +24,7 @@ CAPS = {  # document -> most lines (of configs/README.md without its table), mos
     'mi_ssl_jax/evals/README.md': (90, None),
     'mi_ssl_jax/reproduce/README.md': (150, None),
     'mi_ssl_jax/bench/README.md': (80, None),
+    'mi_ssl_jax/nets/README.md': (90, None),
     'tests/README.md': (50, None),
     'mi_ssl_jax/reproduce/RESULTS.md': (None, None),
     '.github/CONTRIBUTING.md': (None, None),

@@ -58,6 +58,8 @@ def base() -> ConfigDict:
     config.net.predictor = ()  # hidden widths, for methods that have a predictor
     # compute dtype, or 'bfloat16'; parameters and statistics are float32
     config.net.dtype = 'float32'
+    # of convolutions in float32 on CPUs: 'fast' or 'accurate' as matrix products, or 'xla'
+    config.net.convolution = 'fast'
     # statistics of the batch over all devices, or of each device's part: 'device'
     config.net.batch_norm = 'global'
     config.net.options = ConfigDict()  # network name -> its own arguments

@@ -28,6 +28,7 @@ It leaves open, and we chose:
 
 Worth overriding:
   --config.net.dtype=bfloat16   on accelerators; parameters, statistics and losses stay float32
+  --config.net.convolution=xla  XLA's own convolutions on CPUs too
   --config.net.name=conv4       a small network, for CPUs; --config.mi.every=1 with few epochs
   --config.data.streamed=False --config.data.short_side=160   holds ImageNet-100 in memory, 10 GB,
   at 160 px

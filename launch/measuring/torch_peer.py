@@ -34,42 +34,19 @@ write(part='torch', event='start', time=time.time())
 
 import torch
 import torch.nn.functional as F
+import torch_nets
 from torch import nn
 
 DEVICE = 'cpu' if SMOKE else 'cuda'
 BATCH, WIDTH, COUNT = (8, 4, 64) if SMOKE else (512, 64, 50_000)
 
 
-class Block(nn.Module):
-    def __init__(self, inside, width, stride):
-        super().__init__()
-        self.a, self.na = nn.Conv2d(inside, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.b, self.nb = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
-        same = stride == 1 and inside == width
-        self.short = (
-            nn.Identity()
-            if same
-            else nn.Sequential(
-                nn.Conv2d(inside, width, 1, stride, bias=False), nn.BatchNorm2d(width)
-            )
-        )
-
-    def forward(self, x):
-        y = F.relu(self.na(self.a(x)))
-        return F.relu(self.nb(self.b(y)) + self.short(x))
-
-
 class Encoder(nn.Module):
     def __init__(self, w=WIDTH):
         super().__init__()
-        layers, inside = [nn.Conv2d(3, w, 3, 1, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU()], w
-        for stage in range(4):
-            for index in range(2):
-                layers.append(Block(inside, w * 2**stage, 2 if stage and not index else 1))
-                inside = w * 2**stage
-        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body = torch_nets.resnet('resnet18', stem='small', width=w)
         self.head = nn.Sequential(
-            nn.Linear(inside, 32 * w, bias=False),
+            nn.Linear(8 * w, 32 * w, bias=False),
             nn.BatchNorm1d(32 * w),
             nn.ReLU(),
             nn.Linear(32 * w, 2 * w, bias=False),

@@ -14,6 +14,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from mi_ssl_jax.bench.programs import Trainer
 from mi_ssl_jax.bench.timing import Clock, Times
+from mi_ssl_jax.nets import convolution
 
 # Dense peaks of one device in FLOP/s, from NVIDIA's data sheets (half of the figures "with
 # sparsity"). float32 is the tensor cores' TF32, which JAX uses for float32 convolutions and matrix
@@ -108,6 +109,8 @@ def _count_one(equation: Any) -> float:
         _, features, *window = parameters['dimension_numbers'].rhs_spec
         per_output = shapes[1][features] * math.prod(shapes[1][axis] for axis in window)
         return 2.0 * size * per_output / math.prod(parameters['lhs_dilation'])
+    if name == convolution.NAME:
+        return 2.0 * convolution.multiplications(*shapes, **parameters)
     inner = [count(own) for own in _jaxprs(parameters)]
     if name == 'cond':
         return (min if parameters.get('branches_platforms') else max)(inner, default=0.0)

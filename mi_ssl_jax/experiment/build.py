@@ -222,7 +222,13 @@ def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts
     dtype = jnp.dtype(config.net.dtype)
     options = config.net.options.get(config.net.name, {})
     axis = None if config.net.batch_norm == 'device' else layout.axis
-    backbone = nets.load(config.net.name, dtype=dtype, axis_name=axis, **options)
+    backbone = nets.load(
+        config.net.name,
+        dtype=dtype,
+        axis_name=axis,
+        convolution=config.net.convolution,
+        **options,
+    )
     projector = tuple(config.net.projector)
     features = (
         _width(backbone, view) if not projector or isinstance(view, Mapping) else None

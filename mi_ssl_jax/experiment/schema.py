@@ -4,6 +4,7 @@ configs/base/common.py gives the fields their defaults. Nothing here needs JAX, 
 refused before anything is loaded.
 """
 
+import copy
 import difflib
 import math
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,9 @@ class Field(NamedTuple):
     most: float = math.inf
     choices: tuple[str, ...] = ()
     free: bool = False  # may differ between a run and its resumption: no step computes with it
+    # Where given, a run goes on with the value it began with, whatever the configuration says now:
+    # with this one if it is older than the field.
+    began: str = ''
 
 
 MANY = 10**9  # more steps, epochs or examples than anything here takes
@@ -60,6 +64,9 @@ FIELDS: dict[str, Field] = {
     'net.projector': Field('widths; () = none', 'widths', 1, 1_000_000),
     'net.predictor': Field('hidden widths, where a method has one', 'widths', 1, 1_000_000),
     'net.dtype': Field('type of computation', 'str', choices=('float32', 'bfloat16')),
+    'net.convolution': Field(
+        'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began='xla'
+    ),
     'net.batch_norm': Field('batch statistics over', 'str', choices=('global', 'device')),
     'net.options': Field('options of each backbone', 'open'),
     'mi.every': Field('epochs', 'int', 1, MANY),
@@ -159,6 +166,32 @@ def nearest(name: str, known: Mapping[str, Any] | frozenset[str] | set[str] | li
 def free(name: str) -> bool:
     """Whether a run may be resumed with another value of this field."""
     return name in FIELDS and FIELDS[name].free
+
+
+def complete(config: ConfigDict) -> None:
+    """Give the configuration of a run that is older than some fields what it was trained with."""
+    for name, field in FIELDS.items():
+        group, _, last = name.rpartition('.')
+        if field.began and group in config and last not in config[group]:
+            config[group][last] = field.began
+
+
+def begun(config: ConfigDict, kept: ConfigDict) -> dict[str, Any]:
+    """Name -> value of the fields in which a run goes on as it began, where `config` has others."""
+    return {
+        name: value_of(kept, name)
+        for name, field in FIELDS.items()
+        if field.began and value_of(kept, name) != value_of(config, name)
+    }
+
+
+def changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """A copy with these values of fields; the configuration itself without any."""
+    if not values:
+        return config
+    config = copy.deepcopy(config)
+    config.update_from_flattened_dict(values)
+    return config
 
 
 def check(config: ConfigDict, where: str) -> None:

@@ -6,6 +6,7 @@ a row a node.
 `dtype`.
 """
 
+import inspect
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -39,7 +40,12 @@ def names() -> list[str]:
 
 
 def load(
-    name: str, *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None, **options
+    name: str,
+    *,
+    dtype: jnp.dtype = jnp.float32,
+    axis_name: str | None = None,
+    convolution: str = 'fast',
+    **options,
 ) -> nn.Module:
     """Build a backbone.
 
@@ -47,6 +53,8 @@ def load(
         name: one of `names()`, or the user's own module as 'my_package.my_module:MyNet'.
         dtype: compute type, for example jnp.bfloat16.
         axis_name: axis over which batch-norm statistics are averaged, or None.
+        convolution: on CPUs in float32, 'fast' or 'accurate' (matrix products) or 'xla'; a network
+            without a field of this name is not given it.
         **options: the backbone's own fields, for example widths or width.
 
     Returns:
@@ -65,6 +73,8 @@ def load(
             f"unknown network '{name}'; use one of {', '.join(names())}, "
             "or your own as 'my_package.my_module:MyNet'"
         )
+    if 'convolution' in inspect.signature(builder).parameters:
+        options['convolution'] = convolution
     try:
         return builder(dtype=dtype, axis_name=axis_name, **options)
     except TypeError as error:

@@ -2,6 +2,7 @@
 field.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -41,13 +42,19 @@ def linear(
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, **init)(x)
 
 
-def stem_convolution(x: Array, kernel: Array, *arguments: Any, **options: Any) -> Array:
-    """lax.conv_general_dilated of images (N, H, W, C); on accelerators with zeros for channels, up
-    to `STEM_CHANNELS`, that change nothing. The platform is that of the compiled program.
+def stem_convolution(
+    x: Array,
+    kernel: Array,
+    *arguments: Any,
+    convolve: Callable[..., Array] = lax.conv_general_dilated,
+    **options: Any,
+) -> Array:
+    """`convolve` images (N, H, W, C); on accelerators with zeros for channels, up to
+    `STEM_CHANNELS`, that change nothing. The platform is that of the compiled program.
     """
 
     def plain(x: Array, kernel: Array) -> Array:
-        return lax.conv_general_dilated(x, kernel, *arguments, **options)
+        return convolve(x, kernel, *arguments, **options)
 
     def padded(x: Array, kernel: Array) -> Array:
         return plain(_pad(x, 3, missing), _pad(kernel, 2, missing))

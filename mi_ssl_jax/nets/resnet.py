@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from mi_ssl_jax.nets import layers
+from mi_ssl_jax.nets import convolution, layers
 
 Stem = Literal['small', 'imagenet']
 ModuleDef = Callable[..., Any]
@@ -73,6 +73,7 @@ class ResNet(nn.Module):
       width: channels of the stem.
       dtype: compute type; parameters and batch statistics are float32.
       axis_name: axis over which batch statistics are averaged, or None.
+      convolution: see nets.convolution.load.
     """
 
     depths: tuple[int, ...]
@@ -82,6 +83,7 @@ class ResNet(nn.Module):
     width: int = 64
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
+    convolution: str = 'fast'
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -92,6 +94,7 @@ class ResNet(nn.Module):
             use_bias=False,
             dtype=self.dtype,
             kernel_init=nn.initializers.variance_scaling(2.0, 'fan_out', 'normal'),
+            conv_general_dilated=convolution.load(self.convolution),
         )
         norm = functools.partial(
             layers.batch_norm, train, dtype=self.dtype, axis_name=self.axis_name, fast_variance=True
@@ -107,7 +110,9 @@ class ResNet(nn.Module):
 
 
 def _stem(x: Array, kind: Stem, width: int, conv: ModuleDef, norm: ModuleDef) -> Array:
-    conv = functools.partial(conv, conv_general_dilated=layers.stem_convolution, name='stem_conv')
+    convolve = conv.keywords['conv_general_dilated']
+    stem = functools.partial(layers.stem_convolution, convolve=convolve)
+    conv = functools.partial(conv, conv_general_dilated=stem, name='stem_conv')
     if kind == 'small':
         return nn.relu(norm(name='stem_norm')(conv(width, (3, 3), padding=1)(x)))
     x = nn.relu(norm(name='stem_norm')(conv(width, (7, 7), strides=2, padding=3)(x)))
@@ -139,13 +144,15 @@ def _shortcut(x: Array, width: int, stride: int, conv: ModuleDef, norm: ModuleDe
     return norm(name='shortcut_norm')(conv(width, (1, 1), strides=stride, name='shortcut_conv')(x))
 
 
-def resnet18(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
+def resnet18(*, stem: Stem = 'imagenet', convolution: str = 'fast', **options: Any) -> ResNet:
     """ResNet-18, 512 features. Options: see ResNet. Raises ValueError for an unknown stem."""
+    options['convolution'] = convolution
     return ResNet((2, 2, 2, 2), BasicBlock, _known(stem), **options)
 
 
-def resnet50(*, stem: Stem = 'imagenet', **options: Any) -> ResNet:
+def resnet50(*, stem: Stem = 'imagenet', convolution: str = 'fast', **options: Any) -> ResNet:
     """ResNet-50, 2048 features. Options: see ResNet. Raises ValueError for an unknown stem."""
+    options['convolution'] = convolution
     return ResNet((3, 4, 6, 3), Bottleneck, _known(stem), **options)
 
 

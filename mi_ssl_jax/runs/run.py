@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import exits, log, processes, recording, run_folder, signals
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
@@ -51,12 +51,18 @@ def run(
     first = processes.first()
     say = say if first else lambda line: None
     with contextlib.ExitStack() as held:
-        with signals.watched(lambda: 'before training began', at_once=True), processes.together():
-            recording.check(config)
-            if first:
-                held.enter_context(run_folder.claim(workdir))
-                run_folder.check_same(config, workdir, force=force, say=say)
-            ready = experiments.setup(config)
+        with signals.watched(lambda: 'before training began', at_once=True):
+            begun = {}
+            with processes.together():
+                recording.check(config)
+                if first:
+                    held.enter_context(run_folder.claim(workdir))
+                    begun = {} if force else run_folder.begun(config, workdir, say=say)
+                    own = schema.changed(config, begun)
+                    run_folder.check_same(own, workdir, force=force, say=say)
+            config = schema.changed(config, processes.told(begun))
+            with processes.together():
+                ready = experiments.setup(config)
         if not ready.source.classes:
             say(
                 f'{inputs.without_classes(ready.source)}: probes and figures of classes are left'

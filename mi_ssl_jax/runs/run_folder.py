@@ -89,6 +89,18 @@ def check_same(
     say(f'continuing in {workdir} with another configuration: {listed}')
 
 
+def begun(config: ConfigDict, workdir: Path, *, say: Callable[[str], None]) -> dict[str, str]:
+    """Name -> value of the fields in which the folder's run goes on as it began, told where
+    `config` has others.
+    """
+    if not (workdir / 'config.json').exists():
+        return {}
+    found = schema.begun(config, _kept(workdir))
+    for name, value in found.items():
+        say(f"continuing in {workdir} with {name}='{value}', as the run began")
+    return found
+
+
 def keep_config(config: ConfigDict, workdir: Path) -> None:
     """Write config.json; one of another content that was there stays as config-0.json,
     config-1.json, ...
@@ -164,6 +176,8 @@ def _kept(workdir: Path) -> ConfigDict:
         raise ValueError(f'{workdir} is not the folder of a run: it has no config.json')
     stored = run_files.json_value(path, dict, run_files.CONFIG_REMEDY)
     try:
-        return ConfigDict(schema.renewed(stored), type_safe=False)
+        config = ConfigDict(schema.renewed(stored), type_safe=False)
+        schema.complete(config)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is damaged ({error}): {run_files.CONFIG_REMEDY}') from error
+    return config

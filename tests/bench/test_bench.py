@@ -18,6 +18,7 @@ from mi_ssl_jax.augment import rgb
 from mi_ssl_jax.bench import augmentation, costs, pillow_peer, steps, synthetic, table, timing
 from mi_ssl_jax.bench import measuring as bench
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.nets import convolution
 from tests.helpers import tiny
 from tests.system.test_main import command
 
@@ -280,15 +281,20 @@ def test_flops_of_matrix_products_are_counted_through_loops_and_branches():
 @dataclasses.dataclass
 class Conv:
     stride: int
-    padding: str
+    padding: str | tuple
+    choice: str = 'xla'
 
     def __call__(self, x, kernel):
-        return jax.lax.conv_general_dilated(
+        return convolution.load(self.choice)(
             x, kernel, (self.stride,) * 2, self.padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
         )
 
 
-@pytest.mark.parametrize('conv', [Conv(1, 'SAME'), Conv(2, 'SAME')], ids=str)
+CONVS = [Conv(stride, 'SAME') for stride in (1, 2)]
+CONVS += [Conv(stride, ((1, 1), (1, 1)), 'fast') for stride in (1, 2)]
+
+
+@pytest.mark.parametrize('conv', CONVS, ids=str)
 def test_flops_of_a_convolution_and_of_its_gradients(conv):
     """Each output is 3 * 3 * 6 products; each of the two gradients has as many."""
     side = math.ceil(8 / conv.stride)

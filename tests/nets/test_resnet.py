@@ -13,6 +13,7 @@ from flax import linen as flax_nn
 
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets import layers, resnet
+from tests.helpers import tiny
 
 
 def _convolve(x, kernel, stride, padding):
@@ -203,9 +204,11 @@ def test_max_pool_hides_no_nan():
     assert jnp.isnan(resnet.max_pool(x)).all()
 
 
-def _lowered_step(stem, platform, dtype=jnp.bfloat16):
+def _lowered_step(stem, platform, dtype=jnp.bfloat16, convolution='fast'):
     """Gradient of a narrow network of two bottlenecks on two views under vmap, as a step has it."""
-    net = resnet.ResNet((1, 1), resnet.Bottleneck, stem, width=8, dtype=dtype)
+    net = resnet.ResNet(
+        (1, 1), resnet.Bottleneck, stem, width=8, dtype=dtype, convolution=convolution
+    )
     views = jax.ShapeDtypeStruct((2, 4, 32, 32, 3), jnp.float32)
     variables = jax.eval_shape(
         lambda: net.init(jax.random.key(0), jnp.zeros(views.shape[1:]), True)
@@ -235,10 +238,33 @@ def test_a_step_lowered_for_a_gpu_has_no_scatter_and_padded_channels():
     assert convolutions.count(('8x32x32x4', '8x16x16x8')) == 1
     assert not any('32x32x3' in x for x, _ in convolutions)
     assert 'feature_group_count = 2' not in text and 'batch_group_count = 2' not in text
-    # Nothing is padded for a CPU, nor is a step's program different from one without the choice.
-    convolutions = _convolutions(_lowered_step('imagenet', 'cpu', jnp.float32))
+    # For a CPU nothing is padded, nor is a step's program different from one without the choice.
+    convolutions = _convolutions(_lowered_step('imagenet', 'cpu', jnp.float32, 'xla'))
     assert convolutions.count(('8x32x32x3', '7x7x3x8')) == 1
     assert not any('32x32x4' in x for x, _ in convolutions)
+
+
+def test_a_step_in_float32_holds_convolutions_for_a_gpu_and_none_for_a_cpu():
+    shapes = {
+        choice: _convolutions(_lowered_step('imagenet', 'cuda', jnp.float32, choice))
+        for choice in ('fast', 'xla')
+    }
+    assert sorted(shapes['fast']) == sorted(shapes['xla']) and shapes['xla']
+    assert not _convolutions(_lowered_step('imagenet', 'cpu', jnp.float32, 'fast'))
+
+
+@pytest.mark.parametrize('name', ['conv4', 'resnet18'])
+def test_parameters_do_not_depend_on_how_convolutions_are_computed(name):
+    """Names, shapes and initial values."""
+    x, options = jnp.zeros((1, 8, 8, 3)), {'width': 4}
+    with tiny.quick_compilation():
+        drawn = [
+            jax.jit(nets.load(name, convolution=choice, **options).init, static_argnums=2)(
+                jax.random.key(0), x, False
+            )
+            for choice in ('fast', 'xla')
+        ]
+    chex.assert_trees_all_equal(*drawn)
 
 
 @pytest.mark.parametrize('channels', [4, 8])

@@ -195,3 +195,21 @@ def test_a_folder_of_an_earlier_version_has_null_for_an_unset_block_size(tmp_pat
     (tmp_path / 'config.json').write_text('{"method": 3}')
     with pytest.raises(ValueError, match='is not the folder of a run: config.json'):
         run_folder.read_config(tmp_path)
+
+
+def test_a_run_goes_on_with_its_own_convolutions(tmp_path):
+    """As it began, and as XLA has them if it began before there was a choice; always told."""
+    config, said = runs.small('jmi', epochs=1), []
+    run.run(config, tmp_path, say=said.append)
+    kept = json.loads((tmp_path / 'config.json').read_text())
+    assert kept['net'].pop('convolution') == 'fast'
+    run_folder.write_json(tmp_path / 'config.json', kept)
+    assert run_folder.read_config(tmp_path).net.convolution == 'xla'
+    told = f"continuing in {tmp_path} with net.convolution='xla', as the run began"
+    for epochs in (2, 3):
+        said.clear()
+        run.run(runs.small('jmi', epochs=epochs), tmp_path, say=said.append)
+        assert told in said and run_folder.read_config(tmp_path).net.convolution == 'xla'
+    run.run(runs.small('jmi', epochs=4), tmp_path, force=True, say=said.append)
+    assert run_folder.read_config(tmp_path).net.convolution == 'fast'
+    assert 'net.convolution (xla there, fast here)' in str(said)

@@ -46,3 +46,35 @@ def test_a_part_that_fails_is_named_and_stops_no_other(tmp_path):
     assert result.returncode == 0
     assert [line['skipped'] for line in lines] == ['no prepared data', 'no pilot']
     assert 'pilot: skipped: no prepared data | probe: skipped: no pilot' in result.stdout
+
+
+def ran(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, ROOT / 'launch' / 'measuring' / script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=True,
+    )
+    return [line.strip('| ').split(' | ') for line in done.stdout.splitlines() if line[0] == '|']
+
+
+@pytest.mark.slow
+def test_steps_on_a_cpu_take_turns():
+    size = ['--network=conv4', '--size=8', '--batch=2', '--rounds=3', '--steps=1']
+    title, _, *rows = ran('on_cpu.py', *size, '--forms=xla,fast')
+    assert title[0] == 'form' and [row[0] for row in rows] == ['xla', 'fast']
+    assert rows[0][3] == '1.00 (1.00 to 1.00)' and all(float(row[1]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_every_convolution_is_held_against_float64():
+    title, _, *rows = ran('convolutions.py', '--network=conv4', '--size=16', '--rounds=1')
+    assert len(title) == 9 and [row[0] for row in rows] == [
+        '3x3, 3 to 16',
+        '3x3, 16 to 32, stride 2',
+        '3x3, 32 to 32, stride 2',
+        '3x3, 32 to 64, stride 2',
+    ]
+    errors = [float(own) for row in rows for cell in row[3:6] for own in cell.split(', ')]
+    assert 0 < max(errors) < 1e-5
