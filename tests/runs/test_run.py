@@ -193,7 +193,7 @@ def test_a_folder_of_an_earlier_version_has_null_for_an_unset_block_size(tmp_pat
     assert run_folder.read_config(tmp_path).method.block_size == 0
     run_folder.check_same(config, tmp_path, force=False, say=pytest.fail)
     (tmp_path / 'config.json').write_text('{"method": 3}')
-    with pytest.raises(ValueError, match='is not the folder of a run: config.json'):
+    with pytest.raises(ValueError, match='config.json is damaged'):
         run_folder.read_config(tmp_path)
 
 
