@@ -144,7 +144,7 @@ def test_the_probe_by_scikit_learn(tmp_path, monkeypatch):
 
 def test_the_example_method_trains(tmp_path, monkeypatch):
     files = blocks('mi_ssl_jax/methods/README.md')
-    assert set(files) == {'my_method.py', 'my_gaussian.py'}
+    assert set(files) == {'my_method.py', 'my_gaussian.py', 'my_net.py'}
     for name, code in files.items():
         (tmp_path / name).write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
@@ -157,3 +157,6 @@ def test_the_example_method_trains(tmp_path, monkeypatch):
     population, progress = run.restore(ready, tmp_path / 'run')
     kernel = population.first().variables['theta']['params']['backbone']['Dense_0']['kernel']
     assert progress['epoch'] == 2 and np.isfinite(kernel).all()
+    config.net.name, config.net.projector, config.epochs = 'my_net:MyNet', (3,), 1
+    ready = run.run(config, tmp_path / 'own_net')
+    assert ready.width == 3 and run.restore(ready, tmp_path / 'own_net')[1]['epoch'] == 1
