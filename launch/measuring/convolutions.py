@@ -90,7 +90,9 @@ def shapes(network, size):
 
 
 def compared(geometry, channels, images, rounds):
-    """For each choice: errors of output and gradients; median seconds of all three together."""
+    """Return, for each choice, the errors of output and gradients and the median seconds of all
+    three together.
+    """
     random = np.random.default_rng(0)
     taps = (*geometry.window, *channels)
     x = random.normal(size=(images, *geometry.size, channels[0]))

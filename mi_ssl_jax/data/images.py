@@ -36,7 +36,7 @@ def decode(data: bytes, channels: int) -> np.ndarray:
 
 
 def _said(error: Exception) -> str:
-    """What OpenCV says, without its file and line."""
+    """Return OpenCV's message without its file and line."""
     said = getattr(error, 'err', '') or faults.line(error)
     if 'CV_IO_MAX_IMAGE' in said:
         return 'its header says that it is too large'

@@ -23,7 +23,7 @@ _SUMS = 'crc32.json'  # of the arrays of a decoded copy
 
 
 def load(prepared: Prepared, *, short_side: int | None) -> Resident:
-    """All images of a prepared data set as uint8 arrays (n, H, W, C).
+    """Load all images of a prepared data set as uint8 arrays (n, H, W, C).
 
     short_side: images become their central square, resized to this many pixels; None leaves them as
     they are. Raises ValueError if the sizes differ and no short side is given, and if the arrays do

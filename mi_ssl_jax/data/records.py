@@ -27,7 +27,7 @@ Shard = Callable[[], Iterator[tuple[int, dict[str, Any]]]]  # yields (key, examp
 
 
 class Spec(NamedTuple):
-    """What TFDS has to know to write a data set.
+    """The description that TFDS needs to write a data set.
 
     features: function of the tensorflow_datasets module (it is imported late) ->
     tfds.features.FeaturesDict.
@@ -189,7 +189,7 @@ def may_differ(folder: Path, given: str | None) -> bool:
 
 
 def already(name: str, folder: Path) -> str:
-    """That a set is prepared already, and from what, in words."""
+    """Return the note that a set is prepared already, and from which source."""
     stored = origin(folder)
     source = f'from {faults.shown(stored["source"])}' if stored else 'it does not say from what'
     return (
@@ -245,7 +245,7 @@ def source(builder: Any, split: str, remedy: str, **options) -> Sequence[dict[st
 
 
 def read(folder: Path, split: str) -> Sequence[dict[str, Any]]:
-    """All decoded examples of one split of a prepared data set, in the order of the records.
+    """Read all decoded examples of one split of a prepared data set, in the order of the records.
 
     Raises ValueError, naming the folder or file, for a damaged set.
     """

@@ -92,7 +92,7 @@ def log(path: Path) -> list[dict[str, Any]]:
 
 
 def probe_result(path: Path) -> dict[str, Any]:
-    """What a probe.json holds.
+    """Read and check a probe.json.
 
     Raises:
         ValueError: it is missing or damaged.

@@ -82,7 +82,9 @@ def _convolve(
     precision: Any = None,
     **options: Any,
 ) -> Array:
-    """As lax.conv_general_dilated; what the primitive does not cover is left to that."""
+    """Convolve as lax.conv_general_dilated does, which also serves the cases that the primitive
+    does not cover.
+    """
     plain = functools.partial(
         lax.conv_general_dilated,
         dimension_numbers=dimension_numbers,
@@ -175,15 +177,15 @@ batching.primitive_batchers[_primitive] = _batch
 
 
 def multiplications(first: Sizes, second: Sizes, *, gives: str, geometry: Geometry) -> int:
-    """Of a convolution as it is defined, from the sizes of what the primitive takes; its gradients
-    have as many.
+    """Count the multiplications of a convolution by its definition, from the shapes of the
+    primitive's operands; each gradient has as many.
     """
     channels = _channels(first, second, gives)
     return math.prod((first[0], *geometry.output_size, *geometry.window, *channels))
 
 
 def _channels(first: Sizes, second: Sizes, gives: str) -> Sizes:
-    """Of the input and of the output."""
+    """Return the channels of the input and of the output."""
     return (first[3], second[3]) if gives == 'kernel' else second[2:]
 
 

@@ -12,7 +12,7 @@ from mi_ssl_jax.nets import layers
 
 
 class Output(NamedTuple):
-    """What an encoder gives for one view.
+    """An encoder's output for one view.
 
     features: (N, F) backbone output, for probes. z: (N, D) projector output, not normalised. p: (N,
     D) predictor output or (N, K) scores against prototypes, or None without either. shared: values

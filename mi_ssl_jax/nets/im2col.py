@@ -24,8 +24,9 @@ Padding = tuple[Pair, Pair]
 
 
 class Rows(NamedTuple):
-    """What is copied: from `start` (negative: from the zeros around an image) on, every `step`
-    lines and columns a row of `shape` lines and columns; `count` rows downwards and along a line.
+    """The copied windows: beginning at `start` (negative: in the zeros around an image), every
+    `step` lines and columns a row of `shape` lines and columns; `count` rows downwards and along a
+    line.
     """
 
     shape: Pair
@@ -34,7 +35,7 @@ class Rows(NamedTuple):
     count: Pair
 
     def bytes_each(self, channels: int) -> int:
-        """Of one image's rows."""
+        """Bytes of one image's rows."""
         return 4 * math.prod(self.count) * math.prod(self.shape) * channels
 
 
@@ -96,7 +97,7 @@ def input_gradient(g: Array, kernel: Array, size: Pair, stride: Pair, padding: P
 
 
 def _spread(y: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
-    """What windows of one position give back, at their places among zeros."""
+    """Place the gradients of windows of one position among zeros."""
     around = []
     for axis, step in enumerate(stride):
         low, beyond = -padding[axis][0], (y.shape[1 + axis] - 1) * step + 1

@@ -75,7 +75,7 @@ def _convolve(x: Array, kernel: Array, axis: int, padding: im2col.Padding, m: in
 
 
 def multiplications(size: im2col.Pair, m: int) -> int:
-    """Of an image and a pair of channels."""
+    """Count the multiplications per image and pair of channels."""
     return (m + 2) ** 2 * _count(size[0], m) * _count(size[1], m)
 
 

@@ -116,7 +116,7 @@ class Store:
         return None
 
     def standing(self) -> str:
-        """What training would go on from, in words."""
+        """Describe the checkpoint from which training would continue."""
         return (
             f'the last checkpoint is of epoch {self.newest["epoch"]:g}'
             if self.newest
@@ -193,7 +193,7 @@ class Elsewhere:
         """Nothing."""
 
     def standing(self) -> str:
-        """Where to look."""
+        """Describe where the checkpoints are."""
         return 'process 0 has the checkpoints'
 
     def close(self) -> None:

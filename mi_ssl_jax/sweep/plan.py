@@ -164,7 +164,7 @@ def stored(folder: Path) -> Search:
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:
-    """What a sweep.json holds. ValueError when it is damaged."""
+    """Read a sweep.json. Raises ValueError when it is damaged."""
     found = run_files.json_value(path, dict, remedy)
     jobs = found.get('jobs')
     flags = [own for job in jobs for own in job.values()] if _all(dict, jobs) else None

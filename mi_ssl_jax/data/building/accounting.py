@@ -1,5 +1,5 @@
-"""What becomes of every file of a source: taken, bad, or passed over in so many words; and how a
-source is known again.
+"""The fate of every file of a source (taken, bad, or passed over with a note), and the fingerprint
+by which a source is recognised.
 """
 
 import collections
@@ -118,7 +118,7 @@ def _odd_classes(train: Sequence[tuple[str, str]], folder: str, name: str) -> li
 def origin(
     tree: Tree, root: str, splits: Mapping[str, Sequence[tuple[str, str]]], classes: Sequence[str]
 ) -> dict[str, str]:
-    """By what the source of a prepared set is known again: its path, and a digest of names, sizes,
+    """Return the fingerprint of a prepared set's source: its path, and a digest of names, sizes,
     labels and the contents of a few files.
     """
     rows = sorted(
@@ -138,7 +138,7 @@ def origin(
 
 
 def _inside(path: str, folder: str) -> int:
-    """How many levels below `folder` a file lies; 0 if it does not."""
+    """Return how many levels below `folder` a file lies; 0 if it lies elsewhere."""
     return path[len(folder) :].count('/') + 1 if path.startswith(folder) else 0
 
 

@@ -54,8 +54,8 @@ class _Item(NamedTuple):
 
 
 def plan(name: str, source: str | None, data_dir: str | None) -> Plan:
-    """How to make `name` from `source` (archive or folder); None downloads the official archive
-    first.
+    """Plan the preparation of `name` from `source` (archive or folder); None downloads the official
+    archive first.
     """
     version = _VERSIONS[name]
     if source is None:
@@ -106,7 +106,7 @@ def _digest(class_names: list[str], contents: dict[str, bytes]) -> str:
 
 
 def _paths(tree: archive.Tree, version: _Version) -> dict[str, str]:
-    """Where each needed file lies in the source, by its own name."""
+    """Return the path of each needed file in the source, by the file's own name."""
     needed = (*version.train, *version.test, version.class_names)
     found = {}
     for path in tree.sizes:

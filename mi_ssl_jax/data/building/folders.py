@@ -29,7 +29,7 @@ class _Item(NamedTuple):
 
 
 class _Labelled(NamedTuple):
-    """What a source holds.
+    """The labelled files of a source, and its faults.
 
     train, held_out: (path, class) of both splits. classes: position = label. bad: (path, reason).
     """
@@ -41,7 +41,7 @@ class _Labelled(NamedTuple):
 
 
 def plan(name: str, source: str | None, classes: str | None) -> Plan:
-    """How to make one of NAMES from the folder or archive `source`.
+    """Plan the preparation of one of NAMES from the folder or archive `source`.
 
     classes: for imagenet100, a file that lists other class folders than the 100 of Tian et al.
     """

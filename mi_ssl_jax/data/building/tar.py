@@ -68,7 +68,9 @@ def _said_plainly() -> Iterator[None]:
 
 
 class _Members(NamedTuple):
-    """What the archive holds by path; of a path that stands twice the last, as when unpacked."""
+    """The members of the archive by path; where a path occurs twice the last one counts, as when
+    unpacked.
+    """
 
     files: dict[str, tuple[int, int]]  # offset, size
     folders: set[str]

@@ -139,8 +139,8 @@ def _information(workdirs: Workdirs, output: str | Path, title: str, source: str
     style.heading(
         figure,
         title,
-        'Above: SDMI methods, below: JMI methods. Held-out views, cosine critic. cos-DV pools all pairs'
-        ' and InfoNCE takes them row by row: on this task they nearly coincide. '
+        'Above: SDMI methods, below: JMI methods. Held-out views, cosine critic. cos-DV pools all'
+        ' pairs and InfoNCE takes them row by row: on this task they nearly coincide. '
         f'Lines: mean over {seeds}; bands: ± 1 SD. ρ: Spearman correlation with epoch from epoch 1 '
         f'on, mean over seeds. ({source})',
     )
