@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 Array = jax.Array
@@ -343,7 +344,7 @@ def compile_pass(
     compiled = (host_loop if layout.mode == 'loop' else device_loop)(step, layout)
 
     def run(trained, frozen, data, order, length):
-        program = compiled(length)
+        program = functools.partial(compiled, np.int32(length))
         if not layout.apart:
             trees, metrics = program(trained._trees, frozen._trees, data, order._trees)
             return Population(trees, apart=False), metrics
@@ -358,56 +359,60 @@ def compile_pass(
     return run
 
 
-def device_loop(step: Step, layout: Layout) -> Callable[[int], Callable]:
-    """-> program(length): `length` steps in one compiled loop, of one seed or of all together."""
+def device_loop(step: Step, layout: Layout) -> Callable:
+    """-> steps(length, trained, frozen, data, order): one compiled loop, of one seed or of all
+    together. The length is an argument, so that chunks of all lengths share a program.
+    """
 
-    @functools.cache
-    def program(length: int) -> Callable:
-        def steps(trained, frozen, data, order):
-            trained, metrics = jax.lax.scan(
-                lambda carry, _: step(carry, frozen, data, order), trained, length=length
-            )
-            return trained, jax.tree.map(lambda x: x.sum(axis=0), metrics)
+    def steps(length, trained, frozen, data, order):
+        def one(_, carry):
+            trained, sums = carry
+            trained, metrics = step(trained, frozen, data, order)
+            return trained, jax.tree.map(jnp.add, sums, metrics)
 
-        def every_seed(trained, frozen, data, order):
-            each = _map_seeds(lambda own, rest, order, data: steps(own, rest, data, order), 1)
-            return each(trained, frozen, order, data)
+        _, shapes = jax.eval_shape(step, trained, frozen, data, order)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.fori_loop(0, length, one, (trained, zeros))
 
-        return _on_devices(steps if layout.apart else every_seed, layout)
+    def every_seed(length, trained, frozen, data, order):
+        def own(trained, frozen, order, shared):
+            length, data = shared
+            return steps(length, trained, frozen, data, order)
 
-    return program
+        return _map_seeds(own, 1)(trained, frozen, order, (length, data))
+
+    return _on_devices(steps if layout.apart else every_seed, layout, (None,))
 
 
-def host_loop(step: Step, layout: Layout) -> Callable[[int], Callable]:
-    """-> program(length): steps dispatched one by one from the host, which waits for none."""
+def host_loop(step: Step, layout: Layout) -> Callable:
+    """-> steps(length, trained, frozen, data, order): dispatched one by one from the host, which
+    waits for none.
+    """
     one = _on_devices(step, layout)
     add = jax.jit(lambda sums, metrics: jax.tree.map(jnp.add, sums, metrics), donate_argnums=0)
 
-    def program(length: int) -> Callable:
-        def steps(trained, frozen, data, order):
-            total = None
-            for _ in range(length):
-                trained, metrics = one(trained, frozen, data, order)
-                total = metrics if total is None else add(total, metrics)
-            return trained, total
+    def steps(length, trained, frozen, data, order):
+        total = None
+        for _ in range(length):
+            trained, metrics = one(trained, frozen, data, order)
+            total = metrics if total is None else add(total, metrics)
+        return trained, total
 
-        return steps
-
-    return program
+    return steps
 
 
-def _on_devices(function: Callable, layout: Layout) -> Callable:
-    """Compile function(trained, frozen, data, order) for the layout's devices; the state keeps its
-    plain shapes.
+def _on_devices(function: Callable, layout: Layout, first: tuple[None, ...] = ()) -> Callable:
+    """Compile function(*first, trained, frozen, data, order) for the layout's devices; the state
+    keeps its plain shapes. first: axes of the arguments before the state, the same on all devices.
     """
     if len(layout.devices) == 1:
-        return jax.jit(function, donate_argnums=0)
+        return jax.jit(function, donate_argnums=len(first))
     return jax.pmap(
         function,
         axis_name=AXIS,
-        in_axes=(None, None, None, 0),
+        in_axes=(*first, None, None, None, 0),
         out_axes=None,
-        donate_argnums=0,
+        donate_argnums=len(first),
         devices=layout.devices,
     )
 

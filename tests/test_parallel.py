@@ -204,10 +204,11 @@ def test_no_grouped_convolutions_come_of_seeds():
         if not layout.apart:
             given = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), given)
         own_data = lambda own, rest, data, order: step(own, rest, order, data)
-        program = parallel.device_loop(own_data, layout)(2)
+        program = parallel.device_loop(own_data, layout)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(jax, 'default_backend', lambda: 'gpu')
-            exported = jax.export.export(program, platforms=['cuda'])(given[0], (), (), given[1])
+            lower = jax.export.export(program, platforms=['cuda'])
+            exported = lower(np.int32(2), given[0], (), (), given[1])
         text = exported.mlir_module()
         groups[mode] = set(re.findall(r'feature_group_count = (\d+)', text)) | set(
             re.findall(r'batch_group_count = (\d+)', text)
@@ -315,3 +316,22 @@ def test_seeds_side_by_side_on_an_accelerator_equal_one_after_another(monkeypatc
 
 def test_one_seed_in_a_scan_equals_the_host_loop():
     assert_close(end_of_training(mode='scan'), end_of_training(mode='loop'))
+
+
+def test_chunks_of_all_lengths_share_a_program():
+    layout = parallel.Layout(tuple(jax.devices()[:1]), 2, 'scan')
+    traced = []
+
+    def step(trained, frozen, data, order):
+        traced.append(1)
+        return trained + frozen + order, {'loss': trained}
+
+    run = parallel.compile_pass(step, layout)
+    frozen, order = (parallel.population([1.0, 1.0], layout) for _ in range(2))
+    for length in (1, 3, 7):
+        trained = parallel.population([0.0, 10.0], layout)
+        moved, metrics = run(trained, frozen, (), order, length)
+        np.testing.assert_allclose(moved.members(), [2.0 * length, 10 + 2.0 * length])
+        sums = [sum(start + 2 * k for k in range(length)) for start in (0, 10)]
+        np.testing.assert_allclose(metrics['loss'], sums)
+    assert len(traced) <= 3  # for the shapes and for one program, not for each length

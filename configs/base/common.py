@@ -56,7 +56,8 @@ def base() -> ConfigDict:
     config.net.name = ''
     config.net.projector = ()  # widths, hidden layers first; () = none
     config.net.predictor = ()  # hidden widths, for methods that have a predictor
-    # compute dtype, or 'bfloat16'; parameters and statistics are float32
+    # of computation: 'float32', 'bfloat16', or 'auto', which is bfloat16 on accelerators alone;
+    # parameters and statistics are float32
     config.net.dtype = 'float32'
     # of convolutions in float32 on CPUs: 'fast' or 'accurate' as matrix products, or 'xla'
     config.net.convolution = 'fast'

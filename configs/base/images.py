@@ -27,7 +27,8 @@ It leaves open, and we chose:
   --config.seed
 
 Worth overriding:
-  --config.net.dtype=bfloat16   on accelerators; parameters, statistics and losses stay float32
+  --config.net.dtype=float32    on accelerators, where 'auto' computes in bfloat16; parameters,
+  statistics and losses are float32 in any case
   --config.net.convolution=xla  XLA's own convolutions on CPUs too
   --config.net.name=conv4       a small network, for CPUs; --config.mi.every=1 with few epochs
   --config.data.streamed=False --config.data.short_side=160   holds ImageNet-100 in memory, 10 GB,
@@ -53,6 +54,7 @@ def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:
     config.views.name = VIEWS.get(name, name)
     config.views.options = ConfigDict({'data': data, 'size': size})
     config.net.predictor = (256,)
+    config.net.dtype = 'auto'
     config.net.options.resnet18 = ConfigDict(
         {'stem': stem, 'zero_init_residual': name not in PLAIN_RESIDUAL}
     )

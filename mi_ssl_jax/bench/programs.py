@@ -29,12 +29,9 @@ class Trainer:
         self.passes = schedule.compile_steps(spec)
         feed.begin(population, 0)
 
-    def program(self, phase: str, steps: int) -> Program:
-        """`phase`, for timing. A scan of `steps` steps is its own program, hence warmed up in
-        full.
-        """
-        scans = self.spec.layout.mode == 'scan'
-        return Program(lambda count: self.run(phase, count), steps if scans else WARM)
+    def program(self, phase: str) -> Program:
+        """`phase`, for timing."""
+        return Program(lambda count: self.run(phase, count), WARM)
 
     def run(self, phase: str, steps: int) -> None:
         """Take `steps` steps of a phase."""

@@ -59,6 +59,7 @@ def measure(configs: Mapping[str, ConfigDict]) -> tuple[list[Row], dict[str, Any
     rows, settings = [], {}
     for name, config in configs.items():
         ready = experiments.setup(config)
+        config = ready.config
         for phase in ready.method.phases:
             rows += [
                 row._replace(config=name)

@@ -86,9 +86,9 @@ def _prepare(config: ConfigDict, steps: int, stack: contextlib.ExitStack) -> Ben
 
 def _programs(bench: Bench, steps: int) -> dict[tuple[str, str], timing.Program]:
     return {
-        **{(WHOLE, phase): bench.trainer.program(phase, steps) for phase in bench.phases},
+        **{(WHOLE, phase): bench.trainer.program(phase) for phase in bench.phases},
         (VIEWS, ''): programs.augmentation(bench.ready),
-        **{(NETWORK, phase): bench.alone.program(phase, steps) for phase in bench.phases},
+        **{(NETWORK, phase): bench.alone.program(phase) for phase in bench.phases},
         (INPUT, ''): programs.input_alone(bench.ready, bench.trainer.feed),
     }
 
@@ -176,7 +176,7 @@ def _settings(bench: Bench, steps: int, rounds: int) -> dict[str, Any]:
     kept = 'resident' if ready.source.stream is None else 'streamed'
     return {
         'network': config.net.name,
-        'dtype': config.net.dtype,
+        'dtype': ready.config.net.dtype,
         'batch_size': config.batch_size,
         'seeds': config.seeds,
         'views per example': trained_views(ready, bench.phases[0]),

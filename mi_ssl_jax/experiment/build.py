@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
-from mi_ssl_jax.experiment import checks, inputs
+from mi_ssl_jax.experiment import checks, inputs, schema
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, schedule
 from mi_ssl_jax.train import state as states
@@ -52,6 +52,7 @@ def setup(config: ConfigDict) -> Setup:
 
 def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, ...]) -> Setup:
     """The experiment on these data and devices. Errors: see setup."""
+    config = decided(config)
     checks.numbers(config, source)
     checks.probes(config, source)
     pipeline = augment.load(config.views.name, **config.views.options)
@@ -107,6 +108,12 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     single = methods.load(config.method.name, _parts(config, alone, view), **arguments)
     mode = _mode(config.mode, spec._replace(method=single, layout=alone), source)
     return Setup(config, source, spec._replace(layout=layout._replace(mode=mode)), parts.embedding)
+
+
+def decided(config: ConfigDict) -> ConfigDict:
+    """Decide net.dtype='auto' for this machine: bfloat16 on accelerators, float32 on a CPU."""
+    cpu = jax.default_backend() == 'cpu'
+    return schema.decided(config, 'float32' if cpu else 'bfloat16')
 
 
 def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,11 @@ FIELDS: dict[str, Field] = {
     'net.name': Field('backbone', 'str'),
     'net.projector': Field('widths; () = none', 'widths', 1, 1_000_000),
     'net.predictor': Field('hidden widths, where a method has one', 'widths', 1, 1_000_000),
-    'net.dtype': Field('type of computation', 'str', choices=('float32', 'bfloat16')),
+    'net.dtype': Field(
+        'of computation; auto: bfloat16 on accelerators',
+        'str',
+        choices=('float32', 'bfloat16', 'auto'),
+    ),
     'net.convolution': Field(
         'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began='xla'
     ),
@@ -183,6 +187,13 @@ def begun(config: ConfigDict, kept: ConfigDict) -> dict[str, Any]:
         for name, field in FIELDS.items()
         if field.began and value_of(kept, name) != value_of(config, name)
     }
+
+
+def decided(config: ConfigDict, dtype: str) -> ConfigDict:
+    """The configuration with `dtype` in place of net.dtype='auto'. It is decided when a run is
+    created, and kept in its config.json.
+    """
+    return changed(config, {'net.dtype': dtype} if config.net.dtype == 'auto' else {})
 
 
 def changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:

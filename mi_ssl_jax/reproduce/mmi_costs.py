@@ -41,7 +41,7 @@ def at(batch: int, configuration: Callable[[str], ConfigDict]) -> dict:
             feed = stack.enter_context(inputs.feeding(ready.source, ready.spec, config, 0))
             trainer = programs.Trainer(ready.spec, experiments.initial(ready), feed)
             (phase,) = (phase.name for phase in ready.method.phases)
-            made[name] = trainer.program(phase, STEPS)
+            made[name] = trainer.program(phase)
             memory[name] = costs.memory(trainer, phase, STEPS)
         times = timing.alternate(made, steps=STEPS, rounds=ROUNDS)
     return {

@@ -105,7 +105,7 @@ def steps_of(line: Mapping[str, Any]) -> int:
 
 def describe(ready: experiments.Setup, config: ConfigDict, workdir: Path) -> None:
     """Write what a run's folder says of itself: configuration, environment, data."""
-    run_folder.keep_config(config, workdir)
+    run_folder.keep_config(experiments.decided(config), workdir)
     run_folder.write_json(workdir / 'environment.json', run_folder.environment(ready.layout))
     run_folder.write_json(workdir / run_folder.DATA, inputs.describe(ready.source))
 

@@ -72,7 +72,9 @@ def check_same(
     """
     if not (workdir / 'config.json').exists():
         return
-    here, there = _flat(resolved(config)), _flat(resolved(_kept(workdir)))
+    kept = _kept(workdir)
+    config = schema.decided(config, kept.net.dtype)
+    here, there = _flat(resolved(config)), _flat(resolved(kept))
     names = sorted(
         name
         for name in set(here) | set(there)
@@ -95,10 +97,11 @@ def begun(config: ConfigDict, workdir: Path, *, say: Callable[[str], None]) -> d
     """
     if not (workdir / 'config.json').exists():
         return {}
-    found = schema.begun(config, _kept(workdir))
+    kept = _kept(workdir)
+    found = schema.begun(config, kept)
     for name, value in found.items():
         say(f"continuing in {workdir} with {name}='{value}', as the run began")
-    return found
+    return found | ({'net.dtype': kept.net.dtype} if config.net.dtype == 'auto' else {})
 
 
 def keep_config(config: ConfigDict, workdir: Path) -> None:

@@ -44,9 +44,7 @@ def plan(spec: Spec, log_every: int) -> Iterator[Chunk]:
 
 
 def chunks(steps: int, most: int) -> list[int]:
-    """`steps` in nearly equal parts of at most `most`: two lengths at most, hence two compilations
-    of a scan.
-    """
+    """Split `steps` into nearly equal parts of at most `most`."""
     parts = -(-steps // most)
     return [steps // parts + (part < steps % parts) for part in range(parts)]
 

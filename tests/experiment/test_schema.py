@@ -41,7 +41,7 @@ BAD = [
     ({'net__projector': (0,)}, 'a width of net.projector=0 must be at least 1'),
     ({'net__projector': (-5, 3)}, 'a width of net.projector=-5 must be at least 1'),
     ({'mode': 'fast'}, "mode='fast': use 'auto', 'scan', 'apart' or 'loop'"),
-    ({'net__dtype': 'float16'}, "net.dtype='float16': use 'float32' or 'bfloat16'"),
+    ({'net__dtype': 'float16'}, "net.dtype='float16': use 'float32', 'bfloat16' or 'auto'"),
     ({'rollback__factor': 0.0}, 'rollback.factor=0.0 must be above 0'),
     ({'checkpoint__keep': True}, 'checkpoint.keep=True must be a whole number'),
 ]

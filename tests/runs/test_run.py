@@ -213,3 +213,17 @@ def test_a_run_goes_on_with_its_own_convolutions(tmp_path):
     run.run(runs.small('jmi', epochs=4), tmp_path, force=True, say=said.append)
     assert run_folder.read_config(tmp_path).net.convolution == 'fast'
     assert 'net.convolution (xla there, fast here)' in str(said)
+
+
+def test_auto_is_decided_when_a_run_is_created_and_kept(tmp_path, monkeypatch):
+    config = runs.small('jmi', epochs=1)
+    config.net.dtype = 'auto'
+    ready = run.run(config, tmp_path, say=lambda line: None)
+    assert ready.config.net.dtype == 'float32'
+    assert json.loads((tmp_path / 'config.json').read_text())['net']['dtype'] == 'float32'
+    monkeypatch.setattr(build.jax, 'default_backend', lambda: 'gpu')
+    assert build.decided(config).net.dtype == 'bfloat16'
+    monkeypatch.undo()
+    own = run_folder.begun(config, tmp_path, say=pytest.fail)
+    assert own == {'net.dtype': 'float32'}
+    run_folder.check_same(config, tmp_path, force=False, say=pytest.fail)
