@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 Array = jax.Array
@@ -344,7 +343,7 @@ def compile_pass(
     compiled = (host_loop if layout.mode == 'loop' else device_loop)(step, layout)
 
     def run(trained, frozen, data, order, length):
-        program = functools.partial(compiled, np.int32(length))
+        program = functools.partial(compiled, length)
         if not layout.apart:
             trees, metrics = program(trained._trees, frozen._trees, data, order._trees)
             return Population(trees, apart=False), metrics
