@@ -21,6 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # also where the package is not installed
+
+from mi_ssl_jax.cli import guard
+
 PATIENCE = 15.0  # seconds that the others have to end by themselves after one has failed
 ADDRESS = '127.0.0.1'
 
@@ -113,9 +117,7 @@ def _copy(lines, number: int) -> None:
 
 def main() -> int:
     """Exit status: 0, or that of the first process to fail."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = guard.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--processes', type=int, required=True, help='how many')
     parser.add_argument('--dry_run', action='store_true', help='print the commands and exit')
     parser.add_argument('arguments', nargs='+', help='of mi_ssl_jax.main, behind --')
@@ -130,4 +132,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(guard.guard(main))

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also where the package is not installed
 
-from mi_ssl_jax.cli import sbatch
+from mi_ssl_jax.cli import guard, sbatch
 
 STOPPED = 128 + 15  # the run's status after SIGTERM, with what was due saved
 
@@ -79,11 +79,9 @@ def batch_file(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> guard.Parser:
     """The command's options."""
-    own = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    own = guard.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument('--nodes', type=_positive, default=1, help='machines')
     own.add_argument('--gpus', type=_count, default=0, help='GPUs per node; 0 for none')
     own.add_argument(
@@ -164,4 +162,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(guard.guard(main))

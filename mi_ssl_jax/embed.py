@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mi_ssl_jax.cli import guard
-from mi_ssl_jax.runs import embeddings
+from mi_ssl_jax.runs import embeddings, run_folder
 
 
 def main() -> None:
@@ -35,6 +35,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     out = options.out or options.workdir / 'embeddings'
+    run_folder.read_config(options.workdir)  # a wrong --workdir makes no folder
+    out.mkdir(parents=True, exist_ok=True)  # now, rather than after the encoding
     chosen = {'branch': options.branch, 'seed': options.seed}
     if options.examples:
         written = embeddings.write_examples(options.workdir, out, options.examples, **chosen)

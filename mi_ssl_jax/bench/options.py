@@ -52,6 +52,10 @@ def parse(argv: Sequence[str], *, usage: str) -> flags.FlagValues:
         raise ValueError('--augmentation measures one configuration: leave --versus out')
     if values.json and not Path(values.json).absolute().parent.is_dir():
         raise ValueError(f'--json={values.json}: there is no folder {Path(values.json).parent}')
+    if values.json and Path(values.json).is_dir():
+        raise ValueError(f'--json={values.json} is a folder: name a file in it')
+    if values.trace:
+        Path(values.trace).mkdir(parents=True, exist_ok=True)  # now, rather than after measuring
     return values
 
 

@@ -4,17 +4,27 @@ explained.
 
 import difflib
 import hashlib
+import importlib.machinery
 import importlib.util
 import os
 import re
+import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
 from ml_collections import config_flags as ml_flags
 
+from mi_ssl_jax.core import plugins
 from mi_ssl_jax.experiment import schema
+
+KINDS = {  # how the error of a flag's type begins: what the flag takes
+    'invalid literal for int': 'a whole number',
+    'could not convert string to float': 'a number',
+    "('Non-boolean": 'True or False',
+}
 
 
 def words(argv: Sequence[str]) -> list[str]:
@@ -65,9 +75,10 @@ def parse(
         file = path(argv, flag)
         if file is not None and not os.path.isfile(file):
             near = difflib.get_close_matches(file, map(str, Path('configs').glob('*.py')), 1)
-            raise ValueError(
-                f'no configuration {file}' + (f'; did you mean {near[0]}?' if near else '')
-            )
+            hint = f'; did you mean {near[0]}?' if near else ': give configs/NAME.py'
+            raise ValueError(f'no configuration {file}{hint}')
+        if file is not None:
+            schema.check(read(file), file)
     try:
         rest = values(list(argv))[1:]
     except Exception as error:  # ml_collections lets errors of many kinds through
@@ -77,6 +88,41 @@ def parse(
     for flag in files:
         if values[flag].value is not None:
             schema.check(values[flag].value, path(argv, flag))
+
+
+def read(file: str) -> Any:
+    """What get_config() of a Python file gives. ValueError, in one line, where there is none or it
+    fails.
+    """
+    found = module(file)
+    if not callable(getattr(found, 'get_config', None)):
+        raise ValueError(f'{file} defines no get_config(): it is not the configuration of a run')
+    try:
+        return found.get_config()
+    except Exception as error:  # whatever the file does wrong
+        raise ValueError(f'{file} fails: {plugins.in_words(error)}') from error
+
+
+def module(file: str) -> types.ModuleType:
+    """A file as a module. ValueError, in one line, where it is not Python or fails."""
+    loader = importlib.machinery.SourceFileLoader(Path(file).stem, file)
+    found = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    try:
+        loader.exec_module(found)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, (SyntaxError, UnicodeDecodeError)):
+            line = getattr(error, 'lineno', None)
+            at = f' (line {line})' if line else ''
+            raise ValueError(
+                f'{file} is not a Python file{at}: give a configuration, configs/NAME.py'
+            ) from error
+        if isinstance(error, ModuleNotFoundError) and error.name == 'configs':
+            raise ValueError(
+                f'{file} imports configs/, which is not here: run the command from the checkout, or'
+                ' put the checkout on PYTHONPATH'
+            ) from error
+        raise ValueError(f'{file} fails: {plugins.in_words(error)}') from error
+    return found
 
 
 def show(config: ConfigDict | None) -> int:
@@ -100,33 +146,51 @@ def _explain(error: Exception, argv: Sequence[str], files: Sequence[str]) -> str
     """One line for a flag that cannot be parsed, with the nearest right name for a misspelt
     field.
     """
+    found = re.sub(r'\s+', ' ', f'{error}')
     for flag in files:
         known = _fields(argv, flag)
         for word in words(argv):
-            name = word.partition('=')[0].removeprefix(f'{flag}.')
+            name, _, value = word.partition('=')
+            name = name.removeprefix(f'{flag}.')
             if word.startswith(f'{flag}.') and known and name not in known:
-                return f"no {flag} field '{name}'{schema.nearest(name, known)}"
-            if known and name in known and any(k.startswith(f'{name}.') for k in known):
-                inner = sorted(
-                    (k for k in known if k.startswith(f'{name}.')),
-                    key=lambda k: not k.endswith('.name'),
-                )
-                return (
-                    f"'{name}' is a group of fields: set one of them, such as"
-                    f' --{flag}.{inner[0]}=...'
-                )
-        if "has no attribute 'get_config'" in f'{error}':
+                return f"no {flag} field '{name}'{_instead(name, known, argv, flag)}"
+            if word.startswith(f'{flag}.') and value.startswith(f'--{flag}'):
+                return f'--{flag}.{name} needs a value, as in --{flag}.{name}=VALUE'
+        for name in known:
+            if f"'{name}'" in found.partition(';')[0] and f"flag '{name}'" in found:
+                return f'{found}; fields are set by --{flag}.{name}=VALUE'
+    given = re.match(r'flag --([\w.]+)=(.*?): (.*)', found)
+    if given is None:
+        return found
+    name, value, reason = given.groups()
+    for start, kind in KINDS.items():
+        if reason.startswith(start):
+            return f"--{name}='{value}' must be {kind}"
+    for flag in files:
+        field, known = name.removeprefix(f'{flag}.'), _fields(argv, flag)
+        inner = sorted(
+            (k for k in known if k.startswith(f'{field}.')), key=lambda k: not k.endswith('.name')
+        )
+        if inner:
             return (
-                f'{path(argv, flag)} defines no get_config(): it is not the configuration of a run'
+                f"'{field}' is a group of fields: set one of them, such as --{flag}.{inner[0]}=..."
             )
-        if isinstance(error, SyntaxError) or 'invalid syntax' in f'{error}':
-            return f'{path(argv, flag)} is not a Python file: give a configuration, configs/NAME.py'
-        if "No module named 'configs" in f'{error}':
-            return (
-                f'{path(argv, flag)} imports configs/, which is not here: run the command from the'
-                ' checkout, or put the checkout on PYTHONPATH'
-            )
-    return re.sub(r'\s+', ' ', f'{error}')
+        if field in known and 'ConfigDict' in reason:
+            return f"'{field}' is a group of options: set them in {path(argv, flag)}"
+    return found
+
+
+def _instead(name: str, known: Sequence[str], argv: Sequence[str], flag: str) -> str:
+    """What to do about a field that there is not."""
+    group = next((k for k in schema.open_groups() if name.startswith(f'{k}.')), None)
+    if group is None or group == 'method':
+        return schema.nearest(name, known)
+    own = [field for field in known if field.startswith(f'{group}.')]
+    near = difflib.get_close_matches(name, own, 1, cutoff=0.9)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    has = ', '.join(own) or f'nothing in {group}'
+    return f'; {path(argv, flag)} has {has}: add others there'
 
 
 def _help(argv: Sequence[str], files: Sequence[str]) -> str:

@@ -89,11 +89,15 @@ def arguments(about: str) -> argparse.Namespace:
         '--steps', type=int, default=estimate.STEPS, help='training steps of a fit, at most'
     )
     parser.add_argument('--batch_size', type=int, help='examples per training step')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=int, default=0, help='of the splits and critics')
     parser.add_argument('--json', type=Path, help='also write the result to this file')
     args = parser.parse_args()
     if len(args.arrays) != (0 if args.workdir else 2):
         parser.error('give two files, X.npy and Y.npy, or --workdir=RUN')
+    if not 0 <= args.seed < 2**32:
+        parser.error(f'--seed={args.seed} must be from 0 to {2**32 - 1:,}')
+    if args.json and args.json.is_dir():
+        parser.error(f'--json={args.json} is a folder: name a file in it')
     if args.json and not args.json.parent.is_dir():
         parser.error(f'there is no folder {args.json.parent} for --json')
     return args

@@ -34,9 +34,11 @@ def guard(command: Callable[[], int | None]) -> int:
     except exits.Stopped as stop:
         return _end(str(stop), stop.status)
     except OSError as error:
-        if error.errno not in exits.NO_ROOM:
+        if error.errno in exits.NO_ROOM:
+            return _end(f'error: {exits.no_room(error)}', exits.UNWRITABLE)
+        if error.errno not in exits.NO_ENTRY or not error.filename:
             raise
-        return _end(f'error: {exits.no_room(error)}', exits.UNWRITABLE)
+        return _end(f'error: cannot use {error.filename}: {error.strerror}', exits.BAD_INPUT)
     except RuntimeError as error:  # XLA's, when a device has no memory left
         if 'RESOURCE_EXHAUSTED' not in str(error):
             raise

@@ -1,10 +1,13 @@
 """The user's own parts by name: 'my_package.my_module:attribute'."""
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+
+# Parts of the names of files that are not the user's.
+FOREIGN = ('site-packages', 'importlib', '<', __file__.rpartition('core')[0])
 
 
-def load(name: str, kind: str) -> Any:
+def load(name: str, kind: str) -> Callable:
     """Import the attribute that 'module:attribute' names.
 
     Args:
@@ -15,10 +18,28 @@ def load(name: str, kind: str) -> Any:
         The attribute.
 
     Raises:
-        ValueError: there is no such module or attribute, or importing it fails.
+        ValueError: there is no such module or attribute, importing it fails, or it is no function
+            or class.
     """
     module, _, attribute = name.partition(':')
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise ValueError(f"cannot load the {kind} '{name}': {error}") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever the user's module does wrong
+        raise ValueError(f"cannot load the {kind} '{name}': {in_words(error)}") from error
+    if not callable(found):
+        raise ValueError(f"the {kind} '{name}' is {type(found).__name__}, no function or class")
+    return found
+
+
+def in_words(error: BaseException) -> str:
+    """An error of the user's own code in one line, with its place there."""
+    first = next(iter(f'{error}'.strip().splitlines()), '')
+    plain = isinstance(error, (ImportError, AttributeError, ValueError))
+    words = first if plain and first else f'{type(error).__name__}: {first}'.rstrip(': ')
+    place, frame = '', error.__traceback__
+    while frame is not None:
+        file = frame.tb_frame.f_code.co_filename
+        if not any(part in file for part in FOREIGN):
+            place = f' ({file}, line {frame.tb_lineno})'
+        frame = frame.tb_next
+    return words + place

@@ -8,11 +8,13 @@ import inspect
 import numpy as np
 
 from mi_ssl_jax.data import in_memory, on_disk, streamed
+from mi_ssl_jax.data.in_memory import available_memory
 from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
 
 __all__ = [
     'Resident',
     'Split',
+    'available_memory',
     'example_names',
     'few_labels',
     'find',
@@ -103,6 +105,8 @@ def find(name: str, data_dir: str | None) -> on_disk.Prepared:
     """Find the folder and the description of the image data set `name`, without reading it. Errors
     as `load`.
     """
+    if not name:
+        raise ValueError(f"data.name='' names no data set: use one of {', '.join(names())}")
     if name in _IMAGES:
         command = prepare_command(name, data_dir)
         return on_disk.find(name, data_dir, version=_IMAGES[name][0], command=command)

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from mi_ssl_jax import data
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.data import records
 from mi_ssl_jax.data.building import cifar, folders, plan
 from mi_ssl_jax.data.generated import graph_npz
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.SIGINT,
     ):  # SIGINT too: in a background job Python leaves it ignored
         signal.signal(number, interrupt)
-    parser = argparse.ArgumentParser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
+    parser = guard.Parser(prog='python -m mi_ssl_jax.data.prepare', allow_abbrev=False)
     parser.add_argument('name', help=', '.join(data.names()))
     parser.add_argument(
         '--data_dir', help='TFDS folder; default TFDS_DATA_DIR, else ~/tensorflow_datasets'
@@ -40,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         '--skip_bad', action='store_true', help='leave damaged and mislabelled files out'
     )
     given = parser.parse_args(arguments)
+    if given.source == '':
+        parser.error('--source= names nothing: give a folder or an archive')
     try:
         _prepare(given)
     except (Exception, KeyboardInterrupt) as error:
@@ -115,4 +118,4 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(guard.guard(main))

@@ -2,9 +2,8 @@
 checked here, before anything is compiled.
 """
 
-import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -56,12 +55,16 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     checks.numbers(config, source)
     checks.probes(config, source)
     pipeline = augment.load(config.views.name, **config.views.options)
+    plain = augment.evaluation(config.views.name, **config.views.options)
     layout = parallel.Layout(devices, config.seeds, 'scan')
     checks.shares(config, source, len(layout.devices))
-    with _fitting('views', config.views.name, source):
-        view = jax.eval_shape(pipeline, jax.random.PRNGKey(0), source.example)[0]
-    with _fitting('net', config.net.name, source):
-        parts = _parts(config, layout, view)
+    with checks.fitting('views', config.views.name, source):
+        view = checks.views(pipeline, source.example)
+        jax.eval_shape(plain, source.example)
+    backbone = _backbone(config, None)
+    with checks.fitting('net', config.net.name, source):
+        features = checks.width(backbone, view, source.rows)
+    parts = _parts(config, layout, features)
     arguments = method_arguments(config.method)
     steps = source.size // config.batch_size
     schedule = optim.warmup_cosine(
@@ -103,10 +106,11 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     for phase in method.phases:
         optimiser(hyper, phase)
     # The mode is chosen by a step of one device, whose networks know of no axis.
-    checks.memory(spec, source)
     alone = layout._replace(devices=layout.devices[:1])
-    single = methods.load(config.method.name, _parts(config, alone, view), **arguments)
-    mode = _mode(config.mode, spec._replace(method=single, layout=alone), source)
+    single = methods.load(config.method.name, _parts(config, alone, features), **arguments)
+    with checks.fitting('net', config.net.name, source):
+        checks.memory(spec, source)
+        mode = _mode(config.mode, spec._replace(method=single, layout=alone), source)
     return Setup(config, source, spec._replace(layout=layout._replace(mode=mode)), parts.embedding)
 
 
@@ -212,44 +216,27 @@ def measure(ready: Setup):
     )
 
 
-@contextlib.contextmanager
-def _fitting(field: str, name: str, source: inputs.Source) -> Iterator[None]:
-    """One line when this package's views or networks are given data of another kind."""
-    try:
-        yield
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError) as error:
-        if ':' in name:  # the user's own: where it fails says more
-            raise
-        raise ValueError(
-            f"{field}.name='{name}' cannot take what {source.name} holds: choose another"
-        ) from error
-
-
-def _parts(config: ConfigDict, layout: parallel.Layout, view: Tree) -> api.Parts:
-    dtype = jnp.dtype(config.net.dtype)
-    options = config.net.options.get(config.net.name, {})
-    axis = None if config.net.batch_norm == 'device' else layout.axis
-    backbone = nets.load(
+def _backbone(config: ConfigDict, axis: str | None):
+    return nets.load(
         config.net.name,
-        dtype=dtype,
+        dtype=jnp.dtype(config.net.dtype),
         axis_name=axis,
         convolution=config.net.convolution,
-        **options,
+        **config.net.options.get(config.net.name, {}),
     )
+
+
+def _parts(config: ConfigDict, layout: parallel.Layout, features: int) -> api.Parts:
+    axis = None if config.net.batch_norm == 'device' else layout.axis
     projector = tuple(config.net.projector)
-    features = (
-        _width(backbone, view) if not projector or isinstance(view, Mapping) else None
-    )  # fails where they do not fit
-    width = projector[-1] if projector else features
-    return api.Parts(backbone, projector, tuple(config.net.predictor), width, dtype, axis)
-
-
-def _width(backbone, view: Tree) -> int:
-    x = batch_of(2, view)
-    features, _ = jax.eval_shape(
-        lambda x: backbone.init_with_output(jax.random.PRNGKey(0), x, train=False), x
+    return api.Parts(
+        _backbone(config, axis),
+        projector,
+        tuple(config.net.predictor),
+        projector[-1] if projector else features,
+        jnp.dtype(config.net.dtype),
+        axis,
     )
-    return features.shape[-1]
 
 
 def batch_of(size: int, example: Tree) -> Tree:

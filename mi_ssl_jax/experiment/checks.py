@@ -4,14 +4,28 @@ Single values are checked in `schema`, without the data. Every function raises V
 line that says what to do.
 """
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import data, parallel
+from mi_ssl_jax.core import plugins
 from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
+
+Tree = Any
+FOLDS = 5  # parts of the labelled examples from which a linear probe chooses its settings
+# What the user's own part must be.
+FORMS = {
+    'views': '(key, example) -> a tuple of at least two views, arrays or graphs',
+    'net': 'a flax module with dtype and axis_name: (x (N, ...), train) -> features (N, F)',
+}
 
 
 def numbers(config: ConfigDict, source: inputs.Source) -> None:
@@ -32,7 +46,13 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
             f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}'
         )
     if config.mi.batch_size * source.rows < 2:
-        raise ValueError('mi.batch_size must be at least 2')
+        raise ValueError(f'mi.batch_size={config.mi.batch_size} must be at least 2')
+    held_out = len(inputs.watched(source, config).y) * source.rows
+    if held_out < 2:
+        raise ValueError(
+            f'mi.examples={config.mi.examples} of {len(source.test.y)} held-out examples of'
+            f' {source.name}: mutual information needs at least 2'
+        )
     if config.mi.every_steps and config.mi.every_steps < config.log_every:
         raise ValueError(
             f'mi.every_steps={config.mi.every_steps} must be 0 or at least'
@@ -42,14 +62,83 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
 
 def probes(config: ConfigDict, source: inputs.Source) -> None:
     """Check now whatever the probes need at the end of training, perhaps hours later."""
-    if not config.probe.at_end:
-        return
-    labels = None if source.train is None else np.ravel(source.train.y)
-    labels = labels if labels is None else labels[labels >= 0]
+    wanted = tuple(config.probe.labels)
     try:
-        data.label_sets(labels, config.probe.labels)
+        data.label_sets(None, wanted)
+        if not config.probe.at_end or not source.classes:
+            return
+        if source.train is None:
+            _few_streamed(wanted, source)
+            return
+        labels = np.ravel(source.train.y)
+        labels = labels[labels >= 0]
+        for name, chosen in data.label_sets(labels, wanted).items():
+            _enough(name, len(labels) if chosen is None else chosen.shape[1])
     except ValueError as error:
-        raise ValueError(f'probe.labels={tuple(config.probe.labels)}: {error}') from error
+        raise ValueError(f'probe.labels={wanted}: {error}') from error
+
+
+def _few_streamed(wanted: tuple[str, ...], source: inputs.Source) -> None:
+    """As `probes` of data whose labels are known only when all have been read: what cannot be."""
+    classes = len(source.class_names)
+    for name in wanted:
+        words = name.split()
+        needed = int(words[0]) * classes if len(words) > 1 else 0
+        if needed > source.size:
+            raise ValueError(
+                f"'{name}' are {needed:,} examples of {classes} classes: there are {source.size:,}"
+            )
+        _enough(name, needed or source.size)
+
+
+def _enough(name: str, count: int) -> None:
+    if count < FOLDS:
+        raise ValueError(
+            f"'{name}' is {count} labelled examples, and a linear probe needs {FOLDS}: use more, or"
+            ' probe.labels=() for kNN alone'
+        )
+
+
+@contextlib.contextmanager
+def fitting(part: str, name: str, source: inputs.Source) -> Iterator[None]:
+    """One line when views or a network cannot take the data, or when the user's own fail.
+
+    part: 'views' or 'net'.
+    """
+    try:
+        yield
+    except Exception as error:
+        if ':' in name:
+            raise ValueError(
+                f"{part}.name='{name}' fails: {plugins.in_words(error)}; it must be {FORMS[part]}"
+            ) from error
+        if isinstance(error, (AssertionError, AttributeError, IndexError, KeyError, TypeError)):
+            raise ValueError(
+                f"{part}.name='{name}' cannot take what {source.name} holds: choose another"
+            ) from error
+        raise
+
+
+def views(pipeline: Any, example: Tree) -> Tree:
+    """The shape of a view. ValueError for fewer than two."""
+    found = jax.eval_shape(pipeline, jax.random.PRNGKey(0), example)
+    if not isinstance(found, (tuple, list)) or len(found) < 2:
+        raise ValueError('it gives fewer than two views')
+    return found[0]
+
+
+def width(backbone: Any, view: Tree, rows: int) -> int:
+    """Features of a network. ValueError where it does not give a row an example, or a node."""
+    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype), view)
+    key = jax.random.PRNGKey(0)
+    features, _ = jax.eval_shape(lambda x: backbone.init_with_output(key, x, train=False), x)
+    shape = getattr(features, 'shape', None)
+    if shape is None or len(shape) != 2 or shape[0] != 2 * rows or not shape[1]:
+        of = type(features).__name__ if shape is None else f'an array of shape {shape}'
+        raise ValueError(f'of 2 examples it gives {of}, not {2 * rows} rows of features')
+    if not jnp.issubdtype(features.dtype, jnp.floating):
+        raise ValueError(f'it gives features of {features.dtype}')
+    return shape[1]
 
 
 def memory(spec: Spec, source: inputs.Source) -> None:

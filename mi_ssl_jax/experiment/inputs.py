@@ -81,6 +81,14 @@ def load(config: ConfigDict) -> Source:
     stream = data.stream(config.data.name, where, canvas=config.data.canvas)
     sizes = stream.prepared.sizes
     chosen = _evenly(sizes['test'], config.mi.examples, stream.prepared.name, 'mi.examples')
+    needed = (len(chosen) + config.batch_size) * int(np.prod(stream.shape))
+    free = data.available_memory()
+    if needed > free:
+        raise ValueError(
+            f'{len(chosen):,} held-out images and a batch of {config.batch_size} at'
+            f' data.canvas={config.data.canvas} take {needed / 1e6:,.0f} MB, and'
+            f' {free / 1e6:,.0f} MB are free: lower data.canvas, mi.examples or batch_size'
+        )
     parts = list(streamed.once(stream, 'test', indices=chosen, batch_size=256))
     test = data.Split(
         np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])

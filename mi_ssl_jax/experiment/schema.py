@@ -1,170 +1,36 @@
-"""All fields of a configuration: unit, range, and whether a resumed run may change it.
+"""A configuration is held to the table of its fields (`fields`), and shown with their units.
 
-configs/base/common.py gives the fields their defaults. Nothing here needs JAX, so a wrong value is
-refused before anything is loaded.
+Nothing here needs JAX, so a wrong value is refused before anything is loaded.
 """
 
 import copy
 import difflib
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
-
-class Field(NamedTuple):
-    """The values that a field accepts."""
-
-    unit: str  # its unit, or what it says
-    kind: str  # 'int', 'float', 'bool', 'str', 'widths', 'names' or 'open'
-    least: float = -math.inf
-    most: float = math.inf
-    choices: tuple[str, ...] = ()
-    free: bool = False  # may differ between a run and its resumption: no step computes with it
-    # Where given, a run goes on with the value it began with, whatever the configuration says now:
-    # with this one if it is older than the field.
-    began: str = ''
+from mi_ssl_jax.experiment.fields import ARGUMENTS, BELOW_ONE, FIELDS, OPTIONS, SYNONYMS, Field
 
 
-MANY = 10**9  # more steps, epochs or examples than anything here takes
-
-FIELDS: dict[str, Field] = {
-    'seed': Field('of the first member; the others follow it', 'int', 0, 2**32 - 1),
-    'seeds': Field('independent copies trained side by side', 'int', 1, 10**6),
-    'batch_size': Field('examples per step, over all devices', 'int', 1, MANY),
-    'epochs': Field('passes over the data; for SDMI, per phase', 'int', 1, MANY, free=True),
-    'warmup_epochs': Field('epochs', 'int', 0, MANY),
-    'lr': Field('at batch_size; with lr_scaling, at 256 examples', 'float', 0),
-    'lr_scaling': Field(
-        'scales lr by batch_size / 256 or its root', 'str', choices=('none', 'linear', 'sqrt')
-    ),
-    'weight_decay': Field('coupled (L2); decoupled with adamw', 'float', 0),
-    'period': Field('steps before the phases alternate; 0 = a whole pass', 'int', 0, MANY),
-    'log_every': Field('steps', 'int', 1, MANY),
-    'devices': Field('number; 0 = all local ones', 'int', 0, MANY, free=True),
-    'accumulate': Field('pieces of a batch per device (gradient caching)', 'int', 1, MANY),
-    'check_replicas': Field('compares the devices at every log point', 'bool', free=True),
-    'mode': Field('how steps run; auto chooses', 'str', choices=('auto', 'scan', 'apart', 'loop')),
-    'wandb': Field("Weights & Biases project; '' = none", 'str', free=True),
-    'method': Field('its name and arguments', 'open'),
-    'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adamw', 'lars')),
-    'optimizer.momentum': Field('of sgd and lars', 'float', 0, 1),
-    'data.name': Field('a data set, or its TFDS name', 'str'),
-    'data.dir': Field("folder; '' = TFDS_DATA_DIR, else TFDS's default", 'str', free=True),
-    'data.short_side': Field('px; 0 = no resizing', 'int', 0, 65_536),
-    'data.streamed': Field('read from disk while training', 'bool'),
-    'data.canvas': Field('px, side of streamed images', 'int', 0, 65_536),
-    'data.workers': Field('decoding processes; 0 = threads', 'int', 0, 4096, free=True),
-    'data.options': Field('options of generated data', 'open'),
-    'data.limit': Field('training examples; 0 = all', 'int', 0, MANY),
-    'views.name': Field('view pipeline', 'str'),
-    'views.options': Field('options of the pipeline', 'open'),
-    'net.name': Field('backbone', 'str'),
-    'net.projector': Field('widths; () = none', 'widths', 1, 1_000_000),
-    'net.predictor': Field('hidden widths, where a method has one', 'widths', 1, 1_000_000),
-    'net.dtype': Field(
-        'of computation; auto: bfloat16 on accelerators',
-        'str',
-        choices=('float32', 'bfloat16', 'auto'),
-    ),
-    'net.convolution': Field(
-        'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began='xla'
-    ),
-    'net.batch_norm': Field('batch statistics over', 'str', choices=('global', 'device')),
-    'net.options': Field('options of each backbone', 'open'),
-    'mi.every': Field('epochs', 'int', 1, MANY),
-    'mi.every_steps': Field('steps between evaluations; 0 = by epochs', 'int', 0, MANY),
-    'mi.temperature': Field('of the cosine critic', 'float', 1e-6, 1e6),
-    'mi.examples': Field('held-out examples; 0 = all', 'int', 0, MANY),
-    'mi.batch_size': Field('examples encoded at a time', 'int', 1, MANY),
-    'probe.online': Field('trains a linear probe alongside', 'bool'),
-    'probe.at_end': Field('probes when training ends', 'bool', free=True),
-    'probe.labels': Field("'all', '1%', '10%', 'N a class'", 'names', free=True),
-    'probe.knn_neighbours': Field('neighbours that vote', 'int', 1, MANY, free=True),
-    'probe.knn_temperature': Field('of kNN', 'float', 1e-6, 1e6, free=True),
-    'checkpoint.minutes': Field('minutes between checkpoints', 'float', 0, MANY, free=True),
-    'checkpoint.epochs': Field(
-        'epochs between checkpoints; 0 = by time only', 'int', 0, MANY, free=True
-    ),
-    'checkpoint.keep': Field('number of recent checkpoints kept', 'int', 1, MANY, free=True),
-    'checkpoint.best': Field(
-        'figure that selects the best', 'str', choices=('mi', 'online_top1', 'none'), free=True
-    ),
-    'collapse.stop': Field(
-        'after so many collapsed evaluations; 0 = never', 'int', 0, MANY, free=True
-    ),
-    'rollback.times': Field('roll-backs at most', 'int', 0, MANY, free=True),
-    'rollback.factor': Field('factor on the learning rate', 'float', math.ulp(0.0), 1, free=True),
-}
-
-# Arguments that methods of this package share by name.
-ARGUMENTS: dict[str, Field] = {
-    'temperature': Field('of the critic', 'float', 1e-6, 1e6),
-    'student_temperature': Field('', 'float', 1e-6, 1e6),
-    'teacher_temperature': Field('', 'float', 1e-6, 1e6),
-    'first_teacher_temperature': Field('', 'float', 1e-6, 1e6),
-    'momentum': Field('EMA coefficient', 'float', 0, 1),
-    'centre_momentum': Field('EMA coefficient', 'float', 0, 1),
-    'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
-    'decay': Field('of the running second moment', 'float', 0, 1),
-    'queue_size': Field('embeddings; 0 = none', 'int', 0, MANY),
-    'block_size': Field('rows of scores held at a time; 0 = all', 'int', 0, MANY),
-    'prototypes': Field('', 'int', 1, MANY),
-    'slice_size': Field('embeddings', 'int', 1, MANY),
-    'iterations': Field('', 'int', 1, 10_000),
-    'order': Field('of the series', 'int', 1, 10_000),
-    'epsilon': Field('', 'float', math.ulp(0.0), 1e6),
-    'redundancy_weight': Field('', 'float', 0, 1e6),
-    'invariance_weight': Field('', 'float', 0, 1e6),
-    'variance_weight': Field('', 'float', 0, 1e6),
-    'covariance_weight': Field('', 'float', 0, 1e6),
-    'marginal_weight': Field('', 'float', 0, 1e6),
-}
-
-# What a field is called elsewhere.
-SYNONYMS = {
-    'learning_rate': 'lr',
-    'base_lr': 'lr',
-    'eta': 'lr',
-    'max_epochs': 'epochs',
-    'num_epochs': 'epochs',
-    'n_epochs': 'epochs',
-    'batchsize': 'batch_size',
-    'bs': 'batch_size',
-    'wd': 'weight_decay',
-    'tau': 'method.temperature',
-    'temperature': 'method.temperature',
-    'optim': 'optimizer.name',
-    'backbone': 'net.name',
-    'encoder': 'net.name',
-    'arch': 'net.name',
-    'model': 'net.name',
-    'dataset': 'data.name',
-    'data_dir': 'data.dir',
-    'num_workers': 'data.workers',
-    'workers': 'data.workers',
-    'augmentation': 'views.name',
-    'warmup': 'warmup_epochs',
-    'precision': 'net.dtype',
-    'dtype': 'net.dtype',
-    'gpus': 'devices',
-    'num_seeds': 'seeds',
-    'random_seed': 'seed',
-    'projection': 'net.projector',
-    'projector': 'net.projector',
-    'predictor': 'net.predictor',
-    'momentum': 'optimizer.momentum',
-}
-
-
-def nearest(name: str, known: Mapping[str, Any] | frozenset[str] | set[str] | list[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' with the field that a wrong name most likely means, '' without one."""
-    *groups, last = name.split('.')
-    meant = SYNONYMS.get(name.lower()) or (SYNONYMS.get(last.lower()) if groups else None)
-    if meant not in known:
-        meant = next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=0.5)), None)
-    return f"; did you mean '{meant}'?" if meant else ''
+    known = set(known)
+    leaves = [field for field in sorted(known) if not any(k.startswith(f'{field}.') for k in known)]
+    *groups, last = name.lower().split('.')
+    for meant in (SYNONYMS.get(name.lower()), SYNONYMS.get(last) if groups else None):
+        if meant in known or (meant or '').startswith('--'):
+            return f"; did you mean '{meant}'?"
+    same = [field for field in leaves if last in (field, field.rpartition('.')[2])]
+    near = same or difflib.get_close_matches(name.lower().replace('_', '.'), leaves, 1, cutoff=0.7)
+    near = near or difflib.get_close_matches(name.lower(), leaves, 1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ''
+
+
+def open_groups() -> list[str]:
+    """The groups whose fields are the arguments of what another field names."""
+    return [name for name, field in FIELDS.items() if field.kind == 'open']
 
 
 def free(name: str) -> bool:
@@ -215,15 +81,22 @@ def check(config: ConfigDict, where: str) -> None:
     Raises:
         ValueError: a field that is missing or that nothing reads, or a value out of its range.
     """
+    if not isinstance(config, ConfigDict):
+        raise ValueError(f'{where} gives {type(config).__name__} in the place of a ConfigDict')
     found = set(names(config))
     for name in sorted(found - set(FIELDS)):
+        inner = next((field for field in FIELDS if field.startswith(f'{name}.')), None)
+        if inner:
+            raise ValueError(f"{where}: '{name}' must be a group of fields, such as '{inner}'")
         raise ValueError(
             f"{where}: nothing reads the field '{name}'{nearest(name, set(FIELDS) - found)}"
         )
     if found != set(FIELDS):
+        lacking = sorted(set(FIELDS) - found)
+        some = ', '.join(lacking[:5]) + f' and {len(lacking) - 5} more' * (len(lacking) > 5)
         raise ValueError(
-            f'{where} lacks {", ".join(sorted(set(FIELDS) - found))}: see configs/base/common.py'
-            ' for what they are and for the values that change nothing'
+            f'{where} lacks {some}: see configs/base/common.py for what they are and for the'
+            ' values that change nothing'
         )
     check_values(config)
 
@@ -240,10 +113,20 @@ def check_values(config: ConfigDict) -> None:
     """Refuse a value of the wrong kind or out of its range. ValueError, in one line."""
     for name, field in FIELDS.items():
         _check_value(name, value_of(config, name), field)
+    last = config.seed + config.seeds - 1
+    if last > FIELDS['seed'].most:
+        raise ValueError(
+            f'seed={config.seed} and seeds={config.seeds} count up to {last:,}: seeds end at'
+            f' {FIELDS["seed"].most:,}'
+        )
     if ':' not in str(config.method.get('name', '')):  # a method of the user's own has its own
-        for name, field in ARGUMENTS.items():
-            if config.method.get(name) is not None:  # None is left to the method
-                _check_value(f'method.{name}', config.method[name], field)
+        _check_group('method', config.method, ARGUMENTS)
+    for name, options in config.net.options.items():
+        if ':' not in name:
+            _check_value(f'net.options.{name}', options, Field('', 'open'))
+            _check_group(f'net.options.{name}', options, OPTIONS)
+    if ':' not in config.views.name:
+        _check_group('views.options', config.views.options, OPTIONS)
 
 
 def value_of(config: ConfigDict, name: str) -> Any:
@@ -253,18 +136,41 @@ def value_of(config: ConfigDict, name: str) -> Any:
     return config
 
 
+def _check_group(group: str, values: ConfigDict, fields: Mapping[str, Field]) -> None:
+    for name, field in fields.items():
+        if values.get(name) is not None:  # None is left to whatever reads it
+            _check_value(f'{group}.{name}', values[name], field)
+
+
 def _check_value(name: str, value: Any, field: Field) -> None:
+    kinds = {'bool': (bool, 'True or False'), 'str': (str, 'text'), 'open': (ConfigDict, 'a group')}
     if field.choices:
         if value not in field.choices:
             *first, last = (f"'{choice}'" for choice in field.choices)
             raise ValueError(f"{name}='{value}': use {', '.join(first)} or {last}")
+    elif field.kind in kinds:
+        kind, words = kinds[field.kind]
+        if not isinstance(value, kind):
+            raise ValueError(f'{name}={value!r} must be {words}')
     elif field.kind in ('int', 'float'):
         _check_number(name, value, field)
-    elif field.kind == 'widths':
-        if not isinstance(value, (tuple, list)):
-            raise ValueError(f'{name}={value!r}: use a tuple of widths, such as (2048, 128)')
-        for width in value:
-            _check_number(f'a width of {name}', width, field._replace(kind='int'))
+    else:
+        _check_several(name, value, field)
+
+
+def _check_several(name: str, values: Any, field: Field) -> None:
+    form = {'widths': '(2048, 128)', 'numbers': '(0.1, 0.2)', 'names': "('all', '10%')"}[field.kind]
+    if not isinstance(values, (tuple, list)):
+        raise ValueError(f'{name}={values!r} must be a tuple, such as {form}')
+    if field.kind == 'names':
+        return  # names are checked with what they name
+    for value in values:
+        if isinstance(value, str):
+            raise ValueError(f'{name}={value!r} must be a tuple of numbers, such as {form}')
+        what = f'a width of {name}' if field.kind == 'widths' else f'a number of {name}'
+        _check_number(
+            what, value, field._replace(kind='int' if field.kind == 'widths' else 'float')
+        )
 
 
 def _check_number(name: str, value: Any, field: Field) -> None:
@@ -277,7 +183,8 @@ def _check_number(name: str, value: Any, field: Field) -> None:
         bound = 'above 0' if field.least == math.ulp(0.0) else f'at least {field.least:g}'
         raise ValueError(f'{name}={value} must be {bound}')
     if value > field.most:
-        raise ValueError(f'{name}={value} must be at most {field.most:,.10g}')
+        bound = 'below 1' if field.most == BELOW_ONE else f'at most {field.most:,.10g}'
+        raise ValueError(f'{name}={value} must be {bound}')
 
 
 def names(config: ConfigDict, prefix: str = '') -> Iterator[str]:
@@ -322,12 +229,10 @@ def _leaves(path: str, value: Any, default: Any) -> Iterator[tuple[str, Any, Any
 
 
 def _unit(path: str) -> str:
-    field = FIELDS.get(path) or (
-        ARGUMENTS.get(path.removeprefix('method.')) if path.startswith('method.') else None
-    )
-    if field is None:
-        return ''
-    return ', '.join(filter(None, [field.unit, ' | '.join(field.choices)]))
+    group, _, last = path.rpartition('.')
+    own = ARGUMENTS if group == 'method' else OPTIONS if '.options' in group else {}
+    field = FIELDS.get(path) or own.get(last)
+    return '' if field is None else ', '.join(filter(None, [field.unit, ' | '.join(field.choices)]))
 
 
 def _shown(value: Any) -> str:

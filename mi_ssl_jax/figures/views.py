@@ -104,6 +104,7 @@ def main() -> None:
         raise ValueError(f'--output={output}: end it in .png, .pdf, .svg or .jpg')
     from mi_ssl_jax.experiment import view_samples
 
+    output.parent.mkdir(parents=True, exist_ok=True)  # now, rather than after the views are made
     found = view_samples.make(values.config, values.images)
     print(f'drew {draw(found.images, found.views, output, title=found.title, note=found.note)}')
 

@@ -79,7 +79,7 @@ def find(name: str) -> Callable[..., api.Method]:
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"; did you mean '{near[0]}'?" if near else ''
     raise ValueError(
-        f"unknown method '{name}'{hint} Known: {', '.join(names())}; "
+        f"unknown method '{name}'{hint or '.'} Known: {', '.join(names())}; "
         "or your own as 'my_package.my_module:build'"
     )
 
@@ -123,7 +123,7 @@ def load(name: str, parts: api.Parts, **arguments) -> api.Method:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ''
             raise ValueError(
-                f"method '{name}' has no argument '{key}'{hint} It has:"
+                f"method '{name}' has no argument '{key}'{hint or '.'} It has:"
                 f' {", ".join(known) or "none"}'
             )
     missing = [
@@ -135,4 +135,12 @@ def load(name: str, parts: api.Parts, **arguments) -> api.Method:
         raise ValueError(
             f"method '{name}' needs {', '.join(missing)}: set method.{missing[0]} in the config"
         )
-    return find(name)(parts, **arguments)
+    try:
+        found = find(name)(parts, **arguments)
+    except Exception as error:
+        if ':' not in name:  # what this package's methods refuse, they say in a line
+            raise
+        raise ValueError(f"method '{name}' fails: {plugins.in_words(error)}") from error
+    if not isinstance(found, api.Method):
+        raise ValueError(f"method '{name}' gives {type(found).__name__}, not a methods.api.Method")
+    return found

@@ -78,4 +78,7 @@ def load(
     try:
         return builder(dtype=dtype, axis_name=axis_name, **options)
     except TypeError as error:
-        raise ValueError(f"network '{name}' cannot be built with these options: {error}") from error
+        takes = '; it must take dtype and axis_name' if ':' in name else ''
+        raise ValueError(
+            f"network '{name}' cannot be built with these options: {error}{takes}"
+        ) from error

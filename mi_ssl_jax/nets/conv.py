@@ -27,6 +27,7 @@ class ConvNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """(N, H, W, C) -> (N, widths[-1])."""
+        layers.check_images(x)
         x = x.astype(self.dtype)
         for width, stride in zip(self.widths, self.strides, strict=True):
             x = nn.Conv(

@@ -15,6 +15,15 @@ from jax import Array, lax
 STEM_CHANNELS = 4
 
 
+def check_images(x: Any) -> None:
+    """Raise ValueError, in one line, for what is not a batch of images (N, H, W, C)."""
+    if getattr(x, 'ndim', 0) != 4:
+        held = f'arrays of shape {x.shape}' if hasattr(x, 'shape') else 'graphs'
+        raise ValueError(
+            f'a convolutional network takes images, not {held}: choose another net.name'
+        )
+
+
 def uniform_fan_in(fan_in: int) -> jax.nn.initializers.Initializer:
     """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for the weight *and* the bias of a
     linear layer.

@@ -88,6 +88,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """(N, H, W, C) -> (N, F); F is 512 for ResNet-18 and 2048 for ResNet-50."""
+        layers.check_images(x)
         conv = functools.partial(
             nn.Conv,
             padding=0,

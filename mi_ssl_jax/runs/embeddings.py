@@ -73,8 +73,12 @@ def _array(path: Path, source: inputs.Source) -> np.ndarray:
         raise ValueError('a graph is not an array of examples: leave --examples out')
     try:
         x = np.load(path, allow_pickle=False, mmap_mode='r')
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
+    except (ValueError, EOFError) as error:
         raise ValueError(f'cannot read an array from {path}: {error}') from error
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
     own = source.example
     # Images of any size become views of one; points have their number of dimensions.
     same = x.shape[-1:] == own.shape[-1:] and x.ndim == own.ndim + 1 and len(x)

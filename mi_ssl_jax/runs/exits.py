@@ -6,6 +6,18 @@ import shutil
 
 BAD_INPUT, DIVERGED, COLLAPSED, UNWRITABLE, NO_MEMORY = 2, 3, 4, 5, 6
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of a path that the user gave: no such one, one of another kind, or one without the right to it.
+NO_ENTRY = (
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 class Stopped(Exception):

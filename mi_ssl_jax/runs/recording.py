@@ -161,7 +161,7 @@ class Recorder:
         line = {**now.line, **self._extra}
         self._files.write(line)
         self._tracker.write(line, step=steps_of(line))
-        _show(self._bar, now)
+        _show(self._bar, now, self._name)
         collapsed = self._evaluated(now) if now.evaluated else None
         due = save_due(now, config, time.monotonic() - self._saved)
         # Several processes save and stop at the same chunk, whichever of them a signal or a clock
@@ -192,7 +192,7 @@ class Recorder:
         kinds = collapse.kinds(found)
         for branch, sentence in found.items():
             if self._told.get(branch) != kinds[branch]:
-                self._say(f'epoch {now.epoch:g}: {branch}: {sentence}')
+                self._say(f'{self._name}, epoch {now.epoch:g}: {branch}: {sentence}')
         self._told = kinds
         value = _figure(now.line, config.checkpoint.best)
         if np.isfinite(value) and (
@@ -321,7 +321,7 @@ def _bar(config: ConfigDict, start: float) -> tqdm:
     )
 
 
-def _show(bar: tqdm, now: loop.Progress) -> None:
+def _show(bar: tqdm, now: loop.Progress, name: str) -> None:
     """Move the bar; where there is no terminal, one line an evaluation."""
     shown = {
         f'loss {phase}': f'{np.mean(value):.4f}'
@@ -331,6 +331,6 @@ def _show(bar: tqdm, now: loop.Progress) -> None:
         shown['MI'] = f'{np.mean(now.line["mi"]["cos_dv"]):.4f} nats'
     if bar.disable and now.evaluated and processes.first():
         figures = ', '.join(f'{name} {value}' for name, value in shown.items())
-        print(f'epoch {now.epoch:g} of {bar.total}: {figures}', flush=True)
+        print(f'{name}, epoch {now.epoch:g} of {bar.total}: {figures}', flush=True)
     bar.set_postfix(shown, refresh=False)
     bar.update(now.epoch - bar.n)

@@ -8,6 +8,7 @@ applies to every configuration.
 """
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def main() -> int:
             )
     if options.together is not None and options.together < 1:
         parser.error('--together must be at least 1')
+    try:
+        sbatch = shlex.split(options.sbatch)
+    except ValueError as error:
+        parser.error(f'--sbatch={options.sbatch}: {error}')
     searches = _searches(options, overrides)
     if options.job is not None and (
         len(searches) != 1 or not 0 <= options.job < len(searches[0].jobs)
@@ -45,7 +50,7 @@ def main() -> int:
     if options.slurm:
         words = [options.file, f'--workdir={_workdir(options)}', *_together(options), *overrides]
         for search in searches:
-            slurm_array.submit(search, words, options.sbatch)
+            slurm_array.submit(search, words, sbatch)
         return 0
     return _run(searches, options.job)
 
@@ -118,8 +123,8 @@ def _parser() -> guard.Parser:
 
 def _searches(options, overrides: list[str]) -> list[plan.Search]:
     module = plan.load(Path(options.file))
-    methods = options.method.split(',') if options.method else module.METHODS
-    data = options.data.split(',') if options.data else module.DATA
+    methods = module.METHODS if options.method is None else options.method.split(',')
+    data = module.DATA if options.data is None else options.data.split(',')
     return [
         stages.search(
             module,

@@ -6,7 +6,6 @@ trains.
 """
 
 import functools
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,14 +54,7 @@ def load(file: Path) -> ModuleType:
     """The file as a module. ValueError when it does not describe a search."""
     if not file.is_file():
         raise ValueError(f'no file {file}: give one such as configs/sweep_cifar.py')
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise ValueError(
-            f'{file} cannot be read: {error}; run the command from the checkout, where configs/ is'
-        ) from error
+    module = config_file.module(str(file))
     missing = [name for name in ('METHODS', 'DATA', 'grid') if not hasattr(module, name)]
     if missing:
         raise ValueError(
@@ -82,6 +74,8 @@ def runs(module: ModuleType, method: str, data: str) -> list[dict[str, Any]]:
         raise ValueError(f'{module.__name__} has an empty grid for {method} on {data}')
     file = found[0]['config']
     if not Path(file).is_file():
+        if data in module.DATA:
+            raise ValueError(f'there is no {file} here: run the command from the checkout')
         raise ValueError(
             f"no data set '{data}' for {method}: there is no {file} here; the search is for "
             f'{", ".join(module.DATA)}'

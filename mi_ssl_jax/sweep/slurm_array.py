@@ -10,7 +10,7 @@ from mi_ssl_jax.cli import sbatch
 from mi_ssl_jax.sweep import plan, results
 
 
-def submit(search: plan.Search, words: Sequence[str], options: str) -> None:
+def submit(search: plan.Search, words: Sequence[str], options: Sequence[str]) -> None:
     """Write the sbatch file of the search's unfinished jobs and submit it; without any, say so.
 
     words: the command's own. options: further ones of sbatch.
@@ -36,7 +36,9 @@ def submit(search: plan.Search, words: Sequence[str], options: str) -> None:
     print(f'{path}: {found.stdout.strip()}; the same command with --table shows the results')
 
 
-def script(search: plan.Search, words: Sequence[str], options: str, numbers: Sequence[int]) -> str:
+def script(
+    search: plan.Search, words: Sequence[str], options: Sequence[str], numbers: Sequence[int]
+) -> str:
     """The sbatch file; a task that is preempted is queued again and goes on where it stopped."""
     command = [
         sys.executable,
@@ -59,7 +61,7 @@ def script(search: plan.Search, words: Sequence[str], options: str, numbers: Seq
                     'signal': 'B:TERM@120',  # before the time is up: save and stop
                 }
             ),
-            *map(sbatch.word, shlex.split(options)),
+            *map(sbatch.word, options),
             f'cd {shlex.quote(str(Path.cwd()))}',
             f'exec {shlex.join(command)} --job="$SLURM_ARRAY_TASK_ID"',
             '',

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from ml_collections import ConfigDict
 
 from configs import jmi_digits, sdmi_gaussian
 from configs.base import common
@@ -18,7 +19,7 @@ def changed(**fields):
             node = config
             for group in groups:
                 node = node[group]
-            if isinstance(value, int | float) or isinstance(node[last], type(value)):
+            if last in node:
                 del node[last]
             node[last] = value
     return config
@@ -29,14 +30,26 @@ BAD = [
     ({'seed': -1}, 'seed=-1 must be at least 0'),
     ({'epochs': 99999999999999999999}, 'epochs=99999999999999999999 must be at most'),
     ({'epochs': 0}, 'epochs=0 must be at least 1'),
-    ({'seeds': 99999999}, 'seeds=99999999 must be at most 1,000,000'),
+    ({'seeds': 99999999}, 'seeds=99999999 must be at most 10,000'),
+    ({'seed': 2**32 - 1, 'seeds': 3}, 'seed=4294967295 and seeds=3 count up to 4,294,967,297'),
+    ({'lr': 1e39}, 'lr=1e+39 must be at most 3.4e+38'),
+    ({'optimizer__momentum': 1.0}, 'optimizer.momentum=1.0 must be below 1'),
+    ({'net__projector': ('abc',)}, "net.projector='abc' must be a tuple of numbers, such as"),
+    ({'net__projector': (3.5,)}, 'a width of net.projector=3.5 must be a whole number'),
+    ({'views__options__sigma': -1.0}, 'views.options.sigma=-1.0 must be at least 0'),
+    ({'views__options__sigma': math.nan}, 'views.options.sigma=nan must be finite'),
+    ({'data__streamed': 'no'}, "data.streamed='no' must be True or False"),
+    ({'data__dir': 3}, 'data.dir=3 must be text'),
+    ({'probe__labels': 'all'}, "probe.labels='all' must be a tuple, such as ('all', '10%')"),
+    ({'method': 'jmi'}, "method='jmi' must be a group"),
+    ({'probe': 3}, "'probe' must be a group of fields, such as 'probe.online'"),
     ({'lr': math.nan}, 'lr=nan must be finite'),
     ({'lr': math.inf}, 'lr=inf must be finite'),
     ({'weight_decay': -0.1}, 'weight_decay=-0.1 must be at least 0'),
     ({'method__temperature': -1.0}, r'method.temperature=-1.0 must be at least 1e-06'),
     ({'method__temperature': 1e-45}, 'method.temperature=1e-45 must be at least'),
     ({'method__temperature': math.inf}, 'method.temperature=inf must be finite'),
-    ({'optimizer__momentum': 2.0}, 'optimizer.momentum=2.0 must be at most 1'),
+    ({'optimizer__momentum': 2.0}, 'optimizer.momentum=2.0 must be below 1'),
     ({'optimizer__name': 'adam'}, "optimizer.name='adam': use 'sgd', 'adamw' or 'lars'"),
     ({'net__projector': (0,)}, 'a width of net.projector=0 must be at least 1'),
     ({'net__projector': (-5, 3)}, 'a width of net.projector=-5 must be at least 1'),
@@ -52,6 +65,36 @@ def test_a_value_out_of_its_range_is_one_line(fields, message):
     with pytest.raises(ValueError) as error:
         schema.check(changed(**fields), 'my.py')
     assert message in str(error.value) and '\n' not in str(error.value)
+
+
+OPTIONS = [
+    ('net', {'conv4': {'width': 0}}, 'net.options.conv4.width=0 must be at least 1'),
+    ('net', {'conv4': {'width': 10**9}}, 'net.options.conv4.width=1000000000 must be at most'),
+    (
+        'net',
+        {'mlp': {'widths': (8, -1)}},
+        'a width of net.options.mlp.widths=-1 must be at least 1',
+    ),
+    ('net', {'mlp': 3}, 'net.options.mlp=3 must be a group'),
+    ('net', {'resnet18': {'zero_init_residual': 2}}, 'zero_init_residual=2 must be True or False'),
+    ('views', {'size': 0}, 'views.options.size=0 must be at least 1'),
+    ('views', {'size': 10**6}, 'views.options.size=1000000 must be at most 4,096'),
+    ('views', {'jitter_p': 2}, 'views.options.jitter_p=2 must be at most 1'),
+    ('views', {'edge_drop': 0.5}, 'views.options.edge_drop=0.5 must be a tuple, such as (0.1'),
+    ('views', {'edge_drop': (0.5, 1.5)}, 'a number of views.options.edge_drop=1.5 must be at most'),
+    ('views', {'blur_sigma': ('a', 'b')}, "blur_sigma='a' must be a tuple of numbers"),
+]
+
+
+@pytest.mark.parametrize('group, options, message', OPTIONS)
+def test_options_of_networks_and_views_have_ranges_too(group, options, message):
+    config = changed(**{f'{group}__options': ConfigDict(options)})
+    with pytest.raises(ValueError) as error:
+        schema.check(config, 'my.py')
+    assert message in str(error.value) and '\n' not in str(error.value)
+    config.views.name = config.net.name = 'my_module:own'  # whose options are its own affair
+    if group == 'views':
+        schema.check(config, 'my.py')
 
 
 def test_every_field_has_a_unit_and_the_base_is_in_range():
@@ -70,13 +113,20 @@ def test_every_field_has_a_unit_and_the_base_is_in_range():
         ('tau', 'method.temperature'),
         ('wd', 'weight_decay'),
         ('net.dtyp', 'net.dtype'),
+        ('LR', 'lr'),
+        ('optimizer.lr', 'lr'),
+        ('data_name', 'data.name'),
+        ('knn_k', 'probe.knn_neighbours'),
+        ('mixed_precision', 'net.dtype'),
+        ('output_dir', '--workdir'),
     ],
 )
 def test_a_wrong_name_is_met_by_its_meaning(wrong, right):
     assert schema.nearest(wrong, {*schema.FIELDS, 'method.temperature'}) == (
         f"; did you mean '{right}'?"
     )
-    assert schema.nearest('qqqq', schema.FIELDS) == ''
+    for none in ('qqqq', 'resume', 'dropout'):
+        assert schema.nearest(none, schema.FIELDS) == ''
 
 
 def test_the_text_marks_what_differs_and_has_the_units():
