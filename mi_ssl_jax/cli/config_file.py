@@ -114,7 +114,7 @@ def module(file: str) -> types.ModuleType:
             line = getattr(error, 'lineno', None)
             at = f' (line {line})' if line else ''
             raise ValueError(
-                f'{file} is not a Python file{at}: give a configuration, configs/NAME.py'
+                f'{file} is not a Python file{at}: give one such as those of configs/'
             ) from error
         if isinstance(error, ModuleNotFoundError) and error.name == 'configs':
             raise ValueError(

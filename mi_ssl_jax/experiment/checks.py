@@ -47,8 +47,7 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
         )
     if config.mi.batch_size * source.rows < 2:
         raise ValueError(f'mi.batch_size={config.mi.batch_size} must be at least 2')
-    held_out = len(inputs.watched(source, config).y) * source.rows
-    if held_out < 2:
+    if source.at_hand and len(inputs.watched(source, config).y) * source.rows < 2:
         raise ValueError(
             f'mi.examples={config.mi.examples} of {len(source.test.y)} held-out examples of'
             f' {source.name}: mutual information needs at least 2'
@@ -65,7 +64,7 @@ def probes(config: ConfigDict, source: inputs.Source) -> None:
     wanted = tuple(config.probe.labels)
     try:
         data.label_sets(None, wanted)
-        if not config.probe.at_end or not source.classes:
+        if not config.probe.at_end or not source.classes or not source.at_hand:
             return
         if source.train is None:
             _few_streamed(wanted, source)

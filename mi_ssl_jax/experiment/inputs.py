@@ -42,6 +42,11 @@ class Source(NamedTuple):
         return len(self.class_names) if len(self.class_names) > 1 else 0
 
     @property
+    def at_hand(self) -> bool:
+        """Whether the examples are there, rather than their description alone."""
+        return len(self.test.y) > 0
+
+    @property
     def rows(self) -> int:
         """Rows of output per example, one for each label: for a graph, its nodes."""
         return 1 if self.train is None else int(np.prod(self.train.y.shape[1:], dtype=int))

@@ -378,6 +378,14 @@ BAD = {
         ['--config=configs/jmi_gaussian.py', '--json=/nowhere/x.json'],
         'no folder /nowhere',
     ),
+    'json in place of a folder': (
+        ['--config=configs/jmi_gaussian.py', '--json=configs'],
+        '--json=configs is a folder',
+    ),
+    'trace': (
+        ['--config=configs/jmi_gaussian.py', '--trace=README.md/trace'],
+        'cannot use README.md/trace: Not a directory',
+    ),
     'two measurements': (
         ['--config=configs/jmi_gaussian.py', '--scaling', '--augmentation'],
         'give one of them',

@@ -24,7 +24,7 @@ def said(*words):
 
 
 FILES = [
-    ('{', 'is not a Python file (line 1): give a configuration, configs/NAME.py'),
+    ('{', 'is not a Python file (line 1): give one such as those of configs/'),
     ('\0', 'is not a Python file'),
     ('', 'defines no get_config()'),
     ('get_config = 3', 'defines no get_config()'),

@@ -67,12 +67,35 @@ def test_a_full_device_is_one_line_that_names_what_needs_less(capsys):
     )
 
 
+PLACES = {
+    'a folder in a file': lambda file: (file / 'x').mkdir(),
+    'a folder for a file': lambda file: file.mkdir(),
+    'a file for a folder': lambda file: file.parent.write_text(''),
+    'no folder': lambda file: (file.parent / 'none' / 'x').write_text(''),
+    'a name too long': lambda file: (file.parent / ('x' * 300)).write_text(''),
+}
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_a_path_that_cannot_be_used_is_one_line(place, tmp_path, capsys):
+    (tmp_path / 'file').write_text('')
+    assert guard.guard(lambda: PLACES[place](tmp_path / 'file')) == exits.BAD_INPUT
+    line = capsys.readouterr().err
+    assert line.startswith(f'error: cannot use {tmp_path}') and line.count('\n') == 1
+
+
 def test_other_errors_of_the_program_stay_visible():
     def command():
         raise RuntimeError('a bug')
 
     with pytest.raises(RuntimeError, match='a bug'):
         guard.guard(command)
+
+    def without_a_path():
+        raise OSError(2, 'No such file or directory')
+
+    with pytest.raises(OSError, match='No such file'):
+        guard.guard(without_a_path)
 
 
 def test_a_flag_for_xla_is_set_only_where_it_was_tried_and_the_user_has_none(monkeypatch):

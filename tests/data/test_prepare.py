@@ -407,3 +407,20 @@ def test_interrupt_and_clean_restart(prepare, tmp_path, number, code):
         )
     assert prepare('image_folder', folder)[0] == 0
     assert sorted(path.name for path in home.iterdir()) == ['.lock', '1.0.0']
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ([], 'the following arguments are required: name'),
+        (['image_folder', 'more'], 'unrecognized arguments: more'),
+        (['image_folder', '--source'], '--source: expected one argument'),
+        (['image_folder', '--source='], '--source= names nothing'),
+        (['image_folder', '--sourc=x'], 'unrecognized arguments: --sourc=x'),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(arguments)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and message in error and error.count('\n') == 1

@@ -70,6 +70,9 @@ def bad(folder):
     yield [x, y, '--bound=best'], "unknown bound 'best': use one of dv, mine"
     yield [x, y, '--fits=1'], 'fits=1: an interval needs at least 2'
     yield [x, y, '--json=/nowhere/out.json'], 'there is no folder /nowhere'
+    yield [x, y, f'--json={folder}'], 'is a folder: name a file in it'
+    for seed in (-1, 2**32, 10**20):
+        yield [x, y, f'--seed={seed}'], f'--seed={seed} must be from 0 to 4,294,967,295'
     yield [f'--workdir={folder}'], 'is not the folder of a run'
     np.save(other, np.array([{}], dtype=object), allow_pickle=True)
     yield [x, other], 'pickled objects are not read'

@@ -187,6 +187,16 @@ def test_probes_on_fewer_labels_than_they_need_are_refused(labels, size, message
     assert message in str(error.value)
 
 
+def test_a_description_of_data_is_held_to_no_number_of_labels():
+    """An encoder is loaded without its data, whatever its run measured on them."""
+    config = jmi_gaussian.get_config()
+    config.probe.at_end, config.probe.labels = True, ('all', '1%', '10 a class')
+    config.batch_size, config.mi.examples = 10, 15
+    alone = inputs.described(inputs.describe(source(np.arange(100) % 2)))
+    checks.probes(config, alone)
+    checks.numbers(config, alone)
+
+
 def test_what_streamed_labels_cannot_be_is_refused_without_reading_them():
     config, held = jmi_gaussian.get_config(), source(np.arange(100) % 2)
     config.probe.at_end, streamed = True, held._replace(train=None)

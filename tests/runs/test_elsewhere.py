@@ -101,6 +101,25 @@ def test_embeddings_of_an_array(trained, tmp_path, monkeypatch, capsys):
         assert 'one example per row' in capsys.readouterr().err
 
 
+def test_a_place_or_an_array_that_cannot_be_used_is_said_before_the_encoding(
+    trained, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'file').write_text('')
+    np.savez(tmp_path / 'several.npz', x=np.zeros(3), y=np.zeros(3))
+    run = f'--workdir={trained[0]}'
+    for arguments, message in (
+        ([run, f'--out={tmp_path / "file"}'], f'cannot use {tmp_path / "file"}: File exists'),
+        ([run, f'--out={tmp_path / "file" / "out"}'], 'Not a directory'),
+        ([f'--workdir={tmp_path / "none"}'], 'is not the folder of a run'),
+        ([run, f'--examples={tmp_path / "several.npz"}'], 'holds several arrays'),
+        ([run, f'--examples={tmp_path / "none.npy"}'], 'none.npy: No such file or directory'),
+    ):
+        assert embedded(monkeypatch, *arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count('\n') == 1
+    assert not (tmp_path / 'none').exists()
+
+
 def test_a_description_is_what_the_networks_see(own_data_dir):
     for name in ('digits', 'karate', 'gaussian'):
         wanted = common.base()

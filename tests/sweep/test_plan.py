@@ -5,11 +5,14 @@ import csv
 import itertools
 import json
 import pathlib
+import sys
 
 import pytest
 
 from configs import jmi_digits, sweep_cifar, sweep_digits
+from mi_ssl_jax.cli import guard
 from mi_ssl_jax.figures import tables
+from mi_ssl_jax.sweep import __main__ as sweep_command
 from mi_ssl_jax.sweep import plan, results, slurm_array, stages
 from tests.helpers import searches
 
@@ -218,7 +221,7 @@ def test_an_array_has_a_task_for_each_unfinished_job(file, tmp_path, monkeypatch
     sbatch.chmod(0o755)
     monkeypatch.setenv('PATH', f'{sbatch.parent}:/usr/bin:/bin')
     slurm_array.submit(
-        found, [str(file), f'--workdir={tmp_path}'], '--partition=gpu --time=1:00:00'
+        found, [str(file), f'--workdir={tmp_path}'], ['--partition=gpu', '--time=1:00:00']
     )
     script = (found.folder / 'array.sbatch.seen').read_text()
     unfinished = [
@@ -239,17 +242,56 @@ def test_without_sbatch_or_work_an_array_says_so(file, tmp_path, monkeypatch, ca
     plan.write(found)
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(ValueError, match='there is no sbatch here'):
-        slurm_array.submit(found, [str(file)], '')
+        slurm_array.submit(found, [str(file)], [])
     searches.finish(found, range(90, 98))
-    slurm_array.submit(found, [str(file)], '')
+    slurm_array.submit(found, [str(file)], [])
     assert 'nothing is left to do' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('text', ['from configs_elsewhere import base', 'not python at all'])
-def test_a_search_that_cannot_be_imported_is_one_line(text, tmp_path):
-    (tmp_path / 'search.py').write_text(text)
-    with pytest.raises(ValueError, match=r'search\.py cannot be read: '):
-        plan.load(tmp_path / 'search.py')
+@pytest.mark.parametrize(
+    'text, reason',
+    [
+        ('from configs_elsewhere import base', "fails: No module named 'configs_elsewhere'"),
+        ('not python at all', 'is not a Python file'),
+        ('1 / 0', 'fails: ZeroDivisionError: division by zero'),
+        ('raise SystemExit(0)', 'fails: SystemExit: 0'),
+        ('{"seed": false}', "fails: NameError: name 'false' is not defined"),
+        ('METHODS = ("jmi",)', 'is not a search: it has no DATA'),
+    ],
+)
+@pytest.mark.parametrize('name', ['search.py', 'search.json'])
+def test_a_search_that_cannot_be_imported_is_one_line(name, text, reason, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError) as error:
+        plan.load(tmp_path / name)
+    assert f'{tmp_path / name} {reason}' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_search_away_from_its_configurations_says_from_where_to_run(file, tmp_path, monkeypatch):
+    module = plan.load(file)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, 'grid', lambda method, data: [{'config': 'configs/none.py'}])
+    with pytest.raises(ValueError, match='no configs/none.py here: run the command from the check'):
+        plan.runs(module, module.METHODS[0], module.DATA[0])
+
+
+@pytest.mark.parametrize(
+    'word, message',
+    [
+        ('--method=', "no method ''"),
+        ('--data=', "no data set ''"),
+        ('--sbatch="', '--sbatch=": No closing quotation'),
+    ],
+)
+def test_empty_and_unfinished_words_are_refused(word, message, file, tmp_path, monkeypatch, capsys):
+    given = ['sweep', str(file), f'--workdir={tmp_path}', '--slurm', word]
+    monkeypatch.setattr(sys, 'argv', given)
+    try:
+        status = guard.guard(sweep_command.main)
+    except SystemExit as end:
+        status = end.code
+    error = capsys.readouterr().err
+    assert status == 2 and message in error and error.count('\n') == 1
 
 
 def test_a_users_own_method_is_not_assumed_to_read_a_traced_temperature():
