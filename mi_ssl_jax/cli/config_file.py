@@ -24,6 +24,7 @@ KINDS = {  # how the error of a flag's type begins: what the flag takes
     'invalid literal for int': 'a whole number',
     'could not convert string to float': 'a number',
     "('Non-boolean": 'True or False',
+    'Error while parsing string': 'a tuple, such as "(64, 3)" or "(\'all\', \'10%\')"',
 }
 
 

@@ -120,9 +120,22 @@ ARGUMENTS: dict[str, Field] = {
     'variance_weight': Field('', 'float', 0, LARGEST),
     'covariance_weight': Field('', 'float', 0, LARGEST),
     'marginal_weight': Field('', 'float', 0, LARGEST),
+    'weight': Field('', 'float', 0, LARGEST),
+    'eps': Field('', 'float', 0, LARGEST),
+    'distortion': Field('', 'float', math.ulp(0.0), LARGEST),
+    'clip': Field('norm of a gradient', 'float', 0, LARGEST),
+    'final_weight_decay': Field('', 'float', 0, LARGEST),
+    'warmup_epochs': Field('epochs', 'float', 0, MANY),
+    'teacher_warmup_epochs': Field('epochs', 'float', 0, MANY),
+    'frozen_epochs': Field('epochs', 'float', 0, MANY),
+    'queue_epoch': Field('epoch from which the queue is used', 'float', 0, MANY),
+    'predictor': Field('', 'bool'),
+    'head_norm': Field('', 'bool'),
+    'rescale': Field('', 'bool'),
+    'momentum_encoder': Field('', 'bool'),
 }
 
-# Options that networks and views of this package share by name, at whatever group they stand.
+# Options of networks, views and generated data of this package, by name in whatever group.
 OPTIONS: dict[str, Field] = {
     'width': Field('channels of the first layer', 'int', 1, WIDEST),
     'widths': Field('of the layers', 'widths', 1, WIDEST),
@@ -150,6 +163,14 @@ OPTIONS: dict[str, Field] = {
     'noise_std': Field('of the noise', 'float', 0, LARGEST),
     'edge_drop': Field('probability, of each view', 'numbers', *PROBABILITY),
     'feature_mask': Field('probability, of each view', 'numbers', *PROBABILITY),
+    'nodes': Field('', 'int', 1, 100_000),
+    'communities': Field('', 'int', 1, 100_000),
+    'within': Field('probability of an edge', 'float', *PROBABILITY),
+    'between': Field('probability of an edge', 'float', *PROBABILITY),
+    'features': Field('of a node', 'int', 1, 100_000),
+    'separation': Field('of the centres, in deviations of the noise', 'float', 0, LARGEST),
+    'train': Field('share of the nodes', 'float', *PROBABILITY),
+    'seed': Field('of the graph', 'int', 0, 2**32 - 1),
 }
 
 # What a field, or a flag, is called elsewhere.

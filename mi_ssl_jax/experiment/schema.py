@@ -125,6 +125,7 @@ def check_values(config: ConfigDict) -> None:
         if ':' not in name:
             _check_value(f'net.options.{name}', options, Field('', 'open'))
             _check_group(f'net.options.{name}', options, OPTIONS)
+    _check_group('data.options', config.data.options, OPTIONS)
     if ':' not in config.views.name:
         _check_group('views.options', config.views.options, OPTIONS)
 
@@ -164,6 +165,8 @@ def _check_several(name: str, values: Any, field: Field) -> None:
         raise ValueError(f'{name}={values!r} must be a tuple, such as {form}')
     if field.kind == 'names':
         return  # names are checked with what they name
+    if not values and name not in FIELDS:
+        raise ValueError(f'{name}={values!r} is empty: use a tuple, such as {form}')
     for value in values:
         if isinstance(value, str):
             raise ValueError(f'{name}={value!r} must be a tuple of numbers, such as {form}')

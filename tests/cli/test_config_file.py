@@ -76,6 +76,7 @@ WORDS = [
     ('--config.lr=1/3', "--config.lr='1/3' must be a number"),
     ('--config.lr=0,1', "--config.lr='0,1' must be a number"),
     ('--config.probe.online=maybe', "--config.probe.online='maybe' must be True or False"),
+    ('--config.probe.labels=(1 %,)', 'must be a tuple, such as "(64, 3)"'),
     ('--steps=abc', "--steps='abc' must be a whole number"),
     ('--lr=1', "Unknown command line flag 'lr'; fields are set by --config.lr=VALUE"),
     ('--config.optimizer=adam', 'set one of them, such as --config.optimizer.name=...'),

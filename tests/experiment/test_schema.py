@@ -6,9 +6,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import jmi_digits, sdmi_gaussian
-from configs.base import common
+from configs.base import common, methods
 from mi_ssl_jax import data
-from mi_ssl_jax.experiment import build, checks, schema
+from mi_ssl_jax import methods as builders
+from mi_ssl_jax.experiment import build, checks, fields, schema
 
 
 def changed(**fields):
@@ -41,6 +42,7 @@ BAD = [
     ({'data__streamed': 'no'}, "data.streamed='no' must be True or False"),
     ({'data__dir': 3}, 'data.dir=3 must be text'),
     ({'probe__labels': 'all'}, "probe.labels='all' must be a tuple, such as ('all', '10%')"),
+    ({'method__marginal_weight': -1.0}, 'method.marginal_weight=-1.0 must be at least 0'),
     ({'method': 'jmi'}, "method='jmi' must be a group"),
     ({'probe': 3}, "'probe' must be a group of fields, such as 'probe.online'"),
     ({'lr': math.nan}, 'lr=nan must be finite'),
@@ -77,6 +79,10 @@ OPTIONS = [
     ),
     ('net', {'mlp': 3}, 'net.options.mlp=3 must be a group'),
     ('net', {'resnet18': {'zero_init_residual': 2}}, 'zero_init_residual=2 must be True or False'),
+    ('net', {'mlp': {'widths': ()}}, 'net.options.mlp.widths=() is empty: use a tuple'),
+    ('data', {'separation': math.inf}, 'data.options.separation=inf must be finite'),
+    ('data', {'nodes': 10**9}, 'data.options.nodes=1000000000 must be at most 100,000'),
+    ('data', {'seed': -1}, 'data.options.seed=-1 must be at least 0'),
     ('views', {'size': 0}, 'views.options.size=0 must be at least 1'),
     ('views', {'size': 10**6}, 'views.options.size=1000000 must be at most 4,096'),
     ('views', {'jitter_p': 2}, 'views.options.jitter_p=2 must be at most 1'),
@@ -95,6 +101,16 @@ def test_options_of_networks_and_views_have_ranges_too(group, options, message):
     config.views.name = config.net.name = 'my_module:own'  # whose options are its own affair
     if group == 'views':
         schema.check(config, 'my.py')
+
+
+def test_every_number_and_switch_of_a_method_has_its_range():
+    for name in builders.names():
+        for argument, value in methods.arguments(name).items():
+            if isinstance(value, bool | int | float):
+                assert argument in fields.ARGUMENTS, (name, argument)
+        config = common.base()
+        config.method = common.method(name, **methods.arguments(name))
+        schema.check_values(config)
 
 
 def test_every_field_has_a_unit_and_the_base_is_in_range():
