@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mi_ssl_jax.cli import guard
+from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs import exits
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
@@ -140,18 +141,21 @@ def _add_methods(command: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: guard.Parser, options: dict) -> None:
-    for name, least in (
-        ('seeds', 1),
-        ('epochs', 1),
-        ('batch_size', 2),
-        ('mi_every_steps', 0),
-        ('samples', 1),
-        ('fits', 2),
+    fields = schema.FIELDS
+    for name, least, most in (
+        ('seeds', 1, fields['seeds'].most),
+        ('epochs', 1, fields['epochs'].most),
+        ('batch_size', 2, fields['batch_size'].most),
+        ('mi_every_steps', 0, fields['mi.every_steps'].most),
+        ('samples', 1, fields['data.limit'].most),
+        ('fits', 2, 10_000),
     ):
         value = options.get(name)
         numbers = value if isinstance(value, list) else [value]
         if value is not None and min(numbers) < least:
             parser.error(f'--{name} must be at least {least}')
+        if value is not None and max(numbers) > most:
+            parser.error(f'--{name} must be at most {most:,}')
     for option, known in (('methods', METHODS), ('only', MMI_PARTS)):
         if option in options:
             options[option] = tuple(options[option].split(','))

@@ -94,6 +94,8 @@ def test_scatter(reproduce, runs, tmp_path):
         (['cifar10', '--methods=jmi,dino'], "no method 'dino' in this experiment; it has sdmi"),
         (['cifar10', '--epochs=0'], '--epochs must be at least 1'),
         (['cifar10', '--batch_size=1'], '--batch_size must be at least 2'),
+        (['proposition', '--seeds=99999999'], '--seeds must be at most 10,000'),
+        (['ablations', '--epochs', '9', '9999999999'], '--epochs must be at most 1,000,000,000'),
         (['cifar10', '--mi_every_steps=-1'], '--mi_every_steps must be at least 0'),
     ],
 )

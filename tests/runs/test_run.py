@@ -52,6 +52,13 @@ def test_lines_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path,
     assert epochs == sorted(set(epochs)) and epochs[-1] == 4
 
 
+def test_without_a_terminal_every_evaluation_is_a_line_that_names_the_run(tmp_path, capsys):
+    run.run(runs.small('jmi'), tmp_path / 'mine')
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in lines] == [f'mine, epoch {n} of 4' for n in range(5)]
+    assert all('MI ' in line and line.endswith(' nats') for line in lines)
+
+
 def test_finished_run_says_so_and_more_epochs_extend_it(tmp_path):
     run.run(runs.small('jmi'), tmp_path)
     said = []
