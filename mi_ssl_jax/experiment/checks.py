@@ -15,12 +15,12 @@ from ml_collections import ConfigDict
 
 from mi_ssl_jax import data, parallel
 from mi_ssl_jax.core import plugins
+from mi_ssl_jax.evals import linear
 from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
-FOLDS = 5  # parts of the labelled examples from which a linear probe chooses its settings
 # What the user's own part must be.
 FORMS = {
     'views': '(key, example) -> a tuple of at least two views, arrays or graphs',
@@ -91,9 +91,10 @@ def _few_streamed(wanted: tuple[str, ...], source: inputs.Source) -> None:
 
 
 def _enough(name: str, count: int) -> None:
-    if count < FOLDS:
+    needed = linear.Settings().folds
+    if count < needed:
         raise ValueError(
-            f"'{name}' is {count} labelled examples, and a linear probe needs {FOLDS}: use more, or"
+            f"'{name}' is {count} labelled examples, and a linear probe needs {needed}: use more, or"
             ' probe.labels=() for kNN alone'
         )
 

@@ -306,6 +306,7 @@ def made_up_data(monkeypatch):
 def setup(config: ConfigDict) -> experiments.Setup:
     """The real networks and methods; only the data are few. Nothing is compiled in mode 'loop'."""
     config.update({'batch_size': 16, 'mode': 'loop', 'data': {'streamed': False, 'short_side': 24}})
+    config.probe.labels = ('all',)  # one in a hundred of them would be too few
     return experiments.setup(config)
 
 
@@ -372,6 +373,7 @@ def small(config: ConfigDict) -> ConfigDict:
             'seeds': 1,
             'data': {'streamed': False, 'short_side': 24},
             'mi': {'batch_size': 16},
+            'probe': {'labels': ('all',)},
         }
     )
     if config.net.projector:
