@@ -94,8 +94,8 @@ def _enough(name: str, count: int) -> None:
     needed = linear.Settings().folds
     if count < needed:
         raise ValueError(
-            f"'{name}' is {count} labelled examples, and a linear probe needs {needed}: use more, or"
-            ' probe.labels=() for kNN alone'
+            f"'{name}' is {count} labelled examples, and a linear probe needs {needed}: use more,"
+            ' or probe.labels=() for kNN alone'
         )
 
 
