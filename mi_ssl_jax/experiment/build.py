@@ -15,7 +15,7 @@ from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.experiment import checks, inputs, schema
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import optim, schedule
+from mi_ssl_jax.train import gradient_cache, optim, step
 from mi_ssl_jax.train import state as states
 from mi_ssl_jax.train.spec import Spec
 from mi_ssl_jax.train.state import State
@@ -249,11 +249,15 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
         return mode
     phase = spec.method.phases[0]
 
-    def one_step(x: Tree) -> tuple:
+    def forward(x: Tree) -> jax.Array:
         state = states.init(0, spec.hyper[0], spec, inputs.pick(x, 0))
-        batch = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
-        return schedule.step(spec, phase.name)(*states.split(state, spec.method, phase), (), batch)
+        examples = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
+        trained, frozen = states.split(state, spec.method, phase)
+        batch = step.take(spec, spec.method, phase, trained, frozen, (), examples)
+        variables = {**trained.variables, **frozen.variables}
+        outputs = gradient_cache.outputs_of(step.encode(spec.method, variables, batch.views))
+        return phase.loss(outputs, trained.aux, batch.info, **batch.traced).value
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.
-    return parallel.choose_mode(one_step, batch_of(spec.batch_size, source.example))
+    return parallel.choose_mode(forward, batch_of(spec.batch_size, source.example))
