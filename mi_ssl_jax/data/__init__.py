@@ -7,7 +7,7 @@ import inspect
 
 import numpy as np
 
-from mi_ssl_jax.data import in_memory, on_disk, streamed
+from mi_ssl_jax.data import in_memory, on_disk, statistics, streamed
 from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     'label_sets',
     'load',
     'names',
+    'statistics',
     'stream',
     'subset',
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from mi_ssl_jax import data
 from mi_ssl_jax.data import records
-from mi_ssl_jax.data.building import arrays, cifar, folders, own, parquet, plan, webdataset
+from mi_ssl_jax.data.building import arrays, cifar, examples, folders, parquet, plan, webdataset
 from mi_ssl_jax.data.generated import graph_npz
 
 _OWN = {'arrays': arrays.plan, 'parquet': parquet.plan, 'webdataset': webdataset.plan}
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         '--as', dest='called', help=f'{", ".join(_OWN)}: what the set is called in data.name'
     )
     parser.add_argument(
-        '--kind', choices=list(own.KINDS), help=f'{", ".join(_OWN)}: what one example is'
+        '--kind', choices=list(examples.KINDS), help=f'{", ".join(_OWN)}: what one example is'
     )
     parser.add_argument(
         '--x', help='arrays, columns (A,B,C) or file extension that hold the examples'
@@ -98,7 +98,7 @@ def _prepare(given: argparse.Namespace) -> None:
         print(records.already(called, existing))
         return
     if given.name in _OWN:
-        wanted = own.Wanted(given.kind, given.x, given.y)
+        wanted = examples.Wanted(given.kind, given.x, given.y)
         chosen = _OWN[given.name](given.source, wanted)._replace(name=called)
     elif given.name in folders.NAMES:
         chosen = folders.plan(given.name, given.source, given.classes)
@@ -131,7 +131,7 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
         print(f'left out: {file}')
     for split, counts in summary.counts.items():
         each = f'{min(counts)}' if min(counts) == max(counts) else f'{min(counts)} to {max(counts)}'
-        total = own.counted(sum(counts), chosen.noun)
+        total = examples.counted(sum(counts), chosen.noun)
         if not chosen.class_names:
             print(f'{split}: {total}, no labels')
             continue

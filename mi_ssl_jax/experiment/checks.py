@@ -44,7 +44,7 @@ def probes(config: ConfigDict, source: inputs.Source) -> None:
     """Check now whatever the probes need at the end of training, perhaps hours later."""
     if not config.probe.at_end:
         return
-    labels = None if source.train is None else np.ravel(source.train.y)
+    labels = np.ravel(source.train.y) if source.train is not None and source.classes else None
     labels = labels if labels is None else labels[labels >= 0]
     try:
         data.label_sets(labels, config.probe.labels)

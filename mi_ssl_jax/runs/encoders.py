@@ -76,5 +76,6 @@ def restored(
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:
     """The branch on un-augmented examples, with its running batch statistics; compiled."""
     net = ready.method.branches[branch].net
-    plain = jax.vmap(augment.evaluation(ready.config.views.name, **ready.config.views.options))
+    options = inputs.views_options(ready.config, ready.source)
+    plain = jax.vmap(augment.evaluation(ready.config.views.name, **options))
     return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))

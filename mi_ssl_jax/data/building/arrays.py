@@ -2,7 +2,7 @@
 vectors or series along the first axis, with or without labels.
 
 Names: x, y; x_train, y_train, x_test, y_test; train_images, train_labels, test_images, ... (Keras,
-MedMNIST), see X, Y and `own.HELD_OUT`.
+MedMNIST), see X, Y and `examples.HELD_OUT`.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax.data import faults, zips
-from mi_ssl_jax.data.building import own
+from mi_ssl_jax.data.building import examples
 from mi_ssl_jax.data.building.plan import Plan
 
 X = ('x', 'X', 'data', 'images', 'image', 'features', 'series', 'inputs', 'arr_0')
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
     y: str | None
 
 
-def plan(source: str | None, wanted: own.Wanted) -> Plan:
+def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     """How to make a set from arrays. ValueError, in one line, for what cannot be one."""
     if source is None:
         raise ValueError('arrays are made from a file that you have: give it by --source=FILE.npz')
@@ -53,9 +53,9 @@ def plan(source: str | None, wanted: own.Wanted) -> Plan:
         return _plan(found, parts, wanted)
 
 
-def _plan(found: _Source, parts: Mapping[str, _Part], wanted: own.Wanted) -> Plan:
+def _plan(found: _Source, parts: Mapping[str, _Part], wanted: examples.Wanted) -> Plan:
     arrays = {part.x: _examples(found, part.x) for part in parts.values()}
-    form = own.form(
+    form = examples.form_of(
         arrays[parts['train'].x].shape[1:], arrays[parts['train'].x].dtype, wanted, parts['train'].x
     )
     labels, names = _labels(found, arrays, parts)
@@ -67,9 +67,9 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: own.Wanted) -> Pla
             for i in range(len(arrays[part.x]))
         ]
     if 'test' in parts:
-        own.check_splits(len(items['train']), len(items['test']))
+        examples.check_splits(len(items['train']), len(items['test']))
     else:
-        train, test, note = own.divide(len(items['train']), labels.get('train'))
+        train, test, note = examples.divide(len(items['train']), labels.get('train'))
         whole = items['train']
         items = {'train': [whole[i] for i in train], 'test': [whole[i] for i in test]}
         notes.append(note)
@@ -81,26 +81,26 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: own.Wanted) -> Pla
         version='1.0.0',
         citation='',
         homepage='',
-        description=f'Arrays of the user: {own.described(form)}.',
+        description=f'Arrays of the user: {examples.described(form)}.',
         class_names=names,
-        features=functools.partial(own.features, form, names),
+        features=functools.partial(examples.features, form, names),
         items=items,
         example=functools.partial(_example, arrays, form),
         where=lambda item: f'{found.place}: {item.array}[{item.index}]',
         size=sum(array.nbytes for array in arrays.values()),
         bad=[],
-        notes=[own.described(form), *map(faults.shown, notes)],
+        notes=[examples.described(form), *map(faults.shown, notes)],
         origin={
             'source': os.path.abspath(found.place),
-            'digest': own.digest(found.files, wanted),
+            'digest': examples.digest(found.files, wanted),
         },
-        noun=own.noun(form),
+        noun=examples.noun(form),
         item='example',
     )
 
 
-def _example(arrays: Mapping[str, np.ndarray], form: own.Form, item: _Item) -> dict[str, Any]:
-    made = own.example(arrays[item.array][item.index], form)
+def _example(arrays: Mapping[str, np.ndarray], form: examples.Form, item: _Item) -> dict[str, Any]:
+    made = examples.example(arrays[item.array][item.index], form)
     made |= {} if item.label is None else {'label': item.label}
     return {**made, 'file_name': f'{item.array}[{item.index}]'}
 
@@ -131,7 +131,7 @@ def _open(place: Path) -> _Source:
             return _Source(place, {name: file[name] for name in file.files}, [place])
 
 
-def _parts(arrays: Mapping[str, np.ndarray], wanted: own.Wanted) -> dict[str, _Part]:
+def _parts(arrays: Mapping[str, np.ndarray], wanted: examples.Wanted) -> dict[str, _Part]:
     """'train' and, where the arrays have them, 'test': the names of their arrays."""
     x = _named(arrays, (wanted.x,) if wanted.x else X, 'train')
     y = _named(arrays, (wanted.y,) if wanted.y else Y, 'train')
@@ -143,7 +143,7 @@ def _parts(arrays: Mapping[str, np.ndarray], wanted: own.Wanted) -> dict[str, _P
     if wanted.y and y is None:
         raise ValueError(f'it has no array {wanted.y}; it has {_listed(list(arrays))}')
     parts = {'train': _Part(x, y)}
-    for split in own.HELD_OUT:
+    for split in examples.HELD_OUT:
         held = _named(arrays, (wanted.x,) if wanted.x else X, split)
         if held is not None and held != x:
             labels = _named(arrays, (wanted.y,) if wanted.y else Y, split)
@@ -157,7 +157,7 @@ def _parts(arrays: Mapping[str, np.ndarray], wanted: own.Wanted) -> dict[str, _P
 
 def _named(arrays: Mapping[str, Any], names: Sequence[str], split: str) -> str | None:
     """The first name, beside the split's or, of 'train', alone, that there is."""
-    known = [own_name for name in names for own_name in (f'{name}_{split}', f'{split}_{name}')]
+    known = [key for name in names for key in (f'{name}_{split}', f'{split}_{name}')]
     known += names if split == 'train' else []
     return next((name for name in known if name in arrays), None)
 
@@ -173,24 +173,24 @@ def _labels(
     found: _Source, arrays: Mapping[str, np.ndarray], parts: Mapping[str, _Part]
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """The class numbers of each split, over both together, and the classes' names."""
-    own_y = {split: np.asarray(found.arrays[part.y]) for split, part in parts.items() if part.y}
-    if not own_y:
+    given = {split: np.asarray(found.arrays[part.y]) for split, part in parts.items() if part.y}
+    if not given:
         return {}, ()
     for split, part in parts.items():
-        if len(np.atleast_1d(own_y[split])) != len(arrays[part.x]):
+        if len(np.atleast_1d(given[split])) != len(arrays[part.x]):
             raise ValueError(
                 f'{part.x} has {len(arrays[part.x]):,} examples, but {part.y} has shape'
-                f' {own_y[split].shape}'
+                f' {given[split].shape}'
             )
-    if len({values.dtype.kind in 'US' for values in own_y.values()}) > 1:
+    if len({values.dtype.kind in 'US' for values in given.values()}) > 1:
         raise ValueError('the labels of one split are numbers, of the other text')
     name = ' and '.join(str(part.y) for part in parts.values())
-    flat = [values.reshape(len(values), -1) for values in own_y.values()]
+    flat = [values.reshape(len(values), -1) for values in given.values()]
     if len({values.shape[1] for values in flat}) > 1:
         raise ValueError(f'{name} have labels of different shapes')
-    known = own.labels(np.concatenate(flat), name)
+    known = examples.labels(np.concatenate(flat), name)
     ends = np.cumsum([0, *(len(values) for values in flat)])
-    numbers = {split: known.numbers[a:b] for split, a, b in zip(own_y, ends, ends[1:])}
+    numbers = {split: known.numbers[a:b] for split, a, b in zip(given, ends, ends[1:])}
     return numbers, known.names
 
 

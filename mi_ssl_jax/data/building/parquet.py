@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax.data import faults, images
-from mi_ssl_jax.data.building import own
+from mi_ssl_jax.data.building import examples
 from mi_ssl_jax.data.building.arrays import X, Y
 from mi_ssl_jax.data.building.plan import Plan
 
@@ -51,7 +51,7 @@ class _File(NamedTuple):
     group: Callable[[int, Sequence[str]], Any]
 
 
-def plan(source: str | None, wanted: own.Wanted) -> Plan:
+def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     """How to make a set from parquet files. ValueError, in one line, for what cannot be one."""
     if source is None:
         raise ValueError(
@@ -61,7 +61,7 @@ def plan(source: str | None, wanted: own.Wanted) -> Plan:
     arrow = pyarrow()
     paths, notes = _paths(place)
     files = {
-        split: [_open(arrow, path) for path in own_paths] for split, own_paths in paths.items()
+        split: [_open(arrow, path) for path in split_paths] for split, split_paths in paths.items()
     }
     with faults.reading(place):
         return _plan(arrow, place, files, notes, wanted)
@@ -94,7 +94,7 @@ def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
     if not found:
         raise ValueError(f'{faults.shown(place)} holds neither .parquet nor .arrow files')
     with faults.reading(place):
-        splits, notes = own.by_split(found, place)
+        splits, notes = examples.by_split(found, place)
     rest = [file for file in files if file not in found]
     if rest:
         first = faults.shown(rest[0].relative_to(place))
@@ -119,18 +119,18 @@ def _plan(
     place: Path,
     files: Mapping[str, list[_File]],
     notes: list[str],
-    wanted: own.Wanted,
+    wanted: examples.Wanted,
 ) -> Plan:
-    every = [file for own_files in files.values() for file in own_files]
+    every = [file for split_files in files.values() for file in split_files]
     columns = _columns(arrow, every, wanted)
     items, bad, names = _items(files, every, columns)
     groups = _Groups(arrow, every, columns)
     if 'test' in items:
-        own.check_splits(len(items['train']), len(items['test']))
+        examples.check_splits(len(items['train']), len(items['test']))
     else:
         whole = items['train']
         numbers = None if columns.y is None else np.array([item.label for item in whole], np.int32)
-        train, test, note = own.divide(len(whole), numbers)
+        train, test, note = examples.divide(len(whole), numbers)
         # in the order of the file, so that each row group is read once
         items = {
             'train': [whole[i] for i in sorted(train)],
@@ -142,7 +142,7 @@ def _plan(
     form = (
         images.pixels(first)
         if isinstance(first, bytes)
-        else own.form(first.shape, first.dtype, wanted, name)
+        else examples.form_of(first.shape, first.dtype, wanted, name)
     )
     rest = [column for column in every[0].schema.names if column not in (*columns.x, columns.y)]
     listed = ', '.join(columns.x[:6]) + (', ...' if len(columns.x) > 6 else '')
@@ -154,25 +154,25 @@ def _plan(
         version='1.0.0',
         citation='',
         homepage='',
-        description=f'Parquet files of the user: {own.described(form)}.',
+        description=f'Parquet files of the user: {examples.described(form)}.',
         class_names=names,
-        features=functools.partial(own.features, form, names),
+        features=functools.partial(examples.features, form, names),
         items=items,
         example=functools.partial(_example, groups, form),
         where=lambda item: faults.shown(f'{every[item.file].path}: {groups.name(item)}'),
         size=sum(file.path.stat().st_size for file in every),
         bad=list(map(faults.shown, bad)),
-        notes=[own.described(form), *map(faults.shown, [*said, *notes])],
+        notes=[examples.described(form), *map(faults.shown, [*said, *notes])],
         origin={
             'source': os.path.abspath(place),
-            'digest': own.digest([file.path for file in every], wanted),
+            'digest': examples.digest([file.path for file in every], wanted),
         },
-        noun=own.noun(form),
+        noun=examples.noun(form),
         item='example',
     )
 
 
-def _columns(arrow: Any, files: Sequence[_File], wanted: own.Wanted) -> _Columns:
+def _columns(arrow: Any, files: Sequence[_File], wanted: examples.Wanted) -> _Columns:
     schema = files[0].schema
     for file in files[1:]:
         if file.schema.names != schema.names:
@@ -258,9 +258,9 @@ def _items(
     """The examples of each split, what is bad, and the names of the classes."""
     number = {id(file): i for i, file in enumerate(every)}
     found, values, bad = {}, [], []
-    for split, own_files in files.items():
+    for split, split_files in files.items():
         found[split] = []
-        for file in own_files:
+        for file in split_files:
             for group, rows in enumerate(file.rows):
                 read = [None] * rows
                 if columns.y is not None:
@@ -274,7 +274,7 @@ def _items(
                     values.append(value)
     if columns.y is None:
         return found, bad, ()
-    labels = own.labels(np.asarray(values), f'the column {columns.y}') if values else None
+    labels = examples.labels(np.asarray(values), f'the column {columns.y}') if values else None
     names, numbers = _numbered(labels, values, columns)
     numbered = iter(numbers)
     for split in found:
@@ -283,7 +283,7 @@ def _items(
 
 
 def _numbered(
-    labels: own.Labels | None, values: Sequence[Any], columns: _Columns
+    labels: examples.Labels | None, values: Sequence[Any], columns: _Columns
 ) -> tuple[tuple[str, ...], list[int]]:
     """Names of the classes, in the order of a description if there is one, and each one's class."""
     if labels is None:
@@ -328,9 +328,9 @@ class _Groups:
         return scalar.as_py() if _is_bytes(self._arrow, scalar.type) else self._array(scalar)
 
     def _load(self, file: int, group: int) -> Any:
-        own_file = self._files[file]
-        with faults.reading(f'{own_file.path}, row group {group}'):
-            table = own_file.group(group, self._columns.x)
+        opened = self._files[file]
+        with faults.reading(f'{opened.path}, row group {group}'):
+            table = opened.group(group, self._columns.x)
             if self._columns.single:
                 column = table.column(0)
                 if isinstance(column.type, self._arrow.BaseExtensionType):
@@ -346,7 +346,7 @@ class _Groups:
         values = scalar.values
         shape = [len(values)]
         while _is_list(self._arrow, values.type):
-            lengths = {len(own_list.values) if own_list.is_valid else -1 for own_list in values}
+            lengths = {len(row.values) if row.is_valid else -1 for row in values}
             if len(lengths) != 1 or -1 in lengths:
                 raise ValueError('its rows have different lengths')
             values = values.flatten()
@@ -358,7 +358,7 @@ class _Groups:
         return values.to_numpy(zero_copy_only=False).reshape(shape)
 
 
-def _example(groups: _Groups, form: own.Form | images.Pixels, item: _Item) -> dict[str, Any]:
-    made = own.example(groups.value(item), form)
+def _example(groups: _Groups, form: examples.Form | images.Pixels, item: _Item) -> dict[str, Any]:
+    made = examples.example(groups.value(item), form)
     made |= {} if item.label is None else {'label': item.label}
     return {**made, 'file_name': groups.name(item)}

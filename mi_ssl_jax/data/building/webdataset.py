@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax.data import faults, images
-from mi_ssl_jax.data.building import archive, own
+from mi_ssl_jax.data.building import archive, examples
 from mi_ssl_jax.data.building.arrays import Y
 from mi_ssl_jax.data.building.plan import Plan
 from mi_ssl_jax.data.building.tree import Tree
@@ -40,7 +40,7 @@ class _Sample(NamedTuple):
     files: Mapping[str, str]
 
 
-def plan(source: str | None, wanted: own.Wanted) -> Plan:
+def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     """How to make a set from tars. ValueError, in one line, for what cannot be one."""
     if source is None:
         raise ValueError(
@@ -49,7 +49,7 @@ def plan(source: str | None, wanted: own.Wanted) -> Plan:
         )
     place = Path(source).expanduser()
     paths, notes = _paths(place)
-    shards = [archive.open_tree(path) for own_paths in paths.values() for path in own_paths]
+    shards = [archive.open_tree(path) for split_paths in paths.values() for path in split_paths]
     for shard in shards:
         notes += [f'{shard.place.name}: {note}' for note in shard.notes]
     with faults.reading(place):
@@ -68,7 +68,7 @@ def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
     if not tars:
         raise ValueError(f'{faults.shown(place)} holds no tars ({", ".join(_ENDS)})')
     with faults.reading(place):
-        splits, notes = own.by_split(tars, place)
+        splits, notes = examples.by_split(tars, place)
     rest = [faults.shown(file.name) for file in files if file not in tars]
     if rest:
         notes.append(f'passed over: {faults.counted(len(rest), "other file")}, such as {rest[0]}')
@@ -80,9 +80,9 @@ def _plan(
     paths: Mapping[str, list[Path]],
     shards: Sequence[Tree],
     notes: list[str],
-    wanted: own.Wanted,
+    wanted: examples.Wanted,
 ) -> Plan:
-    split_of = [split for split, own_paths in paths.items() for _ in own_paths]
+    split_of = [split for split, split_paths in paths.items() for _ in split_paths]
     samples = [sample for number, shard in enumerate(shards) for sample in _samples(number, shard)]
     x, bad = _contents(samples, shards, wanted)
     labels, names, unlabelled = _labels(samples, shards, wanted)
@@ -105,20 +105,20 @@ def _plan(
         version='1.0.0',
         citation='',
         homepage='',
-        description=f'WebDataset tars of the user: {own.described(form)}.',
+        description=f'WebDataset tars of the user: {examples.described(form)}.',
         class_names=names,
-        features=functools.partial(own.features, form, names),
+        features=functools.partial(examples.features, form, names),
         items=items,
         example=functools.partial(_example, shards, form),
         where=lambda item: faults.shown(f'{shards[item.shard].place}: {item.path}'),
         size=sum(sum(shard.sizes.values()) for shard in shards),
         bad=list(map(faults.shown, bad + _unreadable(shards))),
-        notes=[own.described(form), *map(faults.shown, notes)],
+        notes=[examples.described(form), *map(faults.shown, notes)],
         origin={
             'source': os.path.abspath(place),
-            'digest': own.digest([shard.place for shard in shards], wanted),
+            'digest': examples.digest([shard.place for shard in shards], wanted),
         },
-        noun=own.noun(form),
+        noun=examples.noun(form),
     )
 
 
@@ -137,21 +137,21 @@ def _samples(number: int, shard: Tree) -> list[_Sample]:
 
 
 def _contents(
-    samples: Sequence[_Sample], shards: Sequence[Tree], wanted: own.Wanted
+    samples: Sequence[_Sample], shards: Sequence[Tree], wanted: examples.Wanted
 ) -> tuple[dict[int, str], list[str]]:
     """({number of a key: path of its example}, what is bad). ValueError where no key has one."""
     known = (wanted.x.lstrip('.').lower(),) if wanted.x else _X
     found, bad = {}, []
     for number, sample in enumerate(samples):
-        own_files = [path for extension, path in sample.files.items() if extension in known]
+        candidates = [path for extension, path in sample.files.items() if extension in known]
         where = f'{shards[sample.shard].place}: {sample.key}'
-        if len(own_files) > 1:
+        if len(candidates) > 1:
             raise ValueError(
                 f'{sample.key} holds several examples ({", ".join(sample.files)}): name one'
                 ' extension by --x'
             )
-        if own_files:
-            found[number] = own_files[0]
+        if candidates:
+            found[number] = candidates[0]
         else:
             bad.append(f'{where}: no image or array, only .{", .".join(sample.files)}')
     if not found:
@@ -163,14 +163,14 @@ def _contents(
     return found, bad
 
 
-def _labelling(sample: _Sample, wanted: own.Wanted) -> list[str]:
+def _labelling(sample: _Sample, wanted: examples.Wanted) -> list[str]:
     """The paths of the files of a key that may hold its label."""
     known = (wanted.y.lstrip('.').lower(),) if wanted.y else _Y
     return [sample.files[extension] for extension in known if extension in sample.files]
 
 
 def _labels(
-    samples: Sequence[_Sample], shards: Sequence[Tree], wanted: own.Wanted
+    samples: Sequence[_Sample], shards: Sequence[Tree], wanted: examples.Wanted
 ) -> tuple[dict[int, int] | None, tuple[str, ...], list[str]]:
     """({number of a key: class}, names of the classes, what is bad); None without any label."""
     values: dict[int, str] = {}
@@ -197,7 +197,9 @@ def _labels(
     ]
     read = list(values.values())
     whole = all(value.lstrip('-').isdecimal() for value in read)
-    known = own.labels(np.array([int(value) for value in read] if whole else read), 'the labels')
+    known = examples.labels(
+        np.array([int(value) for value in read] if whole else read), 'the labels'
+    )
     return dict(zip(values, known.numbers.tolist(), strict=True)), known.names, bad
 
 
@@ -222,23 +224,25 @@ def _divided(
 ) -> tuple[dict[str, list[_Item]], list[str]]:
     """The items with a held-out part, and a note where the tars name none."""
     if 'test' in items:
-        own.check_splits(len(items['train']), len(items['test']))
+        examples.check_splits(len(items['train']), len(items['test']))
         return dict(items), []
     whole = items['train']
     numbers = np.array([item.label for item in whole], np.int32) if labelled else None
-    train, test, note = own.divide(len(whole), numbers)
+    train, test, note = examples.divide(len(whole), numbers)
     return {'train': [whole[i] for i in train], 'test': [whole[i] for i in test]}, [note]
 
 
 def _form(
-    items: Sequence[_Item], shards: Sequence[Tree], wanted: own.Wanted
-) -> own.Form | images.Pixels:
+    items: Sequence[_Item], shards: Sequence[Tree], wanted: examples.Wanted
+) -> examples.Form | images.Pixels:
     item = items[0]
     with faults.reading(f'{shards[item.shard].place}: {item.path}'):
         first = _value(shards, item)
         if isinstance(first, bytes):
             return images.pixels(first)
-        return own.form(first.shape, first.dtype, wanted, f'.{item.path.rpartition(".")[2]}')
+        return examples.form_of(
+            first.shape, first.dtype, wanted, f'.{item.path.rpartition(".")[2]}'
+        )
 
 
 def _value(shards: Sequence[Tree], item: _Item) -> bytes | np.ndarray:
@@ -249,7 +253,9 @@ def _value(shards: Sequence[Tree], item: _Item) -> bytes | np.ndarray:
         return np.load(io.BytesIO(contents), allow_pickle=False)
 
 
-def _example(shards: Sequence[Tree], form: own.Form | images.Pixels, item: _Item) -> dict[str, Any]:
-    made = own.example(_value(shards, item), form)
+def _example(
+    shards: Sequence[Tree], form: examples.Form | images.Pixels, item: _Item
+) -> dict[str, Any]:
+    made = examples.example(_value(shards, item), form)
     made |= {} if item.label is None else {'label': item.label}
     return {**made, 'file_name': item.path}

@@ -43,7 +43,7 @@ class Form(NamedTuple):
     given: tuple[int, ...]  # shape in the source
 
 
-def form(shape: Sequence[int], dtype: np.dtype, wanted: Wanted, name: str) -> Form:
+def form_of(shape: Sequence[int], dtype: np.dtype, wanted: Wanted, name: str) -> Form:
     """The form of examples that have this shape and type in the source. ValueError that names what
     to say or change.
 
@@ -84,22 +84,22 @@ def form(shape: Sequence[int], dtype: np.dtype, wanted: Wanted, name: str) -> Fo
     return Form(kind, stored, dtype if keep else np.dtype(np.float32), shape)
 
 
-def stored(array: np.ndarray, own: Form) -> np.ndarray:
+def stored(array: np.ndarray, form: Form) -> np.ndarray:
     """One example as it is stored. ValueError for another shape or type, and for values that are
     not finite.
     """
-    if array.shape != own.given:
-        raise ValueError(f'its shape is {array.shape}, but the first example has {own.given}')
+    if array.shape != form.given:
+        raise ValueError(f'its shape is {array.shape}, but the first example has {form.given}')
     if array.dtype.kind not in 'buif':
         raise ValueError(f'it holds {array.dtype}, not numbers')
-    if own.dtype.kind == 'u' and array.dtype != own.dtype:
-        raise ValueError(f'it holds {array.dtype}, but the first example {own.dtype}')
+    if form.dtype.kind == 'u' and array.dtype != form.dtype:
+        raise ValueError(f'it holds {array.dtype}, but the first example {form.dtype}')
     with np.errstate(over='ignore'):
-        cast = np.ascontiguousarray(array.reshape(own.shape), own.dtype)
+        cast = np.ascontiguousarray(array.reshape(form.shape), form.dtype)
     wrong = int(np.sum(~np.isfinite(cast)))
     if wrong:
         raise ValueError(
-            f'{faults.counted(wrong, "value")} of {cast.size:,} not finite as {own.dtype}'
+            f'{faults.counted(wrong, "value")} of {cast.size:,} not finite as {form.dtype}'
         )
     return cast
 
@@ -134,7 +134,7 @@ def labels(values: np.ndarray, name: str) -> Labels:
     names = tuple(str(value) for value in found.tolist())
     if len(names) > _MOST_CLASSES or len(names) == len(values) > 1:
         raise ValueError(f'{name} has {len(names):,} different labels: labels are classes')
-    odd = [own for own in names if own != own.strip() or len(own.splitlines()) != 1]
+    odd = [text for text in names if text != text.strip() or len(text.splitlines()) != 1]
     if odd:
         raise ValueError(
             f'{name} has the label {odd[0]!r}, empty or with white space at its ends: rename it'
@@ -150,8 +150,8 @@ def divide(count: int, numbers: np.ndarray | None) -> tuple[np.ndarray, np.ndarr
     random = np.random.RandomState(0)  # its stream is the same in every numpy version
     numbers = np.zeros(count, np.int32) if numbers is None else numbers
     held = np.zeros(count, bool)
-    for own in np.unique(numbers):
-        members = random.permutation(np.flatnonzero(numbers == own))
+    for number in np.unique(numbers):
+        members = random.permutation(np.flatnonzero(numbers == number))
         held[members[: round(SHARE * len(members))]] = True
     if not held.any():
         raise ValueError(
@@ -180,13 +180,13 @@ def check_splits(train: int, test: int) -> None:
         raise ValueError(f'{faults.counted(test, "held-out example")}: at least 2 are needed')
 
 
-def features(own: Form | images.Pixels, names: Sequence[str], tfds: Any) -> Any:
+def features(form: Form | images.Pixels, names: Sequence[str], tfds: Any) -> Any:
     """The TFDS features of a set: image or array, label where there are classes, file_name."""
     found = (
-        {'image': images.feature(tfds, own)}
-        if isinstance(own, images.Pixels)
+        {'image': images.feature(tfds, form)}
+        if isinstance(form, images.Pixels)
         else {
-            'array': tfds.features.Tensor(shape=own.shape, dtype=own.dtype.type, encoding='bytes')
+            'array': tfds.features.Tensor(shape=form.shape, dtype=form.dtype.type, encoding='bytes')
         }
     )
     if names:
@@ -194,29 +194,29 @@ def features(own: Form | images.Pixels, names: Sequence[str], tfds: Any) -> Any:
     return tfds.features.FeaturesDict({**found, 'file_name': tfds.features.Text()})
 
 
-def example(value: np.ndarray | bytes, own: Form | images.Pixels) -> dict[str, Any]:
+def example(value: np.ndarray | bytes, form: Form | images.Pixels) -> dict[str, Any]:
     """The part of an example that holds its contents, checked. ValueError."""
-    if isinstance(own, images.Pixels):
+    if isinstance(form, images.Pixels):
         if not isinstance(value, bytes):
             raise ValueError('an array, but the first example is an encoded image')
-        return {'image': images.checked(value, own)}
+        return {'image': images.checked(value, form)}
     if isinstance(value, bytes):
         raise ValueError('an encoded image, but the first example is an array')
-    return {'array': stored(value, own)}
+    return {'array': stored(value, form)}
 
 
-def noun(own: Form | images.Pixels) -> str:
+def noun(form: Form | images.Pixels) -> str:
     """What one example is called."""
-    return 'image' if isinstance(own, images.Pixels) else KINDS[own.kind][0]
+    return 'image' if isinstance(form, images.Pixels) else KINDS[form.kind][0]
 
 
-def described(own: Form | images.Pixels) -> str:
+def described(form: Form | images.Pixels) -> str:
     """The note on what one example is stored as."""
-    if isinstance(own, images.Pixels):
-        words = f'encoded, {own.channels} channel{"s" * (own.channels > 1)} {own.dtype}'
+    if isinstance(form, images.Pixels):
+        words = f'encoded, {form.channels} channel{"s" * (form.channels > 1)} {form.dtype}'
     else:
-        words = f'{own.dtype} {own.shape}'
-    return f'each {noun(own)}: {words}'
+        words = f'{form.dtype} {form.shape}'
+    return f'each {noun(form)}: {words}'
 
 
 def split_of(path: str) -> str:
