@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _prepare(given: argparse.Namespace) -> None:
     if given.name not in data.names():
         raise ValueError(f'unknown data set {given.name!r}: known are {", ".join(data.names())}')
+    called = _called(given)
     if given.classes and given.name != 'imagenet100':
         raise ValueError(f'--classes is for imagenet100, not for {given.name}')
     if given.skip_bad and given.name in (*data.GENERATED, 'graph_npz'):
@@ -89,7 +90,6 @@ def _prepare(given: argparse.Namespace) -> None:
         data.load(given.name, given.data_dir)
         print(f'{given.name} is prepared in {records.root(given.data_dir)}')
         return
-    called = _called(given)
     try:
         existing = data.find(called, given.data_dir).folder
     except ValueError:

@@ -48,7 +48,7 @@ def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     if source is None:
         raise ValueError('arrays are made from a file that you have: give it by --source=FILE.npz')
     found = _open(Path(source).expanduser())
-    with faults.reading(found.place):
+    with examples.naming(found.place):
         parts = _parts(found.arrays, wanted)
         return _plan(found, parts, wanted)
 
@@ -60,6 +60,10 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: examples.Wanted) -
     )
     labels, names = _labels(found, arrays, parts)
     items, notes = {}, []
+    shapes = {name: array.shape[1:] for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        said = ' and '.join(f'{name} has {shape}' for name, shape in shapes.items())
+        raise ValueError(f'examples of both splits must have one shape, but {said}')
     for split, part in parts.items():
         numbers = labels.get(split)
         items[split] = [
@@ -116,14 +120,14 @@ def _open(place: Path) -> _Source:
         arrays = {}
         for file in files:
             with faults.reading(f'cannot read {file}'):
-                arrays[file.stem] = np.load(file, mmap_mode='r', allow_pickle=False)
+                arrays[file.stem] = examples.load(file)
         return _Source(place, arrays, files)
     if not place.exists():
         raise ValueError(
             f'the source {faults.shown(place)} does not exist: give another one by --source'
         )
     with faults.reading(f'cannot read {place}'):
-        held = np.load(place, mmap_mode='r', allow_pickle=False)
+        held = examples.load(place)
         if isinstance(held, np.ndarray):
             return _Source(place, {'x': held}, [place])
         with held as file:

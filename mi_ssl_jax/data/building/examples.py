@@ -2,10 +2,11 @@
 features.
 """
 
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -217,6 +218,43 @@ def described(form: Form | images.Pixels) -> str:
     else:
         words = f'{form.dtype} {form.shape}'
     return f'each {noun(form)}: {words}'
+
+
+@contextlib.contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Puts the source before an error of the body that does not begin with it already."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = faults.line(error)
+        named = said.startswith(faults.shown(place))
+        raise ValueError(said if named else f'{faults.shown(place)}: {said}') from error
+
+
+def first_usable(items: Iterable[Any], value: Callable[[Any], Any]) -> Any:
+    """The contents of the first example that has any; the others are named when they are stored.
+    Raises the ValueError of the first where none has.
+    """
+    first = None
+    for item in items:
+        try:
+            return value(item)
+        except (OSError, ValueError) as error:
+            first = first or error
+    raise ValueError(faults.line(first) if first else 'it has no examples')
+
+
+def load(file: Any) -> Any:
+    """The array of a .npy file, or the arrays of a .npz. ValueError for another file; nothing in it
+    is executed. file: a path, whose array is mapped into memory, or an open file.
+    """
+    on_disk = isinstance(file, Path)
+    with open(file, 'rb') if on_disk else contextlib.nullcontext(file) as contents:
+        start = contents.read(6)
+        contents.seek(0)
+    if not start.startswith((b'\x93NUMPY', b'PK')):
+        raise ValueError('it is neither a .npy nor a .npz file')
+    return np.load(file, mmap_mode='r' if on_disk else None, allow_pickle=False)
 
 
 def split_of(path: str) -> str:

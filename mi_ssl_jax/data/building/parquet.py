@@ -63,7 +63,7 @@ def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     files = {
         split: [_open(arrow, path) for path in split_paths] for split, split_paths in paths.items()
     }
-    with faults.reading(place):
+    with examples.naming(place):
         return _plan(arrow, place, files, notes, wanted)
 
 
@@ -93,7 +93,7 @@ def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
     found = kinds['.parquet'] or kinds['.arrow']
     if not found:
         raise ValueError(f'{faults.shown(place)} holds neither .parquet nor .arrow files')
-    with faults.reading(place):
+    with examples.naming(place):
         splits, notes = examples.by_split(found, place)
     rest = [file for file in files if file not in found]
     if rest:
@@ -137,7 +137,7 @@ def _plan(
             'test': [whole[i] for i in sorted(test)],
         }
         notes.append(note)
-    first = groups.value(items['train'][0])
+    first = examples.first_usable(items['train'], groups.value)
     name = columns.x[0] if columns.single else f'{len(columns.x)} columns'
     form = (
         images.pixels(first)

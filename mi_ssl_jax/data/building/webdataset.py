@@ -52,7 +52,7 @@ def plan(source: str | None, wanted: examples.Wanted) -> Plan:
     shards = [archive.open_tree(path) for split_paths in paths.values() for path in split_paths]
     for shard in shards:
         notes += [f'{shard.place.name}: {note}' for note in shard.notes]
-    with faults.reading(place):
+    with examples.naming(place):
         return _plan(place, paths, shards, notes, wanted)
 
 
@@ -67,7 +67,7 @@ def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
     tars = [path for path in files if path.name.endswith(_ENDS)]
     if not tars:
         raise ValueError(f'{faults.shown(place)} holds no tars ({", ".join(_ENDS)})')
-    with faults.reading(place):
+    with examples.naming(place):
         splits, notes = examples.by_split(tars, place)
     rest = [faults.shown(file.name) for file in files if file not in tars]
     if rest:
@@ -235,14 +235,10 @@ def _divided(
 def _form(
     items: Sequence[_Item], shards: Sequence[Tree], wanted: examples.Wanted
 ) -> examples.Form | images.Pixels:
-    item = items[0]
-    with faults.reading(f'{shards[item.shard].place}: {item.path}'):
-        first = _value(shards, item)
-        if isinstance(first, bytes):
-            return images.pixels(first)
-        return examples.form_of(
-            first.shape, first.dtype, wanted, f'.{item.path.rpartition(".")[2]}'
-        )
+    first = examples.first_usable(items, functools.partial(_value, shards))
+    if isinstance(first, bytes):
+        return images.pixels(first)
+    return examples.form_of(first.shape, first.dtype, wanted, '.npy')
 
 
 def _value(shards: Sequence[Tree], item: _Item) -> bytes | np.ndarray:
@@ -250,7 +246,7 @@ def _value(shards: Sequence[Tree], item: _Item) -> bytes | np.ndarray:
     if not item.path.lower().endswith('.npy'):
         return contents
     with faults.reading('not an array'):
-        return np.load(io.BytesIO(contents), allow_pickle=False)
+        return examples.load(io.BytesIO(contents))
 
 
 def _example(
