@@ -35,14 +35,12 @@ def load(prepared: Prepared, *, short_side: int | None) -> Resident:
             f'data.short_side={short_side} is for images, and {prepared.name} holds'
             f' {"vectors" if len(prepared.shape) == 1 else "series"}: leave it at 0'
         )
-    if short_side is None and None in prepared.shape:
-        raise ValueError(
-            f'the images of {prepared.name} have different sizes: choose a short side, such as '
-            'data.short_side=160 (pixels), or stream them'
-        )
     shape = prepared.shape
     if short_side is not None:
         shape = (short_side, short_side, prepared.shape[-1])
+    elif None in shape:
+        ((first, _),) = prepared_lib.encoded(prepared, 'train', [0])
+        shape = prepared_lib.example(prepared, 'train', 0, first, side=None, offset=0.5).shape
     _check_memory(prepared, shape, announce=short_side is not None)
     copy = prepared.folder.parent / f'decoded.{short_side or "full"}.{_fingerprint(prepared)}'
     splits = _read_copy(copy, prepared, shape) or _decode_and_copy(
@@ -160,6 +158,11 @@ def _decode(prepared: Prepared, split: str, shape, short_side: int | None) -> Sp
         indices = range(start, min(start + _CHUNK, n))
         for i, (data, label) in zip(indices, prepared_lib.encoded(prepared, split, indices)):
             example = prepared_lib.example(prepared, split, i, data, side=short_side, offset=0.5)
+            if example.shape != shape and short_side is None and None in prepared.shape:
+                raise ValueError(
+                    f'the images of {prepared.name} have different sizes: choose a short side, such'
+                    ' as data.short_side=160 (pixels), or stream them'
+                )
             if example.shape != shape:
                 raise ValueError(
                     f'{prepared.folder}: record {i} of {split} is {example.shape}, not {shape}'

@@ -105,7 +105,7 @@ def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
 def _open(arrow: Any, path: Path) -> _File:
     with faults.reading(f'cannot read {path}'):
         if path.suffix != '.arrow':
-            file = arrow.parquet.ParquetFile(path)
+            file = arrow.parquet.ParquetFile(path, page_checksum_verification=True)
             rows = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             return _File(
                 path, file.schema_arrow, rows, lambda i, names: file.read_row_group(i, list(names))
