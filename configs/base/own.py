@@ -13,7 +13,6 @@ from configs.base import common, methods
 def base(name: str, **changes) -> ConfigDict:
     """What vectors, series and images share. changes: of the method's arguments."""
     config = common.base()
-    config.data.name = 'arrays'
     config.batch_size = 128
     config.epochs = 200
     config.warmup_epochs = 10
@@ -32,6 +31,7 @@ def base(name: str, **changes) -> ConfigDict:
 def vectors(name: str, **changes) -> ConfigDict:
     """Feature vectors: noise, masks and scaling of standardised features; dense layers."""
     config = base(name, **changes)
+    config.data.name = 'my_vectors'
     config.views.name = 'vectors'
     config.views.options = ConfigDict({'noise': 0.3, 'mask': 0.2, 'scale': 0.1})
     config.net.name = 'mlp'
@@ -42,6 +42,7 @@ def vectors(name: str, **changes) -> ConfigDict:
 def series(name: str, **changes) -> ConfigDict:
     """Series: crops in time, noise, scaling and masks in time; one-dimensional convolutions."""
     config = base(name, **changes)
+    config.data.name = 'my_series'
     config.views.name = 'series'
     config.views.options = ConfigDict(
         {'crop': (0.5, 1.0), 'noise': 0.1, 'scale': 0.2, 'time_mask': 0.2}
@@ -56,6 +57,7 @@ def images(name: str, *, size: int, **changes) -> ConfigDict:
     all methods alike. size: of the views, px.
     """
     config = base(name, **changes)
+    config.data.name = 'my_scans'
     config.views.name = 'simclr'
     config.views.options = ConfigDict(
         {

@@ -118,6 +118,7 @@ def find(name: str, data_dir: str | None) -> on_disk.Prepared:
         if (on_disk.records.root(data_dir) / name).is_dir():
             raise
         raise ValueError(
-            f'unknown data set {name!r}: known are {", ".join(names())}, each TFDS image set '
-            'that is prepared in ArrayRecord, and what prepare --as=NAME named'
+            f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image set '
+            'that is prepared in ArrayRecord; one of your own is prepared by python -m'
+            f' mi_ssl_jax.data.prepare arrays --as={name} --source=FILE.npz'
         ) from error

@@ -329,7 +329,7 @@ class _Groups:
 
     def _load(self, file: int, group: int) -> Any:
         opened = self._files[file]
-        with faults.reading(f'{opened.path}, row group {group}'):
+        with faults.reading(f'row group {group} cannot be read'):
             table = opened.group(group, self._columns.x)
             if self._columns.single:
                 column = table.column(0)
