@@ -81,7 +81,8 @@ def examples(config: ConfigDict, count: int) -> np.ndarray:
         config.data.name, where, short_side=config.data.short_side or None, **config.data.options
     )
     if isinstance(held.train.x, dict) or held.train.x.ndim != 4:
-        kind = 'a graph' if isinstance(held.train.x, dict) else 'points or series'
+        kind = 'series' if len(held.shape) == 2 else 'points'
+        kind = 'a graph' if isinstance(held.train.x, dict) else kind
         raise ValueError(f'{config.data.name} holds {kind}, not images: there is nothing to draw')
     return held.train.x[_evenly(len(held.train.x), count)]
 
