@@ -254,7 +254,13 @@ def load(file: Any) -> Any:
         contents.seek(0)
     if not start.startswith((b'\x93NUMPY', b'PK')):
         raise ValueError('it is neither a .npy nor a .npz file')
-    return np.load(file, mmap_mode='r' if on_disk else None, allow_pickle=False)
+    found = np.load(file, mmap_mode='r' if on_disk else None, allow_pickle=False)
+    if isinstance(found, np.memmap) and found.offset + found.nbytes != file.stat().st_size:
+        raise ValueError(
+            f'its {faults.counted(file.stat().st_size, "byte")} are not those of an array'
+            f' {found.shape} of {found.dtype}: it is damaged'
+        )
+    return found
 
 
 def split_of(path: str) -> str:
