@@ -23,7 +23,7 @@ from jax import Array
 
 from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb, series
 from mi_ssl_jax.core import plugins
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 
 __all__ = ['evaluation', 'load', 'names', 'ops']
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mi_ssl_jax.augment.rgb import Norm, Scale, View
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 
 STRONG, MEDIUM, MUTED = (0.8, 0.8, 0.8, 0.2), (0.4, 0.4, 0.4, 0.1), (0.4, 0.4, 0.2, 0.1)
 Views = tuple[View, ...]

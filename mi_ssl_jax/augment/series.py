@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 
 
 def vectors(

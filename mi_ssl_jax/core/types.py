@@ -1,7 +1,7 @@
 """Names for what functions take and give. Shapes stand in the docstrings."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -16,12 +16,3 @@ Variables = Mapping[
 ]  # all of flax's collections: 'params' and, with batch norm, 'batch_stats'
 Critic = Callable[[Array, Array], Array]  # (Na, D), (Nb, D) -> scores (Na, Nb)
 Schedule = Callable[[Array], Array]  # progress of training, in [0, 1] -> a value
-
-
-class Statistics(NamedTuple):
-    """Range, mean and standard deviation of a training set, one number a channel or feature."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]

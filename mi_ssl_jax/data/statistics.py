@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 
 EXAMPLES = 2048  # evenly picked ones that are looked at
 _FLAT = 1e-6  # a spread below this share of the largest value counts as none

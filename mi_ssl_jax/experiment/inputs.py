@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, data, parallel
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 from mi_ssl_jax.data import streamed
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.spec import Spec

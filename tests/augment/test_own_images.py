@@ -9,7 +9,7 @@ import pytest
 
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import jitter, recipes
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 from mi_ssl_jax.data import statistics
 
 NORM = recipes.IMAGES['cifar10'].norm

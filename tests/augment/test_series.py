@@ -7,7 +7,7 @@ import pytest
 
 from mi_ssl_jax import augment
 from mi_ssl_jax.augment import series
-from mi_ssl_jax.core.types import Statistics
+from mi_ssl_jax.core.statistics import Statistics
 
 MEAN, STD = (1.0, -2.0, 5.0), (0.5, 2.0, 1.0)
 KNOWN = Statistics((0.0,) * 3, (1.0,) * 3, MEAN, STD)
