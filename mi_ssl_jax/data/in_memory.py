@@ -23,7 +23,7 @@ _SUMS = 'crc32.json'  # of the arrays of a decoded copy
 
 
 def load(prepared: Prepared, *, short_side: int | None) -> Resident:
-    """All examples of a prepared data set as arrays (n, ...) of its type: images (n, H, W, C),
+    """Load all examples of a prepared data set as arrays (n, ...) of its type: images (n, H, W, C),
     vectors (n, d), series (n, steps, C).
 
     short_side: images become their central square, resized to this many pixels; None leaves them as

@@ -46,8 +46,8 @@ def make(config: ConfigDict, count: int) -> Gallery:
         pictures,
         shown,
         f"Views '{config.views.name}' of {config.data.name}",
-        'Images of the training set, to their right their random views as the network gets them, '
-        f'{how}. {described(pipeline)}.' + _channels(x.shape[-1]),
+        'Training images and, to the right of each, random views as the network receives them,'
+        f' {how}. {described(pipeline)}.' + _channels(x.shape[-1]),
     )
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from mi_ssl_jax import data, embed
+from mi_ssl_jax import data
 from mi_ssl_jax.data import prepare as command
 from mi_ssl_jax.experiment import build
-from mi_ssl_jax.runs import encoders, run
+from mi_ssl_jax.runs import embeddings, encoders, run
 from tests.helpers import tiny
 
 FEW = {'batch_size': 64, 'warmup_epochs': 1, 'lr': 3e-3, 'log_every': 1000}
@@ -138,8 +138,8 @@ def check_encoder(tmp_path, held):
     np.testing.assert_allclose(setup.source.statistics.mean, held.train.x.mean(0), rtol=1e-5)
     np.save(tmp_path / 'few.npy', held.test.x[:7])
     options = {'branch': None, 'seed': 0}
-    embed.write(tmp_path / 'run', tmp_path / 'all', **options)
-    embed.write_examples(tmp_path / 'run', tmp_path / 'few', tmp_path / 'few.npy', **options)
+    embeddings.write(tmp_path / 'run', tmp_path / 'all', **options)
+    embeddings.write_examples(tmp_path / 'run', tmp_path / 'few', tmp_path / 'few.npy', **options)
     whole = np.load(tmp_path / 'all' / 'test_features.npy')
     np.testing.assert_allclose(np.load(tmp_path / 'few' / 'features.npy'), whole[:7], atol=1e-5)
 

@@ -63,8 +63,8 @@ class BadFiles(ValueError):
 
 
 class Summary(NamedTuple):
-    """What was written. counts: split -> examples of each class, of all without labels. bad: the
-    files left out, with reasons.
+    """The result of a preparation. counts: split -> examples of each class, of all without labels.
+    bad: the files left out, with reasons.
     """
 
     folder: Path
