@@ -138,6 +138,21 @@ def check_encoder(tmp_path, held):
     np.testing.assert_allclose(setup.source.statistics.mean, held.train.x.mean(0), rtol=1e-5)
     np.save(tmp_path / 'few.npy', held.test.x[:7])
     options = {'branch': None, 'seed': 0}
+    moved = tmp_path / 'moved'  # other values under the same name: no other standardisation
+    both = [np.concatenate(pair) for pair in zip(held.train, held.test)]
+    np.savez(tmp_path / 'other.npz', x=100 * both[0], y=both[1])
+    prepared = [f'--source={tmp_path / "other.npz"}', f'--data_dir={moved}', '--as=my_vectors']
+    assert command.main(['arrays', *prepared]) == 0
+    embeddings.write(tmp_path / 'run', tmp_path / 'other', data_dir=str(moved), **options)
+    order = data.load('my_vectors', str(moved))
+    np.save(tmp_path / 'other.npy', order.test.x)
+    embeddings.write_examples(
+        tmp_path / 'run', tmp_path / 'same', tmp_path / 'other.npy', **options
+    )
+    ours, theirs = (
+        np.load(tmp_path / name) for name in ('other/test_features.npy', 'same/features.npy')
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     embeddings.write(tmp_path / 'run', tmp_path / 'all', **options)
     embeddings.write_examples(tmp_path / 'run', tmp_path / 'few', tmp_path / 'few.npy', **options)
     whole = np.load(tmp_path / 'all' / 'test_features.npy')
