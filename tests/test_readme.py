@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 CAPS = {  # document -> most lines (of configs/README.md without its table), most words
     'README.md': (130, 900),
     'configs/README.md': (80, None),
+    'configs/OWN_DATA.md': (110, None),
     'launch/README.md': (90, None),
     'mi_ssl_jax/README.md': (100, None),
     'mi_ssl_jax/runs/README.md': (80, None),
@@ -73,7 +74,13 @@ def test_commands_that_are_named_exist(name, module):
 
 @pytest.mark.parametrize('name, field', found(r'--config\.([\w.]+)='))
 def test_fields_that_are_named_exist(name, field):
-    assert field in schema.FIELDS or field.split('.')[0] in ('method',)
+    known = set(schema.FIELDS)
+    if '.options.' in field:  # of views and networks: those that a configuration of own data has
+        for own in ('jmi_arrays', 'jmi_series', 'jmi_scans'):
+            config = importlib.import_module(f'configs.{own}').get_config()
+            known |= {path for path, *_ in schema._leaves('', config.to_dict(), {})}
+        field = f'.{field}'
+    assert field in known or field.split('.')[0] in ('method',)
 
 
 @pytest.mark.parametrize(

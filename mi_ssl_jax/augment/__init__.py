@@ -9,6 +9,8 @@ vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
     augment.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
     augment.load('simclr', data='cifar10')            RGB images; the method's views for that data
     augment.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)
+    augment.load('simclr', data='own', size=24, statistics=...)  images of any channels and type
+    augment.load('vectors', statistics=...)           vectors; 'series': series; two views
     augment.load('my_package.my_module:my_views')     the user's own
 """
 
@@ -19,8 +21,9 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb
+from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb, series
 from mi_ssl_jax.core import plugins
+from mi_ssl_jax.core.statistics import Statistics
 
 __all__ = ['evaluation', 'load', 'names', 'ops']
 
@@ -38,6 +41,11 @@ _SMALL = {
     'digits': _Entry(digits.digits, digits.digit),
     'graph': _Entry(graph.graph, graph.whole),
 }
+_STANDARDISED = {  # they need the statistics of their data set
+    'vectors': _Entry(series.vectors, series.vector),
+    'series': _Entry(series.series, series.whole),
+}
+OWN = 'own'  # views.options.data of images of any channels and type
 
 
 def names() -> list[str]:
@@ -49,7 +57,12 @@ def names() -> list[str]:
     >>> 'simclr' in ms.augment.names()
     True
     """
-    return sorted([*_SMALL, *recipes.RECIPES])
+    return sorted([*_SMALL, *_STANDARDISED, *recipes.RECIPES])
+
+
+def needs_statistics(name: str, data: str | None) -> bool:
+    """Whether a pipeline takes `statistics`, those of its training set. data: of its options."""
+    return name in _STANDARDISED or name in recipes.RECIPES and data == OWN
 
 
 def load(name: str, **options: Any) -> Pipeline:
@@ -58,17 +71,19 @@ def load(name: str, **options: Any) -> Pipeline:
     Args:
         name: one of `names()`, or the user's own function `(key, example, **options) -> tuple of
             views` as 'my_package.my_module:my_views'.
-        **options: for 'noise', 'digits' and 'graph' the keyword arguments of the functions of
-            those names in `points`, `digits` and `graph`. For the methods' image pipelines: data (a
-            name in `recipes.IMAGES`, required); size, the side of the views; local_views, the
-            number of small views of dino and swav; and any field of `rgb.View` but size, for all
-            views.
+        **options: for 'noise', 'digits', 'graph', 'vectors' and 'series' the keyword arguments of
+            the functions of those names in `points`, `digits`, `graph` and `series`. For the
+            methods' image pipelines: data (a name in `recipes.IMAGES`, or 'own', required); size,
+            the side of the views; local_views, the number of small views of dino and swav; any
+            field of `rgb.View` but size, for all views; and with data='own' statistics, those of
+            the training set.
 
     Returns:
         The function `(key, example) -> tuple of views`.
 
     Raises:
-        ValueError: unknown name, or options that the pipeline does not have.
+        ValueError: unknown name, options that the pipeline does not have, or operations on colours
+            for images of other than three channels.
 
     >>> views = ms.augment.load('noise', sigma=0.1)(jax.random.PRNGKey(0), jnp.zeros(3))
     >>> [view.shape for view in views]
@@ -76,10 +91,11 @@ def load(name: str, **options: Any) -> Pipeline:
     """
     if ':' in name:
         return _bind(name, plugins.load(name, 'views'), options)
-    if name in _SMALL:
-        return _bind(name, _SMALL[name].views, options)
+    entry = _SMALL.get(name) or _STANDARDISED.get(name)
+    if entry:
+        return _bind(name, entry.views, options)
     images, made = _recipe(name, **options)
-    return functools.partial(rgb.make, views=made, norm=images.norm)
+    return functools.partial(rgb.make, views=made, norm=images.norm, **_scale(images))
 
 
 def evaluation(name: str, **options: Any) -> Evaluation:
@@ -106,10 +122,21 @@ def evaluation(name: str, **options: Any) -> Evaluation:
     load(name, **options)
     if name in _SMALL:
         return _SMALL[name].evaluation
+    if name in _STANDARDISED:
+        statistics = options.get('statistics')
+        return functools.partial(_STANDARDISED[name].evaluation, statistics=statistics)
     images, made = _recipe(name, **options)
     return functools.partial(
-        rgb.centre, size=made[0].size, fraction=images.fraction, norm=images.norm
+        rgb.centre,
+        size=made[0].size,
+        fraction=images.fraction,
+        norm=images.norm,
+        **_scale(images),
     )
+
+
+def _scale(images: recipes.Images) -> dict[str, rgb.Scale]:
+    return {} if images.scale is None else {'scale': images.scale}
 
 
 def _recipe(
@@ -118,6 +145,7 @@ def _recipe(
     data: str | None = None,
     size: int | None = None,
     local_views: int | None = None,
+    statistics: Statistics | None = None,
     **strengths: Any,
 ) -> tuple[recipes.Images, tuple[rgb.View, ...]]:
     if name not in recipes.RECIPES:
@@ -125,17 +153,42 @@ def _recipe(
             f"unknown views '{name}'; use one of {', '.join(names())}, "
             "or your own as 'my_package.my_module:my_views'"
         )
-    if data not in recipes.IMAGES:
+    if data not in (*recipes.IMAGES, OWN):
         raise ValueError(
-            f"views '{name}' need data=NAME, one of {', '.join(recipes.IMAGES)}; not {data!r}"
+            f"views '{name}' need data=NAME, one of {', '.join([*recipes.IMAGES, OWN])}; not"
+            f' {data!r}'
         )
-    images = recipes.IMAGES[data]
+    images = _own(name, size, statistics) if data == OWN else recipes.IMAGES[data]
     made = recipes.RECIPES[name](images.kind, size or images.size)
     if local_views is not None:
         if len(made) == 2:
             raise ValueError(f"views '{name}' on {data} have no local views: leave local_views out")
         made = made[:2] + made[2:3] * local_views
-    return images, tuple(view._replace(**_strengths(name, strengths)) for view in made)
+    made = tuple(view._replace(**_strengths(name, strengths)) for view in made)
+    if len(images.norm.mean) != 3:
+        _check_colourless(name, made, len(images.norm.mean))
+    return images, made
+
+
+def _own(name: str, size: int | None, statistics: Statistics | None) -> recipes.Images:
+    if statistics is None:
+        raise ValueError(f"views '{name}' with data='{OWN}' need the statistics of their data set")
+    if not size:
+        raise ValueError(f"views '{name}' with data='{OWN}' need size, the side of the views in px")
+    return recipes.own(size, statistics)
+
+
+def _check_colourless(name: str, views: tuple[rgb.View, ...], channels: int) -> None:
+    """Raises ValueError for operations that need red, green and blue."""
+    for view in views:
+        jitters = view.jitter_p > 0 and any(view.jitter[2:])
+        if jitters or view.grey_p > 0:
+            what = 'saturation and hue' if jitters else 'grey'
+            raise ValueError(
+                f"views '{name}' change {what}, which needs 3 channels, and the images have"
+                f' {channels}: set views.options.jitter='
+                f'{(*view.jitter[:2], 0.0, 0.0)} and views.options.grey_p=0.0'
+            )
 
 
 def _strengths(name: str, strengths: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,21 @@ def apply(planes: Planes, jitter: Jitter) -> Planes:
     return lax.platform_dependent(planes, jitter, cpu=_in_loops, default=_straight)
 
 
+def apply_each(planes: tuple[Array, ...], jitter: Jitter) -> tuple[Array, ...]:
+    """Brightness and contrast alone, in their order, of any number of planes (H, W) in [0, 1]; the
+    contrast of each plane is about its own mean.
+    """
+    bright, contrast = jitter.factors[:2]
+    bright_first = jitter.ranks[0] < jitter.ranks[1]
+
+    def one(plane: Array) -> Array:
+        plane = jnp.clip(plane * jnp.where(bright_first, bright, 1), 0, 1)
+        plane = jnp.clip(contrast * plane + (1 - contrast) * plane.mean(), 0, 1)
+        return jnp.clip(plane * jnp.where(bright_first, 1, bright), 0, 1)
+
+    return tuple(one(plane) for plane in planes)
+
+
 def _in_loops(planes: Planes, jitter: Jitter) -> Planes:
     planes = lax.fori_loop(0, 3, lambda i, p: _blend(p, jitter, i, after_hue=False), planes)
     planes = _turn(planes, jitter)

@@ -7,7 +7,7 @@ semantics are torchvision's for tensors; `ops` has the same functions for one im
 import jax.numpy as jnp
 from jax import Array
 
-Planes = tuple[Array, Array, Array]
+Planes = tuple[Array, ...]  # red, green and blue where a formula is of colours
 
 
 def luma(planes: Planes) -> Array:

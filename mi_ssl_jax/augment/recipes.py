@@ -10,7 +10,8 @@ instead.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mi_ssl_jax.augment.rgb import Norm, View
+from mi_ssl_jax.augment.rgb import Norm, Scale, View
+from mi_ssl_jax.core.statistics import Statistics
 
 STRONG, MEDIUM, MUTED = (0.8, 0.8, 0.8, 0.2), (0.4, 0.4, 0.4, 0.1), (0.4, 0.4, 0.2, 0.1)
 Views = tuple[View, ...]
@@ -18,13 +19,14 @@ Views = tuple[View, ...]
 
 class Images(NamedTuple):
     """A data set: its row in the recipes, side of the views, normalisation, centre crop of the
-    evaluation.
+    evaluation; scale: None for uint8 RGB.
     """
 
     kind: str
     size: int
     norm: Norm
     fraction: float
+    scale: Scale | None = None
 
 
 _TINY = Images('tiny', 64, Norm((0.480, 0.448, 0.398), (0.277, 0.269, 0.282)), 1.0)
@@ -40,6 +42,19 @@ IMAGES = {
     'in100': _IMAGENET,
     'image_folder': _IMAGENET,
 }
+
+
+def own(size: int, statistics: Statistics) -> Images:
+    """Images of the user's own, of any channels and type, by the statistics of the training set.
+
+    The recipes' row is that of the nearest size: CIFAR's up to 32 px, TinyImageNet's up to 96 px.
+    """
+    spans = [high - low for low, high in zip(statistics.low, statistics.high)]
+    mean = tuple((m - low) / own for m, low, own in zip(statistics.mean, statistics.low, spans))
+    std = tuple(s / own for s, own in zip(statistics.std, spans))
+    kind = 'cifar' if size <= 32 else 'tiny' if size <= 96 else 'imagenet'
+    scale = Scale(statistics.low, statistics.high)
+    return Images(kind, size, Norm(mean, std), 0.875 if kind == 'imagenet' else 1.0, scale)
 
 
 def simclr(kind: str, size: int) -> Views:

@@ -1,4 +1,7 @@
-"""Random views of one RGB image: crop, flip, colour jitter, grey, blur, solarize, normalise."""
+"""Random views of one RGB image: crop, flip, colour jitter, grey, blur, solarize, normalise.
+
+Images of other channels and types have the same views without what is made of colours.
+"""
 
 import functools
 import itertools
@@ -15,8 +18,15 @@ from mi_ssl_jax.augment.planar import Planes
 class Norm(NamedTuple):
     """Channel means and standard deviations of pixels in [0, 1]."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Scale(NamedTuple):
+    """Values of each channel that become 0 and 1, for images of any channels and type."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
 
 class View(NamedTuple):
@@ -47,21 +57,24 @@ class View(NamedTuple):
     grey_first: bool = False
 
 
-def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tuple[Array, ...]:
-    """The views of one uint8 image (H, W, 3), in the order of `views`, as normalised float32 (size,
-    size, 3).
+def make(
+    key: Array, image: Array, *, views: tuple[View, ...], norm: Norm, scale: Scale | None = None
+) -> tuple[Array, ...]:
+    """The views of one image (H, W, C), in the order of `views`, as normalised float32 (size, size,
+    C).
 
     Neighbouring views of one kind are one vmapped program.
+    scale: None for uint8 RGB.
 
     Raises:
-      ValueError: not a uint8 image with three channels.
+      ValueError: not a uint8 image with three channels or, with a scale, not of its channels.
     """
-    _check(image)
+    _check(image, scale)
     keys = jax.random.split(key, len(views))
     made, start = [], 0
     for view, group in itertools.groupby(views):
         count = len(list(group))
-        batch = jax.vmap(lambda key: one(key, image, view=view, norm=norm))(
+        batch = jax.vmap(lambda key: one(key, image, view=view, norm=norm, scale=scale))(
             keys[start : start + count]
         )
         made.extend(batch[i] for i in range(count))
@@ -69,11 +82,11 @@ def make(key: Array, image: Array, *, views: tuple[View, ...], norm: Norm) -> tu
     return tuple(made)
 
 
-def one(key: Array, image: Array, *, view: View, norm: Norm) -> Array:
-    """One view of one uint8 image (H, W, 3) -> (size, size, 3), normalised float32."""
+def one(key: Array, image: Array, *, view: View, norm: Norm, scale: Scale | None = None) -> Array:
+    """One view of one image (H, W, C) -> (size, size, C), normalised float32."""
     key_box, key_jitter, key_chances = jax.random.split(key, 3)
     flip, grey, blur, sigma, solarize = jax.random.uniform(key_chances, (5,), jnp.float32)
-    planes = _planes(image)
+    planes = _planes(image, scale)
     if view.crop_last:
         planes = _crop(key_box, _colour(key_jitter, planes, view, grey=grey), view, flip=flip)
     else:
@@ -85,7 +98,9 @@ def one(key: Array, image: Array, *, view: View, norm: Norm) -> Array:
     return _normalise(planes, norm)
 
 
-def centre(image: Array, *, size: int, fraction: float, norm: Norm) -> Array:
+def centre(
+    image: Array, *, size: int, fraction: float, norm: Norm, scale: Scale | None = None
+) -> Array:
     """The network input without augmentation: a centre square, `fraction` of the short side, made
     `size` px.
 
@@ -93,12 +108,12 @@ def centre(image: Array, *, size: int, fraction: float, norm: Norm) -> Array:
     border). An image that has the size already passes unchanged but for the normalisation.
 
     Raises:
-      ValueError: not a uint8 image with three channels.
+      ValueError: as `make`.
     """
-    _check(image)
+    _check(image, scale)
     height, width, _ = image.shape
     side = round(fraction * min(height, width))
-    planes = _planes(image)
+    planes = _planes(image, scale)
     if (height, width, side) != (size, size, size):
         box = resample.Box((height - side) // 2, (width - side) // 2, side, side)
         planes = _resize(planes, box, size=size, method='bilinear', flip=False)
@@ -110,9 +125,17 @@ def blur_taps(size: int) -> int:
     return 2 * max(1, size // 20) + 1
 
 
-def _check(image: Array) -> None:
-    if image.dtype != jnp.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(f'views of images need uint8 (H, W, 3), not {image.dtype} {image.shape}')
+def _check(image: Array, scale: Scale | None) -> None:
+    if scale is not None:
+        if image.ndim != 3 or image.shape[-1] != len(scale.low):
+            raise ValueError(
+                f'views of images need (H, W, {len(scale.low)}), not {image.dtype} {image.shape}'
+            )
+    elif image.dtype != jnp.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(
+            f'views of images need uint8 (H, W, 3), not {image.dtype} {image.shape}; for others'
+            " set views.options.data='own'"
+        )
 
 
 def _crop(key: Array, planes: Planes, view: View, *, flip: Array) -> Planes:
@@ -144,7 +167,8 @@ def _colour(key: Array, planes: Planes, view: View, *, grey: Array) -> Planes:
 def _jitter(key: Array, planes: Planes, view: View) -> Planes:
     if view.jitter_p == 0:
         return planes
-    return jitter.apply(planes, jitter.draw(key, strength=view.jitter, probability=view.jitter_p))
+    drawn = jitter.draw(key, strength=view.jitter, probability=view.jitter_p)
+    return jitter.apply(planes, drawn) if len(planes) == 3 else jitter.apply_each(planes, drawn)
 
 
 def _grey(planes: Planes, view: View, *, chance: Array) -> Planes:
@@ -183,7 +207,11 @@ def _two_products(rows: Array, planes: Planes, columns: Array) -> Planes:
     )
 
 
-def _planes(image: Array) -> Planes:
+def _planes(image: Array, scale: Scale | None) -> Planes:
+    if scale is not None:
+        low, high = (jnp.asarray(own, jnp.float32) for own in scale)
+        own = (image.astype(jnp.float32) - low) / (high - low)
+        return tuple(own[..., channel] for channel in range(len(scale.low)))
     scaled = image.astype(jnp.float32) / 255
     return scaled[..., 0], scaled[..., 1], scaled[..., 2]
 

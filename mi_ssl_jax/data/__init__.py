@@ -7,7 +7,7 @@ import inspect
 
 import numpy as np
 
-from mi_ssl_jax.data import in_memory, on_disk, streamed
+from mi_ssl_jax.data import in_memory, on_disk, statistics, streamed
 from mi_ssl_jax.data.in_memory import available_memory
 from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
 
@@ -21,6 +21,7 @@ __all__ = [
     'label_sets',
     'load',
     'names',
+    'statistics',
     'stream',
     'subset',
 ]
@@ -32,21 +33,24 @@ GENERATED = (
     'karate',
 )  # modules of this package: they prepare themselves at first use
 _MODULES = (*GENERATED, 'graph_npz')
-_IMAGES = {  # name -> the version that is read, what its prepare command still needs
+_PREPARED = {  # name -> the version that is read, what its prepare command still needs
     'cifar10': ('3.', ''),
     'cifar100': ('3.', ''),
     'tiny_imagenet': ('1.', ' --source=tiny-imagenet-200.zip'),
     'imagenet2012': ('5.', ' --source=ILSVRC2012_FOLDER'),
     'imagenet100': ('1.', ' --source=ILSVRC2012_FOLDER'),
     'image_folder': ('1.', ' --source=FOLDER'),
+    'arrays': ('1.', ' --source=FILE.npz'),
+    'parquet': ('1.', ' --source=FOLDER'),
+    'webdataset': ('1.', ' --source=FOLDER'),
 }
 
 
 def names() -> list[str]:
-    """The data sets this package knows. Other sets of labelled images that TFDS prepared can be
-    named too.
+    """The data sets this package knows. Other sets of images that TFDS prepared, and sets that
+    `prepare --as=NAME` named, can be named too.
     """
-    return sorted([*_MODULES, *_IMAGES])
+    return sorted([*_MODULES, *_PREPARED])
 
 
 def load(name: str, data_dir: str | None, *, short_side: int | None = None, **options) -> Resident:
@@ -80,9 +84,10 @@ def stream(name: str, data_dir: str | None, *, canvas: int) -> streamed.Stream:
     """The data set `name`, read batch by batch, each image a square of `canvas` pixels. Errors as
     `load`.
     """
-    if name in _MODULES:
+    prepared = None if name in _MODULES else find(name, data_dir)
+    if prepared is None or not prepared.is_images:
         raise ValueError(f'{name} is held in memory: set data.streamed=False')
-    return streamed.Stream(find(name, data_dir), canvas)
+    return streamed.Stream(prepared, canvas)
 
 
 def example_names(name: str, data_dir: str | None, split: str) -> np.ndarray | None:
@@ -97,7 +102,7 @@ def prepare_command(name: str, data_dir: str | None) -> str:
     folder = f' --data_dir={data_dir}' if data_dir else ''
     return (
         'python -m mi_ssl_jax.data.prepare'
-        f' {name}{folder}{_IMAGES[name][1] if name in _IMAGES else ""}'
+        f' {name}{folder}{_PREPARED[name][1] if name in _PREPARED else ""}'
     )
 
 
@@ -107,9 +112,9 @@ def find(name: str, data_dir: str | None) -> on_disk.Prepared:
     """
     if not name:
         raise ValueError(f"data.name='' names no data set: use one of {', '.join(names())}")
-    if name in _IMAGES:
+    if name in _PREPARED:
         command = prepare_command(name, data_dir)
-        return on_disk.find(name, data_dir, version=_IMAGES[name][0], command=command)
+        return on_disk.find(name, data_dir, version=_PREPARED[name][0], command=command)
     try:  # a set of TFDS's own
         command = f'tfds build {name} --file_format=array_record'
         return on_disk.find(name, data_dir, version='', command=command)
@@ -117,6 +122,7 @@ def find(name: str, data_dir: str | None) -> on_disk.Prepared:
         if (on_disk.records.root(data_dir) / name).is_dir():
             raise
         raise ValueError(
-            f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image '
-            'set that is prepared in ArrayRecord'
+            f'unknown data set {name!r}: known are {", ".join(names())}, and each TFDS image set '
+            'that is prepared in ArrayRecord; one of your own is prepared by python -m'
+            f' mi_ssl_jax.data.prepare arrays --as={name} --source=FILE.npz'
         ) from error

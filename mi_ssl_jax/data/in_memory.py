@@ -1,4 +1,4 @@
-"""Prepared images decoded once into memory, with a copy of the decoded arrays kept beside the
+"""Prepared examples decoded once into memory, with a copy of the decoded arrays kept beside the
 records.
 """
 
@@ -23,19 +23,24 @@ _SUMS = 'crc32.json'  # of the arrays of a decoded copy
 
 
 def load(prepared: Prepared, *, short_side: int | None) -> Resident:
-    """Load all images of a prepared data set as uint8 arrays (n, H, W, C).
+    """Load all examples of a prepared data set as arrays (n, ...) of its type: images (n, H, W, C),
+    vectors (n, d), series (n, steps, C).
 
     short_side: images become their central square, resized to this many pixels; None leaves them as
-    they are. Raises ValueError if the sizes differ and no short side is given, and if the arrays do
-    not fit the memory.
+    they are. Raises ValueError if the sizes differ and no short side is given, if one is given for
+    what are no images, and if the arrays do not fit the memory.
     """
-    height, width, channels = prepared.shape
-    if short_side is None and (height is None or width is None):
+    if short_side is not None and not prepared.is_images:
         raise ValueError(
-            f'the images of {prepared.name} have different sizes: choose a short side, such as '
-            'data.short_side=160 (pixels), or stream them'
+            f'data.short_side={short_side} is for images, and {prepared.name} holds'
+            f' {"vectors" if len(prepared.shape) == 1 else "series"}: leave it at 0'
         )
-    shape = (height, width, channels) if short_side is None else (short_side, short_side, channels)
+    shape = prepared.shape
+    if short_side is not None:
+        shape = (short_side, short_side, prepared.shape[-1])
+    elif None in shape:
+        ((first, _),) = prepared_lib.encoded(prepared, 'train', [0])
+        shape = prepared_lib.example(prepared, 'train', 0, first, side=None, offset=0.5).shape
     _check_memory(prepared, shape, announce=short_side is not None)
     copy = prepared.folder.parent / f'decoded.{short_side or "full"}.{_fingerprint(prepared)}'
     splits = _read_copy(copy, prepared, shape) or _decode_and_copy(
@@ -44,10 +49,11 @@ def load(prepared: Prepared, *, short_side: int | None) -> Resident:
     return Resident(prepared.name, *splits, shape, prepared.class_names, None)
 
 
-def _check_memory(prepared: Prepared, shape: tuple[int, int, int], *, announce: bool) -> None:
-    needed = sum(prepared.sizes.values()) * int(np.prod(shape))
+def _check_memory(prepared: Prepared, shape: tuple[int, ...], *, announce: bool) -> None:
+    needed = sum(prepared.sizes.values()) * int(np.prod(shape)) * prepared.dtype.itemsize
     free = available_memory()
-    line = f'{prepared.name} at {shape[0]}x{shape[1]} pixels takes {needed / 1e6:,.0f} MB of memory'
+    at = f' at {shape[0]}x{shape[1]} pixels' if prepared.is_images else ''
+    line = f'{prepared.name}{at} takes {needed / 1e6:,.0f} MB of memory'
     if needed > free:
         raise ValueError(
             f'{line}, and {free / 1e6:,.0f} MB are free: take a smaller side, or stream it'
@@ -83,7 +89,7 @@ def _fingerprint(prepared: Prepared) -> str:
 
 
 def _read_copy(
-    folder: Path, prepared: Prepared, shape: tuple[int, int, int]
+    folder: Path, prepared: Prepared, shape: tuple[int, ...]
 ) -> tuple[Split, Split] | None:
     """The decoded copy; None if there is none, or a damaged one, which is removed."""
     if not folder.is_dir():
@@ -97,7 +103,7 @@ def _read_copy(
         expected = [
             ((prepared.sizes[split], *tail), kind)
             for split in ('train', 'test')
-            for tail, kind in ((shape, np.uint8), ((), np.int32))
+            for tail, kind in ((shape, prepared.dtype), ((), np.int32))
         ]
         held = [(array.shape, array.dtype) for split in splits for array in split]
         if held == expected and sums == _sums(splits):
@@ -146,17 +152,22 @@ def _write_copy(splits: tuple[Split, Split], copy: Path) -> None:
 
 def _decode(prepared: Prepared, split: str, shape, short_side: int | None) -> Split:
     n = prepared.sizes[split]
-    result = Split(np.empty((n, *shape), np.uint8), np.empty(n, np.int32))
+    result = Split(np.empty((n, *shape), prepared.dtype), np.empty(n, np.int32))
 
     def chunk(start: int) -> None:
         indices = range(start, min(start + _CHUNK, n))
         for i, (data, label) in zip(indices, prepared_lib.encoded(prepared, split, indices)):
-            image = prepared_lib.image(prepared, split, i, data, side=short_side, offset=0.5)
-            if image.shape != shape:
+            example = prepared_lib.example(prepared, split, i, data, side=short_side, offset=0.5)
+            if example.shape != shape and short_side is None and None in prepared.shape:
                 raise ValueError(
-                    f'{prepared.folder}: record {i} of {split} is {image.shape}, not {shape}'
+                    f'the images of {prepared.name} have different sizes: choose a short side, such'
+                    ' as data.short_side=160 (pixels), or stream them'
                 )
-            result.x[i], result.y[i] = image, label
+            if example.shape != shape:
+                raise ValueError(
+                    f'{prepared.folder}: record {i} of {split} is {example.shape}, not {shape}'
+                )
+            result.x[i], result.y[i] = example, label
 
     for _ in threads.in_order(chunk, range(0, n, _CHUNK), ahead=2 * threads.COUNT):
         pass

@@ -1,5 +1,5 @@
-"""Image data sets that lie prepared in the TFDS folder: found by name, described, read record by
-record.
+"""Data sets that lie prepared in the TFDS folder, images (encoded, or arrays of any channels),
+vectors and series: found by name, described, read record by record.
 """
 
 import functools
@@ -26,23 +26,34 @@ class Prepared(NamedTuple):
 
     splits: 'train' and 'test' (the held-out one) -> its name in TFDS.
     sizes: 'train' and 'test' -> number of examples.
-    shape: (H, W, C) of its images; H and W are None where they differ.
+    shape: of an example: (H, W, C) of images, where H and W are None if they differ; (d,) of
+    vectors; (steps, C) of series.
+    class_names: position = label; () without labels.
+    dtype: of an example.
+    feature: 'image' for encoded images, 'array' for arrays.
     """
 
     name: str
     folder: Path
     splits: Mapping[str, str]
     sizes: Mapping[str, int]
-    shape: tuple[int | None, int | None, int]
+    shape: tuple[int | None, ...]
     class_names: tuple[str, ...]
+    dtype: np.dtype = np.dtype(np.uint8)
+    feature: str = 'image'
+
+    @property
+    def is_images(self) -> bool:
+        """Whether its examples are images, not vectors or series."""
+        return len(self.shape) == 3
 
 
 def find(name: str, data_dir: str | None, *, version: str, command: str) -> Prepared:
     """The prepared data set `name`, its newest version that begins with `version`.
 
     command: what prepares it, for the messages.
-    Raises ValueError if it is missing, incomplete, of another version or format, or not labelled
-    images.
+    Raises ValueError if it is missing, incomplete, of another version or format, or holds neither
+    images nor arrays.
     """
     home = records.root(data_dir) / name
     folders = [path.parent for path in home.glob('*/dataset_info.json')]
@@ -72,9 +83,10 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
         )
     builder = records.opened(folder, remedy)
     features, splits = builder.info.features, builder.info.splits
-    lacking = [key for key in ('image', 'label') if key not in features]
-    if lacking or not hasattr(features['label'], 'names') or len(features['image'].shape) != 3:
-        raise ValueError(f'{folder} is no set of labelled images: it has {", ".join(features)}')
+    feature = _feature(features)
+    labelled = 'label' in features
+    if feature is None or labelled and not hasattr(features['label'], 'names'):
+        raise ValueError(f'{folder} is no set of images or arrays: it has {", ".join(features)}')
     held_out = _HELD_OUT.get(name) or next((s for s in ('test', 'validation') if s in splits), None)
     if 'train' not in splits or held_out not in splits:
         raise ValueError(
@@ -98,9 +110,20 @@ def _describe(name: str, folder: Path, command: str) -> Prepared:
         folder,
         chosen,
         {key: splits[split].num_examples for key, split in chosen.items()},
-        features['image'].shape,
-        _class_names(folder, features['label'].names, remedy),
+        features[feature].shape,
+        _class_names(folder, features['label'].names, remedy) if labelled else (),
+        np.dtype(features[feature].np_dtype),
+        feature,
     )
+
+
+def _feature(features: Mapping[str, Any]) -> str | None:
+    """The feature that holds the examples: 'image' or 'array', None where there is neither."""
+    if 'image' in features and len(features['image'].shape) == 3:
+        return 'image'
+    if 'array' in features and 1 <= len(features['array'].shape) <= 3:
+        return 'array'
+    return None
 
 
 def _class_names(folder: Path, names: Sequence[str], remedy: str) -> tuple[str, ...]:
@@ -128,29 +151,32 @@ def _note(line: str) -> None:
 
 
 @functools.cache
-def _source(folder: Path, split: str) -> Sequence[dict[str, Any]]:
+def _source(folder: Path, split: str, feature: str) -> Sequence[dict[str, Any]]:
     builder = records.opened(folder, _AGAIN)
-    skip = records.tfds().decode.SkipDecoding()
-    return records.source(builder, split, _AGAIN, decoders={'image': skip})
+    encoded = {'image': records.tfds().decode.SkipDecoding()} if feature == 'image' else None
+    return records.source(builder, split, _AGAIN, decoders=encoded)
 
 
-def encoded(prepared: Prepared, split: str, indices: Sequence[int]) -> list[tuple[bytes, int]]:
-    """(encoded image, label) of some examples of the split 'train' or 'test', in the order of
-    `indices`. Raises ValueError that names what is damaged.
+def encoded(
+    prepared: Prepared, split: str, indices: Sequence[int]
+) -> list[tuple[bytes | np.ndarray, int]]:
+    """(encoded image or array, label) of some examples of the split 'train' or 'test', in the order
+    of `indices`; label -1 without labels. Raises ValueError that names what is damaged.
     """
     examples = _examples(prepared, split, indices)
-    labels, classes = [int(example['label']) for example in examples], len(prepared.class_names)
-    if labels and not 0 <= min(labels) <= max(labels) < classes:
+    classes = len(prepared.class_names)
+    labels = [int(example['label']) if classes else -1 for example in examples]
+    if labels and classes and not 0 <= min(labels) <= max(labels) < classes:
         raise ValueError(
             f'{prepared.folder}: {prepared.splits[split]} has labels outside its list of {classes}'
             f' classes: {_AGAIN}'
         )
-    return list(zip((example['image'] for example in examples), labels, strict=True))
+    return list(zip((example[prepared.feature] for example in examples), labels, strict=True))
 
 
 def _examples(prepared: Prepared, split: str, indices: Sequence[int]) -> list[dict[str, Any]]:
     """Whole examples, with their images still encoded."""
-    source = _source(prepared.folder, prepared.splits[split])
+    source = _source(prepared.folder, prepared.splits[split], prepared.feature)
     try:
         return source.__getitems__(list(indices))
     except Exception:  # record by record, to find the damaged one
@@ -181,14 +207,24 @@ def names(prepared: Prepared, split: str) -> np.ndarray | None:
     )
 
 
-def image(
-    prepared: Prepared, split: str, index: int, data: bytes, *, side: int | None, offset: float
+def example(
+    prepared: Prepared,
+    split: str,
+    index: int,
+    data: bytes | np.ndarray,
+    *,
+    side: int | None,
+    offset: float,
 ) -> np.ndarray:
-    """One image decoded, and cut to a square of `side` pixels (None: whole). Errors name its
-    record.
+    """One example decoded and, if it is an image, cut to a square of `side` pixels (None: whole).
+    Errors name its record.
     """
     try:
-        decoded = images.decode(data, prepared.shape[-1])
+        decoded = (
+            images.decode(data, prepared.shape[-1], dtype=prepared.dtype)
+            if isinstance(data, bytes)
+            else data
+        )
     except ValueError as error:
         raise ValueError(
             f'{prepared.folder}: record {index} of {prepared.splits[split]} is damaged '

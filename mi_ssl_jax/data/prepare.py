@@ -1,8 +1,9 @@
 """Prepares a data set: python -m mi_ssl_jax.data.prepare NAME --data_dir=DIR [--source=PATH]
-[--skip_bad]
+[--skip_bad]; arrays, parquet and webdataset also [--as=NAME] [--kind=KIND] [--x=NAME] [--y=NAME]
 """
 
 import argparse
+import re
 import signal
 import sys
 
@@ -11,8 +12,10 @@ import numpy as np
 from mi_ssl_jax import data
 from mi_ssl_jax.cli import guard
 from mi_ssl_jax.data import records
-from mi_ssl_jax.data.building import cifar, folders, plan
+from mi_ssl_jax.data.building import arrays, cifar, examples, folders, parquet, plan, webdataset
 from mi_ssl_jax.data.generated import graph_npz
+
+_OWN = {'arrays': arrays.plan, 'parquet': parquet.plan, 'webdataset': webdataset.plan}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--skip_bad', action='store_true', help='leave damaged and mislabelled files out'
     )
+    parser.add_argument(
+        '--as', dest='called', help=f'{", ".join(_OWN)}: what the set is called in data.name'
+    )
+    parser.add_argument(
+        '--kind', choices=list(examples.KINDS), help=f'{", ".join(_OWN)}: what one example is'
+    )
+    parser.add_argument(
+        '--x', help='arrays, columns (A,B,C) or file extension that hold the examples'
+    )
+    parser.add_argument('--y', help='array, column or file extension that holds the labels')
     given = parser.parse_args(arguments)
     if given.source == '':
         parser.error('--source= names nothing: give a folder or an archive')
@@ -54,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not isinstance(error, (ValueError, OSError)):
             raise
         bad = (
-            [f'bad file: {file}' for file in error.files]
+            [f'bad {error.item}: {file}' for file in error.files]
             if isinstance(error, plan.BadFiles)
             else []
         )
@@ -66,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _prepare(given: argparse.Namespace) -> None:
     if given.name not in data.names():
         raise ValueError(f'unknown data set {given.name!r}: known are {", ".join(data.names())}')
+    called = _called(given)
     if given.classes and given.name != 'imagenet100':
         raise ValueError(f'--classes is for imagenet100, not for {given.name}')
     if given.skip_bad and given.name in (*data.GENERATED, 'graph_npz'):
@@ -80,22 +94,39 @@ def _prepare(given: argparse.Namespace) -> None:
         print(f'{given.name} is prepared in {records.root(given.data_dir)}')
         return
     try:
-        existing = data.find(given.name, given.data_dir).folder
+        existing = data.find(called, given.data_dir).folder
     except ValueError:
         existing = None  # missing, or not usable: then plan.write tells
     if existing and not records.may_differ(existing, given.source):
-        print(records.already(given.name, existing))
+        print(records.already(called, existing))
         return
-    if given.name in folders.NAMES:
+    if given.name in _OWN:
+        wanted = examples.Wanted(given.kind, given.x, given.y)
+        chosen = _OWN[given.name](given.source, wanted)._replace(name=called)
+    elif given.name in folders.NAMES:
         chosen = folders.plan(given.name, given.source, given.classes)
     else:
         chosen = cifar.plan(given.name, given.source, given.data_dir)
     if existing:
-        records.check_origin(given.name, existing, chosen.origin)
-        print(records.already(given.name, existing))
+        records.check_origin(called, existing, chosen.origin)
+        print(records.already(called, existing))
         return
     print(*chosen.notes, sep='\n', end='\n' * bool(chosen.notes), flush=True)
     _report(plan.write(chosen, given.data_dir, skip_bad=given.skip_bad), chosen)
+
+
+def _called(given: argparse.Namespace) -> str:
+    """The name of the prepared set. ValueError for options that the data set does not take."""
+    options = {'--as': given.called, '--kind': given.kind, '--x': given.x, '--y': given.y}
+    wrong = [option for option, value in options.items() if value is not None]
+    if given.name not in _OWN and wrong:
+        raise ValueError(f'{wrong[0]} is for {", ".join(_OWN)}, not for {given.name}')
+    called = given.called or given.name
+    if not re.fullmatch(r'[a-z][a-z0-9_]*', called):
+        raise ValueError(f'--as={called}: use small letters, digits and _, such as my_scans')
+    if given.called in data.names() and given.called != given.name:
+        raise ValueError(f'--as={called}: that is a data set of its own, choose another name')
+    return called
 
 
 def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
@@ -103,7 +134,11 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
         print(f'left out: {file}')
     for split, counts in summary.counts.items():
         each = f'{min(counts)}' if min(counts) == max(counts) else f'{min(counts)} to {max(counts)}'
-        print(f'{split}: {sum(counts):,} images, {len(counts)} classes of {each}')
+        total = examples.counted(sum(counts), chosen.noun)
+        if not chosen.class_names:
+            print(f'{split}: {total}, no labels')
+            continue
+        print(f'{split}: {total}, {len(counts)} classes of {each}')
         if min(counts) != max(counts) and len(counts) <= 20:
             print(
                 '    '
@@ -112,7 +147,7 @@ def _report(summary: plan.Summary, chosen: plan.Plan) -> None:
         lacking = [name for name, count in zip(chosen.class_names, counts) if not count]
         if lacking:
             some = ', '.join(lacking[:3]) + (', ...' if len(lacking) > 3 else '')
-            print(f'note: no image in {split} ({len(lacking)} of the classes): {some}')
+            print(f'note: no {chosen.noun} in {split} ({len(lacking)} of the classes): {some}')
     size = np.sum([file.stat().st_size for file in summary.folder.iterdir()])
     print(f'{summary.folder}: {size / 1e6:,.1f} MB in {summary.seconds:.1f} s')
 

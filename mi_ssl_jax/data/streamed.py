@@ -49,15 +49,15 @@ def _cut(stream: Stream, example: tuple[int, bytes, int], rng: np.random.Generat
     seen.
     """
     index, data, label = example
-    image = prepared_lib.image(
+    image = prepared_lib.example(
         stream.prepared, 'train', index, data, side=stream.canvas, offset=rng.random()
     )
     return Split(image, np.int32(label))
 
 
 class Batches:
-    """Endless training batches, or one part of each: Split of x (rows, canvas, canvas, C) uint8 and
-    y (rows,) int32.
+    """Endless training batches, or one part of each: Split of x (rows, canvas, canvas, C) of the
+    set's type and y (rows,) int32.
 
     An epoch visits every example at most once (an incomplete last batch is left out). Order and
     cuts follow from `seed` alone: worker processes take whole batches in turn, so their number
@@ -167,7 +167,7 @@ def once(
     def decode(part: np.ndarray) -> Split:
         examples = prepared_lib.encoded(stream.prepared, split, part.tolist())
         pixels = [
-            prepared_lib.image(stream.prepared, split, i, data, side=stream.canvas, offset=0.5)
+            prepared_lib.example(stream.prepared, split, i, data, side=stream.canvas, offset=0.5)
             for i, (data, _) in zip(part, examples)
         ]
         return Split(np.stack(pixels), np.array([label for _, label in examples], np.int32))

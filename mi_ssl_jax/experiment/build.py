@@ -54,8 +54,9 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     config = decided(config)
     checks.numbers(config, source)
     checks.probes(config, source)
-    pipeline = augment.load(config.views.name, **config.views.options)
-    plain = augment.evaluation(config.views.name, **config.views.options)
+    options = inputs.views_options(config, source)
+    pipeline = augment.load(config.views.name, **options)
+    plain = augment.evaluation(config.views.name, **options)
     layout = parallel.Layout(devices, config.seeds, 'scan')
     checks.shares(config, source, len(layout.devices))
     with checks.fitting('views', config.views.name, source):
@@ -197,7 +198,7 @@ def from_stacked(tree: State, layout: parallel.Layout) -> parallel.Population:
 def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
-    plain = augment.evaluation(config.views.name, **config.views.options)
+    plain = augment.evaluation(config.views.name, **inputs.views_options(config, source))
     held_out = inputs.watched(source, config)
     watched = monitor.HeldOut(
         held_out.x,

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import data, parallel
+from mi_ssl_jax import augment, data, parallel
+from mi_ssl_jax.core.statistics import Statistics
 from mi_ssl_jax.data import streamed
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.spec import Spec
@@ -35,6 +36,7 @@ class Source(NamedTuple):
     class_names: tuple[str, ...]
     centres: np.ndarray | None
     stream: streamed.Stream | None
+    statistics: Statistics | None = None  # of the training examples, where the views need them
 
     @property
     def classes(self) -> int:
@@ -65,6 +67,7 @@ def load(config: ConfigDict) -> Source:
             **config.data.options,
         )
         train = _limited(held.train, config.data.limit, held.name, 'data.limit')
+        known = data.statistics.of(train.x) if _standardises(config) else None
         return Source(
             held.name,
             len(train.y),
@@ -74,6 +77,7 @@ def load(config: ConfigDict) -> Source:
             held.class_names,
             held.centres,
             None,
+            known,
         )
     if config.data.canvas < 8:
         raise ValueError(
@@ -98,7 +102,8 @@ def load(config: ConfigDict) -> Source:
     test = data.Split(
         np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
     )
-    example = np.zeros(stream.shape, np.uint8)
+    example = np.zeros(stream.shape, stream.prepared.dtype)
+    known = _stream_statistics(stream) if _standardises(config) else None
     return Source(
         stream.prepared.name,
         sizes['train'],
@@ -108,14 +113,38 @@ def load(config: ConfigDict) -> Source:
         stream.prepared.class_names,
         None,
         stream,
+        known,
     )
+
+
+def _standardises(config: ConfigDict) -> bool:
+    return augment.needs_statistics(config.views.name, config.views.options.get('data'))
+
+
+def _stream_statistics(stream: streamed.Stream) -> Statistics:
+    """Statistics of evenly picked training examples, decoded for them."""
+    count = stream.prepared.sizes['train']
+    chosen = _evenly(count, min(count, data.statistics.EXAMPLES), stream.prepared.name, 'examples')
+    parts = streamed.once(stream, 'train', indices=chosen, batch_size=256)
+    return data.statistics.of(np.concatenate([part.x for part in parts]))
+
+
+def views_options(config: ConfigDict, source: Source) -> dict[str, Any]:
+    """The options of the configuration's views, with the statistics of the data where they are
+    needed.
+    """
+    options = dict(config.views.options)
+    return options if source.statistics is None else {**options, 'statistics': source.statistics}
 
 
 def describe(source: Source) -> dict[str, Any]:
     """Return the facts about the data that the networks depend on, in JSON's types; see
     `described`.
     """
+    known = source.statistics
+    own = {} if known is None else {'statistics': {k: list(v) for k, v in known._asdict().items()}}
     return {
+        **own,
         'name': source.name,
         'size': source.size,
         'class_names': list(source.class_names),
@@ -139,7 +168,10 @@ def described(found: dict[str, Any]) -> Source:
     none = data.Split(jax.tree.map(lambda leaf: leaf[None][:0], example), labels)
     train = None if found['labels'] is None else none
     classes = tuple(found['class_names'])
-    return Source(found['name'], found['size'], example, train, none, classes, None, None)
+    known = found.get('statistics')
+    if known is not None:
+        known = Statistics(**{name: tuple(map(float, own)) for name, own in known.items()})
+    return Source(found['name'], found['size'], example, train, none, classes, None, None, known)
 
 
 def example_names(source: Source, split: str, config: ConfigDict) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from mi_ssl_jax import augment, data
 from mi_ssl_jax.augment import digits, rgb
 from mi_ssl_jax.data import streamed
+from mi_ssl_jax.experiment import inputs
 
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 
@@ -30,19 +31,40 @@ class Gallery(NamedTuple):
 
 def make(config: ConfigDict, count: int) -> Gallery:
     """`count` images of the configuration's training set. Errors as `examples`."""
-    pipeline = augment.load(config.views.name, **config.views.options)
     x = examples(config, count)
+    pipeline = augment.load(config.views.name, **_options(config))
     keys = jax.random.split(jax.random.PRNGKey(config.seed), count)
     made = jax.device_get(jax.jit(jax.vmap(pipeline))(keys, x))
     undo, how = undone(pipeline)
-    shown = [tuple(np.clip(undo(view[index]), 0, 1) for view in made) for index in range(count)]
+    scale, x = pipeline.keywords.get('scale'), x.astype(np.float32)
+    low, high = (0.0, 255.0) if scale is None else map(np.array, scale)
+    pictures = [_picture(np.clip((one - low) / (high - low), 0, 1)) for one in x]
+    shown = [
+        tuple(_picture(np.clip(undo(view[index]), 0, 1)) for view in made) for index in range(count)
+    ]
     return Gallery(
-        list(x / 255),
+        pictures,
         shown,
         f"Views '{config.views.name}' of {config.data.name}",
         'Training images and, to the right of each, random views as the network receives them,'
-        f' {how}. {described(pipeline)}.',
+        f' {how}. {described(pipeline)}.' + _channels(x.shape[-1]),
     )
+
+
+def _options(config: ConfigDict) -> dict[str, Any]:
+    """The options of the views, with the statistics of the data where they need them."""
+    if not augment.needs_statistics(config.views.name, config.views.options.get('data')):
+        return dict(config.views.options)
+    return inputs.views_options(config, inputs.load(config))
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    """An image as it is drawn: of other than one or three channels the first."""
+    return image if image.shape[-1] in (1, 3) else image[..., :1]
+
+
+def _channels(count: int) -> str:
+    return '' if count in (1, 3) else f' Of {count} channels the first is drawn.'
 
 
 def examples(config: ConfigDict, count: int) -> np.ndarray:
@@ -59,7 +81,8 @@ def examples(config: ConfigDict, count: int) -> np.ndarray:
         config.data.name, where, short_side=config.data.short_side or None, **config.data.options
     )
     if isinstance(held.train.x, dict) or held.train.x.ndim != 4:
-        kind = 'a graph' if isinstance(held.train.x, dict) else 'points'
+        kind = 'series' if len(held.shape) == 2 else 'points'
+        kind = 'a graph' if isinstance(held.train.x, dict) else kind
         raise ValueError(f'{config.data.name} holds {kind}, not images: there is nothing to draw')
     return held.train.x[_evenly(len(held.train.x), count)]
 

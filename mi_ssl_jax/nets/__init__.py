@@ -13,13 +13,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import plugins
-from mi_ssl_jax.nets import conv, gcn, mlp, resnet
+from mi_ssl_jax.nets import conv, conv1d, gcn, mlp, resnet
 
 __all__ = ['load', 'names']
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,
     'conv4': conv.conv4,
+    'conv1d': conv1d.ConvNet1d,
     'digits_conv': conv.digits_conv,
     'gcn': gcn.GCN,
     'resnet18': resnet.resnet18,

@@ -17,6 +17,7 @@ from mi_ssl_jax import augment
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 from mi_ssl_jax.experiment import build as experiments
+from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import run, run_folder
 
 VIEWS_KEY = 29  # a stream that neither training nor its evaluations draw from
@@ -61,7 +62,7 @@ def samples(workdir: Path) -> Samples:
         )
     population, _ = run.restore(ready, workdir)
     variables = population.first().variables
-    plain = augment.evaluation(config.views.name, **config.views.options)
+    plain = augment.evaluation(config.views.name, **inputs.views_options(config, ready.source))
     held_out, tracked = ready.source.test.x, ready.method.tracked
     keys = jax.random.split(jax.random.PRNGKey(VIEWS_KEY), len(held_out))
 
@@ -78,17 +79,17 @@ def samples(workdir: Path) -> Samples:
         )
         return features.encode(apply, np.arange(len(held_out)), batch_size=config.mi.batch_size)
 
-    inputs = np.asarray(jax.vmap(plain)(held_out)).reshape(len(held_out), -1)
+    x = np.asarray(jax.vmap(plain)(held_out)).reshape(len(held_out), -1)
     notes = [
         f'{len(held_out)} held-out examples of {config.data.name}; z1 = {tracked.a}(view 1), '
         f'z2 = {tracked.b}(view 2), x = the un-augmented example with its embeddings beside it'
     ]
     parts = [encode(branch, None) for branch in dict.fromkeys([tracked.a, tracked.b])]
-    if inputs.shape[1] <= RAW_FEATURES:
-        parts = [inputs, *parts]
+    if x.shape[1] <= RAW_FEATURES:
+        parts = [x, *parts]
     else:
         notes += [
-            f"the input's own {inputs.shape[1]} numbers are left out: I(x; z) is bounded through"
+            f"the input's own {x.shape[1]} numbers are left out: I(x; z) is bounded through"
             ' its embeddings'
         ]
     found = {

@@ -46,24 +46,33 @@ def setup(workdir: Path) -> experiments.Setup:
     """The run on one device of this machine, with neither its data nor its other devices; those of
     runs that kept no description of their data are loaded.
     """
-    config, path = run_folder.read_config(workdir), workdir / run_folder.DATA
-    if not path.exists():
-        source = inputs.load(config)
-    else:
-        try:
-            source = inputs.described(json.loads(path.read_text()))
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ValueError(
-                f'{path} does not describe the data of a run ({error}): remove it, and the data set'
-                ' itself is read'
-            ) from error
+    config = run_folder.read_config(workdir)
+    source = _described(workdir) or inputs.load(config)
     return experiments.build(config, source, parallel.choose_devices(1))
+
+
+def _described(workdir: Path) -> inputs.Source | None:
+    """The data that the run was trained on, as its folder describes them; None without that."""
+    path = workdir / run_folder.DATA
+    if not path.exists():
+        return None
+    try:
+        return inputs.described(json.loads(path.read_text()))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f'{path} does not describe the data of a run ({error}): remove it, and the data set'
+            ' itself is read'
+        ) from error
 
 
 def restored(
     ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int, best: bool
 ) -> tuple[Callable[[Variables, jax.Array], Output], Variables]:
     """As `load_encoder`, of a run that is set up already."""
+    trained_on = _described(workdir)
+    if trained_on is not None:  # other data, under --data_dir, are standardised as those were
+        source = ready.source._replace(statistics=trained_on.statistics)
+        ready = ready._replace(source=source)
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
     name = branch or ready.method.phases[0].trains
@@ -76,5 +85,6 @@ def restored(
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:
     """The branch on un-augmented examples, with its running batch statistics; compiled."""
     net = ready.method.branches[branch].net
-    plain = jax.vmap(augment.evaluation(ready.config.views.name, **ready.config.views.options))
+    options = inputs.views_options(ready.config, ready.source)
+    plain = jax.vmap(augment.evaluation(ready.config.views.name, **options))
     return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))

@@ -15,12 +15,14 @@ import pytest
 from mi_ssl_jax import data
 from mi_ssl_jax.cli import estimates, guard
 from mi_ssl_jax.data import images, on_disk, prepare
-from mi_ssl_jax.data.building import folders, plan
+from mi_ssl_jax.data.building import arrays, folders, parquet, plan, webdataset
+from mi_ssl_jax.data.building.examples import Wanted
 from mi_ssl_jax.data.generated import graph_npz
 from mi_ssl_jax.experiment import build
 from mi_ssl_jax.figures import probes, report
 from mi_ssl_jax.runs import run, run_folder
 from mi_ssl_jax.runs.checkpoint import Store
+from tests.data import test_own_data
 from tests.data.test_load import write_set
 from tests.helpers import probed, runs, samples, synthetic_runs
 
@@ -227,6 +229,45 @@ def test_damaged_archives_are_told_by_the_command(archive, tmp_path, capsys):
         lambda path: prepared_by_the_command(path, tmp_path, capsys, EXAMPLES),
         COMMANDS,
     )
+
+
+# Data of one's own
+# --------------------------------------------------------------------------------------------------
+
+OWN = {  # suffix: how its examples are planned, how a source of EXAMPLES examples is made
+    '.npz': (arrays.plan, lambda path, x: np.savez(path, x=x, y=np.arange(EXAMPLES) % 2)),
+    '.npy': (arrays.plan, lambda path, x: np.save(path, x)),
+    '.tar': (webdataset.plan, lambda path, x: test_own_data.tar(path, keys(x))),
+    '.parquet': (
+        parquet.plan,
+        lambda path, x: test_own_data.table(path, x=x.tolist(), y=np.arange(EXAMPLES) % 2),
+    ),
+}
+
+
+def keys(x):
+    return {f'{i:03d}.npy': test_own_data.npy(example) for i, example in enumerate(x)}
+
+
+@pytest.mark.parametrize('suffix', OWN)
+def test_damaged_data_of_ones_own_are_whole_or_named(suffix, tmp_path):
+    path = tmp_path / f'source{suffix}'
+    planned, make = OWN[suffix]
+    make(path, np.random.default_rng(0).normal(size=(EXAMPLES, 6)).astype(np.float32))
+
+    def read():
+        found = planned(str(path), Wanted())
+        stored = [plan._attempt(found, item) for items in found.items.values() for item in items]
+        bad = [*found.bad, *(example for example in stored if isinstance(example, str))]
+        return len(stored), bad
+
+    def check(path):
+        found, said = outcome(read)
+        assert str(path) in said or found[1] or found[0] == EXAMPLES
+        return said or found[1]
+
+    assert read() == (EXAMPLES, [])
+    each([path], check, READERS)
 
 
 # Prepared sets

@@ -160,7 +160,7 @@ def test_what_cannot_be_read_has_its_own_line(tmp_path):
     assert 'started is not prepared in' in message('started')
     data.load('gaussian', str(tmp_path))
     with pytest.raises(
-        ValueError, match='is no set of labelled images: it has point, label|label, point'
+        ValueError, match='is no set of images or arrays: it has point, label|label, point'
     ):
         data.on_disk.find('gaussian', str(tmp_path), version='', command='')
 

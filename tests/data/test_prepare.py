@@ -301,7 +301,7 @@ def test_damaged_archives(prepare, tmp_path, tiny):
 @pytest.mark.parametrize(
     'arguments,message',
     [
-        (('cifar11',), "unknown data set 'cifar11': known are cifar10, "),
+        (('cifar11',), "unknown data set 'cifar11': known are arrays, cifar10, "),
         (('image_folder',), 'give their folder by --source=PATH'),
         (('image_folder', '/nowhere/at/all'), '/nowhere/at/all does not exist'),
         (('cifar10', '/dev/null'), 'is neither a folder nor'),

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from configs.base import common, images
 from mi_ssl_jax import augment, data, methods
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.experiment import schema
+from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.runs import run, run_folder
 from mi_ssl_jax.runs.checkpoint import Store
 from tests.helpers import subprocesses, tiny
@@ -257,7 +257,11 @@ SHAPES = {
     'cifar10': (32, 32, 3),
     'cifar100': (32, 32, 3),
     'tiny_imagenet': (64, 64, 3),
+    'my_vectors': (6,),
+    'my_series': (20, 2),
+    'my_scans': (32, 32, 5),
 }
+FLOATS = ('gaussian', 'my_vectors', 'my_series')
 GRAPHS = {'sbm': (6, 64), 'karate': (6, 34), 'graph_npz': (6, 10)}  # nodes, features
 
 
@@ -269,9 +273,9 @@ def made_up(name, data_dir, *, short_side=None, size=40, **options):
     shape, rng = SHAPES.get(name) or (short_side, short_side, 3), np.random.default_rng(0)
 
     def drawn(*shape):
-        if name == 'gaussian':
+        if name in FLOATS:
             return rng.normal(size=shape).astype(np.float32)
-        return rng.integers(0, 256, shape, np.uint8)
+        return rng.integers(0, 256, shape, np.uint16 if name == 'my_scans' else np.uint8)
 
     def split(count):
         return data.Split(drawn(count, *shape), np.arange(count, dtype=np.int32) % 4)
@@ -321,7 +325,8 @@ def test_builds(name):
     assert ready.spec.steps_per_pass == 2 and ready.spec.passes == config.epochs
     example = ready.source.example
     made = jax.eval_shape(ready.spec.views, jax.random.PRNGKey(0), example)
-    plain = jax.eval_shape(augment.evaluation(config.views.name, **config.views.options), example)
+    options = inputs.views_options(config, ready.source)
+    plain = jax.eval_shape(augment.evaluation(config.views.name, **options), example)
     assert len(made) >= 2 and made[0] == made[1]  # shapes and types; further views may be smaller
     assert made[0] == plain
 

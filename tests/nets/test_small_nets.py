@@ -10,8 +10,8 @@ from absl.testing import parameterized
 from mi_ssl_jax import nets
 from mi_ssl_jax.nets.mlp import MLP
 
-_INPUTS = {'mlp': (6, 2), 'conv4': (6, 8, 8, 3), 'digits_conv': (6, 8, 8, 1)}
-_FEATURES = {'mlp': 3, 'conv4': 64, 'digits_conv': 64}
+_INPUTS = {'mlp': (6, 2), 'conv4': (6, 8, 8, 3), 'digits_conv': (6, 8, 8, 1), 'conv1d': (6, 9, 2)}
+_FEATURES = {'mlp': 3, 'conv4': 64, 'digits_conv': 64, 'conv1d': 256}
 
 
 def _init(net, x):
@@ -26,7 +26,10 @@ class Own(MLP):
 class SmallNetsTest(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     @parameterized.parameters(
-        ('mlp', jnp.float32), ('digits_conv', jnp.float32), ('conv4', jnp.bfloat16)
+        ('mlp', jnp.float32),
+        ('digits_conv', jnp.float32),
+        ('conv4', jnp.bfloat16),
+        ('conv1d', jnp.float32),
     )
     def test_features_and_statistics(self, name, dtype):
         net = nets.load(name, dtype=dtype)
@@ -123,3 +126,36 @@ def test_own_network_and_errors():
         nets.load('no_such_module:Net')
     with pytest.raises(ValueError, match="cannot load the network 'mi_ssl_jax.nets:Nothing'"):
         nets.load('mi_ssl_jax.nets:Nothing')
+
+
+def test_convolutions_over_time_equal_their_equations():
+    """Two layers in float64 numpy: kernel 3, zeros beyond the ends, stride 1 and then 2."""
+    net = nets.load('conv1d', width=3, depth=2, kernel=3)
+    x = np.random.default_rng(0).normal(size=(5, 7, 2)).astype(np.float32)
+    variables = _init(net, x)
+    expected = x.astype(np.float64)
+    for layer, stride in ((0, 1), (1, 2)):
+        kernel = np.asarray(variables['params'][f'Conv_{layer}']['kernel'], np.float64)
+        padded = np.pad(expected, ((0, 0), (1, 1), (0, 0)))
+        starts = range(0, expected.shape[1], stride)
+        expected = np.stack(
+            [np.einsum('nkc,kcd->nd', padded[:, t : t + 3], kernel) for t in starts], axis=1
+        )
+        expected = (expected - expected.mean((0, 1))) / np.sqrt(expected.var((0, 1)) + 1e-5)
+        expected = np.maximum(expected, 0)
+    found, _ = net.apply(variables, x, True, mutable=['batch_stats'])
+    assert found.shape == (5, 6)
+    np.testing.assert_allclose(found, expected.mean(axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'options, shape, message',
+    [
+        ({}, (4, 5), r'takes series \(steps, channels\), not \(5,\)'),
+        ({'kernel': 4}, (4, 5, 1), 'kernel=4 odd'),
+        ({'depth': 0}, (4, 5, 1), 'depth=0 must be at least 1'),
+    ],
+)
+def test_what_convolutions_over_time_cannot_take(options, shape, message):
+    with pytest.raises(ValueError, match=message):
+        nets.load('conv1d', **options).init(jax.random.key(0), jnp.ones(shape), True)

@@ -2,6 +2,7 @@
 tree.
 """
 
+import contextlib
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ def plan(name: str, source: str | None, classes: str | None) -> Plan:
     label = {wnid: i for i, wnid in enumerate(found.classes)}
     splits = {'train': found.train, 'validation': found.held_out}
     size = 64 if name == 'tiny_imagenet' else None
+    kind = _pixels(tree, found.train) if name == 'image_folder' else None
     folders = (f'{root}train/', held_out)
     taken = {path for pairs in splits.values() for path, _ in pairs}
     bad = [*tree.bad, *_outside(tree, root, splits, label), *found.bad]
@@ -78,12 +80,12 @@ def plan(name: str, source: str | None, classes: str | None) -> Plan:
         homepage='',
         description=f'{len(label)} classes of image files.',
         class_names=found.classes,
-        features=functools.partial(_features, found.classes, size),
+        features=functools.partial(_features, found.classes, size, kind or images.RGB),
         items={
             split: _mixed([_Item(path, label[wnid]) for path, wnid in pairs if wnid in label])
             for split, pairs in splits.items()
         },
-        example=functools.partial(_example, tree, size),
+        example=functools.partial(_example, tree, size, kind),
         where=lambda item: faults.shown(tree.place / item.path),
         size=sum(tree.sizes[path] for path in taken),
         bad=[faults.shown(f'{tree.place / path}: {reason}') for path, reason in bad],
@@ -118,20 +120,33 @@ def _mixed(items: list[_Item]) -> list[_Item]:
     return [items[i] for i in np.random.RandomState(0).permutation(len(items))]
 
 
-def _features(classes: Sequence[str], size: int | None, tfds):
+def _pixels(tree: Tree, train: Sequence[tuple[str, str]]) -> images.Pixels:
+    """How the images are stored, by the first that can be read: 8-bit RGB, or 16 bits kept."""
+    for path, _ in train[:1]:
+        with contextlib.suppress(OSError, ValueError):  # it is named as bad when it is stored
+            return images.pixels(tree.read(path))
+    return images.RGB
+
+
+def _features(classes: Sequence[str], size: int | None, kind: images.Pixels, tfds):
     return tfds.features.FeaturesDict(
         {
-            'image': tfds.features.Image(shape=(size, size, 3), encoding_format='jpeg'),
+            'image': images.feature(tfds, kind, size),
             'label': tfds.features.ClassLabel(names=classes),
             'file_name': tfds.features.Text(),
         }
     )
 
 
-def _example(tree: Tree, size: int | None, item: _Item) -> dict[str, Any]:
+def _example(
+    tree: Tree, size: int | None, kind: images.Pixels | None, item: _Item
+) -> dict[str, Any]:
     if tree.sizes[item.path] > _LARGEST:
         raise ValueError(f'its {tree.sizes[item.path] / 1e9:.1f} GB are too many for one image')
-    image = images.checked_rgb(tree.read(item.path), size=size)
+    contents = tree.read(item.path)
+    image = (
+        images.checked_rgb(contents, size=size) if kind is None else images.checked(contents, kind)
+    )
     return {'image': image, 'label': item.label, 'file_name': item.path.rsplit('/', 1)[-1]}
 
 

@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     bad: what was found wrong with the source before any file was read ('FILE: reason').
     notes: what of the source is passed over, a line each.
     origin: 'source' (its path) and 'digest', by which the source of a prepared set is known again.
+    noun, item: one example and one item of the source, in words.
     """
 
     name: str
@@ -43,23 +44,27 @@ class Plan(NamedTuple):
     bad: Sequence[str]
     notes: Sequence[str]
     origin: Mapping[str, str]
+    noun: str = 'image'
+    item: str = 'file'
 
 
 class BadFiles(ValueError):
-    """Some source files cannot be used; `files` names each one with the reason."""
+    """Some source files, or examples in one, cannot be used; `files` names each one with the
+    reason.
+    """
 
-    def __init__(self, files: Sequence[str]):
-        count = f'{len(files)} bad file{"s" * (len(files) > 1)}'
+    def __init__(self, files: Sequence[str], item: str = 'file'):
         super().__init__(
-            f'{count}, so nothing was written: repair or remove them, or go on without by '
-            '--skip_bad'
+            f'{faults.counted(len(files), f"bad {item}")}, so nothing was written: repair or'
+            ' remove them, or go on without by --skip_bad'
         )
         self.files = files
+        self.item = item
 
 
 class Summary(NamedTuple):
-    """The result of a preparation. counts: split -> examples of each class. bad: the files left
-    out, with reasons.
+    """The result of a preparation. counts: split -> examples of each class, of all without labels.
+    bad: the files left out, with reasons.
     """
 
     folder: Path
@@ -78,20 +83,20 @@ def write(plan: Plan, data_dir: str | None, *, skip_bad: bool) -> Summary:
         )
     check_space(records.root(data_dir), int(plan.size * _MARGIN))
     bad = list(plan.bad)
-    counts = {split: [0] * len(plan.class_names) for split in plan.items}
+    counts = {split: [0] * max(1, len(plan.class_names)) for split in plan.items}
     written = False
 
     def finish():
         nonlocal written
         if bad and not skip_bad:
-            raise BadFiles(bad)
+            raise BadFiles(bad, plan.item)
         empty = [split for split, count in counts.items() if not sum(count)]
         if empty:
-            raise ValueError(f'{plan.name}: not one usable image in {", ".join(empty)}')
+            raise ValueError(f'{plan.name}: not one usable {plan.noun} in {", ".join(empty)}')
         written = True
 
     total = sum(map(len, plan.items.values()))
-    with tqdm(desc=plan.name, total=total, unit='image', disable=None) as bar:
+    with tqdm(desc=plan.name, total=total, unit=plan.noun, disable=None) as bar:
         shards = {
             split: _shards(plan, items, counts[split], bad, bar)
             for split, items in plan.items.items()
@@ -139,7 +144,7 @@ def _shards(
             if isinstance(example, str):
                 bad.append(f'{plan.where(item)}: {example}')
             else:
-                count[example['label']] += 1
+                count[example.get('label', 0)] += 1
                 yield i, example
 
     return [lambda k=k: shard(items[k : k + per_shard]) for k in range(0, len(items), per_shard)]

@@ -1,0 +1,11 @@
+"""SDMI on feature vectors of your own: see configs/OWN_DATA.md.
+
+python -m mi_ssl_jax.data.prepare arrays --as=my_vectors --source=FILE.npz
+python -m mi_ssl_jax.main --config=configs/sdmi_arrays.py
+"""
+
+from configs.base import own
+
+
+def get_config():
+    return own.vectors('sdmi')
