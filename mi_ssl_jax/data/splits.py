@@ -13,10 +13,10 @@ LABEL_DRAWS = 5  # probes on few labels are repeated over the draws 0, ..., LABE
 class Split(NamedTuple):
     """Examples of one split.
 
-    x: (n, H, W, C) uint8 images, (n, d) float32 points, or graphs as a dict of arrays, each with a
-    leading axis n.
-    y: (n,) int32 labels, each in [0, number of classes). Of graphs (n, nodes), a label a node; the
-    label of a node that belongs to another split is -1.
+    x: images (n, H, W, C), uint8 unless they are the user's own; vectors (n, d) and series
+    (n, steps, C), float32; or graphs as a dict of arrays, each with a leading axis n.
+    y: (n,) int32 labels, each in [0, number of classes), or all -1 without labels. Of graphs (n,
+    nodes), a label a node; the label of a node that belongs to another split is -1.
     """
 
     x: np.ndarray | dict[str, np.ndarray]
@@ -28,8 +28,8 @@ class Resident(NamedTuple):
 
     train, test: the training examples and the held-out ones, always separate; of a graph the
     training and the held-out nodes, both with the whole graph.
-    shape: of one example, (H, W, C) or (d,); of a graph (nodes, d).
-    class_names: one name a class, position = label.
+    shape: of one example, (H, W, C), (d,) or (steps, C); of a graph (nodes, d).
+    class_names: one name a class, position = label; () without labels.
     centres: (K, d) float32 centres of the mixture a point set was drawn from; None for images.
     """
 
