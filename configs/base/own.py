@@ -33,7 +33,7 @@ def vectors(name: str, **changes) -> ConfigDict:
     config = base(name, **changes)
     config.data.name = 'my_vectors'
     config.views.name = 'vectors'
-    config.views.options = ConfigDict({'noise': 0.3, 'mask': 0.2, 'scale': 0.1})
+    config.views.options = ConfigDict({'noise': 0.3, 'mask': 0.2, 'scaling': 0.1})
     config.net.name = 'mlp'
     config.net.options.mlp = ConfigDict({'widths': (128, 64)})
     return config
@@ -45,7 +45,7 @@ def series(name: str, **changes) -> ConfigDict:
     config.data.name = 'my_series'
     config.views.name = 'series'
     config.views.options = ConfigDict(
-        {'crop': (0.5, 1.0), 'noise': 0.1, 'scale': 0.2, 'time_mask': 0.2}
+        {'crop': (0.5, 1.0), 'noise': 0.1, 'scaling': 0.2, 'time_mask': 0.2}
     )
     config.net.name = 'conv1d'
     config.net.options.conv1d = ConfigDict({'width': 32, 'depth': 4, 'kernel': 5})

@@ -21,7 +21,7 @@ def vectors(
     statistics: Statistics | None = None,
     noise: float = 0.3,
     mask: float = 0.2,
-    scale: float = 0.1,
+    scaling: float = 0.1,
 ) -> tuple[Array, Array]:
     """Two views of one vector (d,), float32, each feature standardised first.
 
@@ -31,18 +31,18 @@ def vectors(
       statistics: of the training set, (d,) each.
       noise: standard deviation of Gaussian noise, in standard deviations of a feature.
       mask: probability that a feature is set to its mean, each one by itself.
-      scale: the whole standardised vector is multiplied by a factor uniform in 1 +- scale.
+      scaling: the whole standardised vector is multiplied by a factor uniform in 1 +- scaling.
 
     Raises:
       ValueError: a strength out of its range, no statistics, or an example of another shape.
     """
     _check(noise=noise)
-    _check(mask=mask, scale=scale, most=1.0)
+    _check(mask=mask, scaling=scaling, most=1.0)
     plain = vector(example, statistics=statistics)
 
     def view(key: Array) -> Array:
-        key_noise, key_mask, key_scale = jax.random.split(key, 3)
-        factor = jax.random.uniform(key_scale, minval=1 - scale, maxval=1 + scale)
+        key_noise, key_mask, key_scaling = jax.random.split(key, 3)
+        factor = jax.random.uniform(key_scaling, minval=1 - scaling, maxval=1 + scaling)
         noisy = factor * plain + noise * jax.random.normal(key_noise, plain.shape)
         return jnp.where(jax.random.bernoulli(key_mask, mask, plain.shape), 0.0, noisy)
 
@@ -62,7 +62,7 @@ def series(
     statistics: Statistics | None = None,
     crop: Sequence[float] = (0.5, 1.0),
     noise: float = 0.1,
-    scale: float = 0.2,
+    scaling: float = 0.2,
     time_mask: float = 0.2,
 ) -> tuple[Array, Array]:
     """Two views of one series (steps, C), float32, each channel standardised first.
@@ -74,22 +74,24 @@ def series(
       crop: range of the share of the steps that a view shows, stretched to all steps by linear
         interpolation; (1, 1) leaves the crop out.
       noise: standard deviation of Gaussian noise (jitter), in standard deviations of a channel.
-      scale: each channel is multiplied by a factor uniform in 1 +- scale.
+      scaling: each channel is multiplied by a factor uniform in 1 +- scaling.
       time_mask: largest share of the steps that one masked span has; it is set to the mean.
 
     Raises:
       ValueError: a strength out of its range, no statistics, or an example of another shape.
     """
     _check(noise=noise)
-    _check(scale=scale, time_mask=time_mask, most=1.0)
+    _check(scaling=scaling, time_mask=time_mask, most=1.0)
     if len(crop) != 2 or not 0 < crop[0] <= crop[1] <= 1:
         raise ValueError(f'crop={tuple(crop)}: give two shares with 0 < low <= high <= 1')
     plain = whole(example, statistics=statistics)
 
     def view(key: Array) -> Array:
-        key_crop, key_noise, key_scale, key_mask = jax.random.split(key, 4)
+        key_crop, key_noise, key_scaling, key_mask = jax.random.split(key, 4)
         cropped = plain if crop[0] == 1 else _crop(key_crop, plain, *crop)
-        factor = jax.random.uniform(key_scale, plain.shape[1:], minval=1 - scale, maxval=1 + scale)
+        factor = jax.random.uniform(
+            key_scaling, plain.shape[1:], minval=1 - scaling, maxval=1 + scaling
+        )
         noisy = factor * cropped + noise * jax.random.normal(key_noise, plain.shape)
         return jnp.where(_span(key_mask, len(plain), time_mask)[:, None], 0.0, noisy)
 

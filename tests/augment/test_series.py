@@ -14,8 +14,8 @@ KNOWN = Statistics((0.0,) * 3, (1.0,) * 3, MEAN, STD)
 VECTOR = np.array([2.0, 2.0, 6.0], np.float32)  # standardised: 2, 2, 1
 SERIES = np.random.default_rng(0).normal(MEAN, STD, (12, 3)).astype(np.float32)
 KEYS = jax.random.split(jax.random.PRNGKey(0), 4000)
-NONE = {'vectors': dict(noise=0.0, mask=0.0, scale=0.0)}
-NONE['series'] = dict(crop=(1.0, 1.0), noise=0.0, scale=0.0, time_mask=0.0)
+NONE = {'vectors': dict(noise=0.0, mask=0.0, scaling=0.0)}
+NONE['series'] = dict(crop=(1.0, 1.0), noise=0.0, scaling=0.0, time_mask=0.0)
 EXAMPLE = {'vectors': VECTOR, 'series': SERIES}
 
 
@@ -51,7 +51,7 @@ def test_noise_is_in_standard_deviations_and_drawn_for_each_view(name):
 @pytest.mark.parametrize('name', EXAMPLE)
 def test_scaling_is_uniform_about_one(name):
     """Of a vector one factor, of a series one a channel."""
-    factors = views(name, scale=0.2) / standardised(name)
+    factors = views(name, scaling=0.2) / standardised(name)
     axis = -1 if name == 'vectors' else -2
     np.testing.assert_allclose(factors.std(axis), 0, atol=1e-4)
     each = factors.mean(axis)
