@@ -109,6 +109,11 @@ def wmse(kind: str, size: int) -> Views:
     return (View(size, (0.2, 1.0), 'bicubic', MEDIUM, grey_p=0.1, crop_last=True),) * 2
 
 
+def corinfomax(kind: str, size: int) -> Views:
+    """CorInfoMax: BYOL's views with their blur, on CIFAR too."""
+    return _asymmetric(size, (0.08, 1.0), blur=True)
+
+
 RECIPES: dict[str, Callable[[str, int], Views]] = {
     'simclr': simclr,
     'simsiam': simsiam,
@@ -121,6 +126,7 @@ RECIPES: dict[str, Callable[[str, int], Views]] = {
     'dino': dino,
     'swav': swav,
     'wmse': wmse,
+    'corinfomax': corinfomax,
 }
 
 

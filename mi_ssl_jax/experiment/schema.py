@@ -17,7 +17,7 @@ class Field(NamedTuple):
     """The values that a field accepts."""
 
     unit: str  # its unit, or what it says
-    kind: str  # 'int', 'float', 'bool', 'str', 'widths', 'names' or 'open'
+    kind: str  # 'int', 'float', 'bool', 'str', 'widths', 'epochs', 'names' or 'open'
     least: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()
@@ -27,6 +27,7 @@ class Field(NamedTuple):
     began: str = ''
 
 
+LISTS = {'widths': ('a width', '(2048, 128)'), 'epochs': ('an epoch', '(150, 175)')}
 MANY = 10**9  # more steps, epochs or examples than anything here takes
 
 FIELDS: dict[str, Field] = {
@@ -40,6 +41,11 @@ FIELDS: dict[str, Field] = {
         'scales lr by batch_size / 256 or its root', 'str', choices=('none', 'linear', 'sqrt')
     ),
     'weight_decay': Field('coupled (L2); decoupled with adamw', 'float', 0),
+    'schedule.name': Field('after the warm-up', 'str', choices=('cosine', 'steps')),
+    'schedule.start': Field('of the warm-up, as a fraction of lr', 'float', 0, 1),
+    'schedule.final': Field('of the cosine, as a fraction of lr', 'float', 0, 1),
+    'schedule.drops': Field('of steps: epochs from which on it drops', 'epochs', 1, MANY),
+    'schedule.drop_factor': Field('of steps: factor of each drop', 'float', 0, 1),
     'period': Field('steps before the phases alternate; 0 = a whole pass', 'int', 0, MANY),
     'log_every': Field('steps', 'int', 1, MANY),
     'devices': Field('number; 0 = all local ones', 'int', 0, MANY, free=True),
@@ -48,8 +54,14 @@ FIELDS: dict[str, Field] = {
     'mode': Field('how steps run; auto chooses', 'str', choices=('auto', 'scan', 'apart', 'loop')),
     'wandb': Field("Weights & Biases project; '' = none", 'str', free=True),
     'method': Field('its name and arguments', 'open'),
-    'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adamw', 'lars')),
+    'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adam', 'adamw', 'lars')),
     'optimizer.momentum': Field('of sgd and lars', 'float', 0, 1),
+    'optimizer.lars.eta': Field('trust coefficient', 'float', math.ulp(0.0), 1),
+    'optimizer.lars.ratio': Field(
+        '|p| / |g + wd p|; parts: |p| / (|g| + wd |p|)', 'str', choices=('whole', 'parts')
+    ),
+    'optimizer.lars.clip': Field('eta times the ratio is at most the learning rate', 'bool'),
+    'optimizer.lars.vectors': Field('biases and batch norms are adapted and decay too', 'bool'),
     'data.name': Field('a data set, or its TFDS name', 'str'),
     'data.dir': Field("folder; '' = TFDS_DATA_DIR, else TFDS's default", 'str', free=True),
     'data.short_side': Field('px; 0 = no resizing', 'int', 0, 65_536),
@@ -105,6 +117,9 @@ ARGUMENTS: dict[str, Field] = {
     'teacher_temperature': Field('', 'float', 1e-6, 1e6),
     'first_teacher_temperature': Field('', 'float', 1e-6, 1e6),
     'momentum': Field('EMA coefficient', 'float', 0, 1),
+    'momentum_end': Field('EMA coefficient at the end of its cosine', 'float', 0, 1),
+    'clip': Field("largest norm of a parameter's gradient; 0 = none", 'float', 0, 1e6),
+    'loss_scale': Field('factor of the loss', 'float', math.ulp(0.0), 1e6),
     'centre_momentum': Field('EMA coefficient', 'float', 0, 1),
     'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
     'decay': Field('of the running second moment', 'float', 0, 1),
@@ -120,6 +135,20 @@ ARGUMENTS: dict[str, Field] = {
     'variance_weight': Field('', 'float', 0, 1e6),
     'covariance_weight': Field('', 'float', 0, 1e6),
     'marginal_weight': Field('', 'float', 0, 1e6),
+}
+
+# Fields and arguments that earlier versions did not have, with the value that is as it was then.
+LATER: dict[str, Any] = {
+    'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
+    'schedule': {'name': 'cosine', 'start': 0.0, 'final': 0.0, 'drops': (), 'drop_factor': 0.2},
+}
+LATER_ARGUMENTS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        ('bgrl', 'byol', 'dino', 'mec', 'mmi', 'mocov1', 'mocov2', 'mocov3', 'tico'),
+        {'momentum_end': 1.0},
+    ),
+    'barlow': {'loss_scale': 1.0},
+    'simclr': {'head_norm': True},
 }
 
 # What a field is called elsewhere.
@@ -233,7 +262,17 @@ def renewed(stored: Mapping[str, Any]) -> dict[str, Any]:
     method = dict(stored['method'])
     if 'block_size' in method and method['block_size'] is None:
         method['block_size'] = 0
-    return {**stored, 'method': method}
+    method = {**LATER_ARGUMENTS.get(method.get('name'), {}), **method}
+    return _with(LATER, {**stored, 'method': method})
+
+
+def _with(absent: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and those of `absent` that they lack, group by group."""
+    found = {**absent, **values}
+    for name, own in absent.items():
+        if isinstance(own, Mapping) and name in values:
+            found[name] = _with(own, values[name])
+    return found
 
 
 def check_values(config: ConfigDict) -> None:
@@ -260,11 +299,12 @@ def _check_value(name: str, value: Any, field: Field) -> None:
             raise ValueError(f"{name}='{value}': use {', '.join(first)} or {last}")
     elif field.kind in ('int', 'float'):
         _check_number(name, value, field)
-    elif field.kind == 'widths':
+    elif field.kind in LISTS:
+        one, example = LISTS[field.kind]
         if not isinstance(value, (tuple, list)):
-            raise ValueError(f'{name}={value!r}: use a tuple of widths, such as (2048, 128)')
-        for width in value:
-            _check_number(f'a width of {name}', width, field._replace(kind='int'))
+            raise ValueError(f'{name}={value!r}: use a tuple of {field.kind}, such as {example}')
+        for number in value:
+            _check_number(f'{one} of {name}', number, field._replace(kind='int'))
 
 
 def _check_number(name: str, value: Any, field: Field) -> None:

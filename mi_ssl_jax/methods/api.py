@@ -247,16 +247,18 @@ def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 
 
-def momentum(start: float, schedule: MomentumSchedule) -> Schedule:
+def momentum(start: float, schedule: MomentumSchedule, end: float) -> Schedule:
     """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to
-    1.
+    `end`.
 
-    'cosine' is 1 - (1 - start) (1 + cos(pi t)) / 2 (BYOL, arXiv 2006.07733, section 3.3).
+    'cosine' is end - (end - start) (1 + cos(pi t)) / 2; with end = 1 BYOL's (arXiv 2006.07733,
+    section 3.3).
     """
-    if not 0 <= start <= 1:
-        raise ValueError(f'momentum={start}: an EMA coefficient lies between 0 and 1')
+    for name, value in (('momentum', start), ('momentum_end', end)):
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name}={value}: an EMA coefficient lies between 0 and 1')
     if schedule == 'constant':
         return lambda progress: jnp.full_like(progress, start)
     if schedule == 'cosine':
-        return lambda progress: 1 - (1 - start) * (1 + jnp.cos(jnp.pi * progress)) / 2
+        return lambda progress: end - (end - start) * (1 + jnp.cos(jnp.pi * progress)) / 2
     raise ValueError(f"unknown momentum_schedule '{schedule}'; use 'constant' or 'cosine'")
