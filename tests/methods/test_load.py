@@ -169,11 +169,16 @@ def test_variants_are_methods_and_every_build_takes_its_arguments_by_keyword():
 
 def test_ema_coefficients():
     progress = np.linspace(0, 1, 5)
-    np.testing.assert_allclose(api.momentum(0.9, 'constant')(progress), 0.9)
+    np.testing.assert_allclose(api.momentum(0.9, 'constant', 1.0)(progress), 0.9)
     # 1 - (1 - 0.9) (1 + cos(pi t)) / 2 at t = 0, 1/4, 1/2, 3/4, 1.
     half = 0.5**0.5
     expected = 1 - 0.1 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
-    np.testing.assert_allclose(api.momentum(0.9, 'cosine')(progress), expected, rtol=1e-6)
+    np.testing.assert_allclose(api.momentum(0.9, 'cosine', 1.0)(progress), expected, rtol=1e-6)
+    # To another end: .99 + (.9 - .99) (1 + cos(pi t)) / 2.
+    expected = 0.99 - 0.09 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
+    np.testing.assert_allclose(api.momentum(0.9, 'cosine', 0.99)(progress), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match='momentum_end=1.5: an EMA coefficient lies between'):
+        api.momentum(0.9, 'cosine', 1.5)
 
 
 def test_structures_list_every_method_and_what_modules_add_to_it():
