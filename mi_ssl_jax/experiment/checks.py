@@ -53,8 +53,6 @@ def schedule(config: ConfigDict) -> None:
         raise ValueError(
             f"schedule.drops={tuple(own.drops)} is of schedule.name='steps': set both, or neither"
         )
-    if own.start and not config.warmup_epochs:
-        raise ValueError(f'schedule.start={own.start:g} needs warmup_epochs of at least 1')
     if own.drops and max(own.drops) >= config.epochs:
         raise ValueError(
             f'schedule.drops={tuple(own.drops)} must lie before epochs={config.epochs}'

@@ -383,8 +383,20 @@ def small(config: ConfigDict) -> ConfigDict:
     return config
 
 
+def different() -> list[str]:
+    """One name of each set of configurations that are the same in a small run: all but the name of
+    the data, which are made up."""
+    found = {}
+    for name in NAMES:
+        own = small(load(name)).to_dict()
+        own['data']['name'] = SHAPES.get(own['data']['name'], own['data']['name'])
+        own['views']['options'].pop('data', None)
+        found.setdefault(repr(own), name)
+    return list(found.values())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', different())
 def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
     saved = []
 

@@ -133,7 +133,6 @@ def test_label_sets_check_names_without_labels():
             "schedule.name='steps' with drops=(9,), final=0.1: give the",
         ),
         ({'schedule__drops': (9,)}, "schedule.drops=(9,) is of schedule.name='steps': set both"),
-        ({'schedule__start': 0.1, 'warmup_epochs': 0}, 'schedule.start=0.1 needs warmup_epochs'),
         (
             {'schedule__name': 'steps', 'schedule__drops': (10**6,)},
             'schedule.drops=(1000000,) must lie before epochs=',
