@@ -77,7 +77,7 @@ def _on_known_truth(commands: argparse._SubParsersAction) -> None:
     what = 'estimators of mutual information against the truth: bounds x critics x tasks'
     benchmark = commands.add_parser('mi_benchmark', help=what, description=what)
     for name, default in (
-        ('tasks', 'sixteen; gaussian_mi on all'),
+        ('tasks', 'twenty-three; those without a critic on all'),
         ('bounds', 'all'),
         ('critics', "each bound's first; InfoNCE with all"),
     ):
@@ -90,6 +90,23 @@ def _on_known_truth(commands: argparse._SubParsersAction) -> None:
         '--samples', type=int, default=10_000, help='of each fit (default: 10000)'
     )
     benchmark.add_argument('--fits', type=int, default=5, help='each on fresh samples (default: 5)')
+
+    what = "how often estimate_mi's intervals hold the truth"
+    coverage = commands.add_parser('mi_coverage', help=what, description=what)
+    for name, default in (('tasks', 'six'), ('bounds', 'those that learn nothing')):
+        coverage.add_argument(
+            f'--{name}',
+            type=lambda words: tuple(words.split(',')),
+            help=f'comma-separated (default: {default})',
+        )
+    for name, default, what in (
+        ('samples', 1000, 'of each draw'),
+        ('fits', 5, 'of each estimate'),
+        ('draws', 200, 'of each task'),
+    ):
+        coverage.add_argument(
+            f'--{name}', type=int, default=default, help=f'{what} (default: {default})'
+        )
 
 
 def _on_images(commands: argparse._SubParsersAction) -> None:
@@ -147,6 +164,7 @@ def _check(parser: guard.Parser, options: dict) -> None:
         ('mi_every_steps', 0),
         ('samples', 1),
         ('fits', 2),
+        ('draws', 2),
     ):
         value = options.get(name)
         numbers = value if isinstance(value, list) else [value]

@@ -172,3 +172,37 @@ def test_mine_in_float64_keeps_its_type():
             pairs.in_batch(np.float64(SCORES)), jnp.asarray(-jnp.inf), decay=0.9
         )
     assert running.dtype == np.float64
+
+
+def test_the_jackknife_leaves_every_example_out_once():
+    """N DV - (N - 1) mean DV of the scores without one row and its column."""
+    scores = RNG.standard_normal((7, 7))
+    without = [oracles.dv(np.delete(np.delete(scores, i, 0), i, 1)) for i in range(7)]
+    with goldens.x64():
+        found = jax.jit(bounds.dv_jackknife)(pairs.in_batch(jnp.asarray(scores)))
+    np.testing.assert_allclose(found, 7 * oracles.dv(scores) - 6 * np.mean(without), rtol=1e-12)
+    with pytest.raises(ValueError, match='at least 3 examples'):
+        bounds.dv_jackknife(pairs.in_batch(jnp.eye(2)))
+
+
+def test_leave_one_out_normalises_each_row_by_its_others():
+    expected = np.mean(
+        [SCORES[i, i] - oracles.log_mean_exp(np.delete(SCORES[i], i)) for i in range(6)]
+    )
+    np.testing.assert_allclose(bounds.leave_one_out(PAIRS), expected, rtol=1e-5)
+    assert bounds.leave_one_out(PAIRS) >= bounds.dv(PAIRS)
+
+
+def test_the_jackknife_takes_the_bias_of_the_log_mean_away():
+    """Independent normal scores: log E e^S = 1/2, so DV's marginal term is 1/2 in the limit."""
+    draws = np.random.default_rng(2).standard_normal((4000, 8, 8)).astype(np.float32)
+    plain, corrected = (
+        jax.vmap(lambda scores: bound(pairs.in_batch(scores - jnp.diag(jnp.diagonal(scores)))))(
+            draws
+        )
+        for bound in (bounds.dv, bounds.dv_jackknife)
+    )
+    plain, corrected = np.float64(plain), np.float64(corrected)
+    error = corrected.std() / np.sqrt(len(draws))
+    assert plain.mean() + 0.5 > 8 * error  # too high by about its variance over two
+    assert abs(corrected.mean() + 0.5) < 0.3 * (plain.mean() + 0.5) + 4 * error

@@ -9,6 +9,7 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 | tuba, i_alpha | with a learned baseline a(y) (`literature`) | lower |
 | smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: no bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |
+| dv_jackknife, leave_one_out | DV with another log-mean (`corrected`) | neither |
 | barber_agakov, club | with a fitted conditional q(y given x) (`conditional`) | lower; upper |
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Callable
 import chex
 
 from mi_ssl_jax.core.bounds.conditional import barber_agakov, club, log_likelihood
+from mi_ssl_jax.core.bounds.corrected import dv_jackknife, leave_one_out
 from mi_ssl_jax.core.bounds.literature import (
     i_alpha,
     i_alpha_terms,
@@ -55,6 +57,7 @@ __all__ = [
     'blocked_terms',
     'club',
     'dv',
+    'dv_jackknife',
     'dv_terms',
     'eq13',
     'i_alpha',
@@ -64,6 +67,7 @@ __all__ = [
     'js_nwj_terms',
     'jsd',
     'jsd_terms',
+    'leave_one_out',
     'log_likelihood',
     'mine_terms',
     'nwj',
