@@ -194,15 +194,15 @@ def test_leave_one_out_normalises_each_row_by_its_others():
 
 
 def test_the_jackknife_takes_the_bias_of_the_log_mean_away():
-    """Independent normal scores: log E e^S = 1/2, so DV's marginal term is 1/2 in the limit."""
-    draws = np.random.default_rng(2).standard_normal((4000, 8, 8)).astype(np.float32)
+    """Scores a_i + b_j of independent normals of variance 1/2: log E e^S = 1/2 in the limit."""
+    a, b = np.random.default_rng(2).normal(0, 0.5**0.5, (2, 4000, 8)).astype(np.float32)
+    draws = a[:, :, None] + b[:, None]
+    joint = np.float64(np.einsum('nii->n', draws))
     plain, corrected = (
-        jax.vmap(lambda scores: bound(pairs.in_batch(scores - jnp.diag(jnp.diagonal(scores)))))(
-            draws
-        )
+        np.float64(jax.vmap(lambda scores: bound(pairs.in_batch(scores)))(draws)) - joint / 8
         for bound in (bounds.dv, bounds.dv_jackknife)
     )
-    plain, corrected = np.float64(plain), np.float64(corrected)
     error = corrected.std() / np.sqrt(len(draws))
-    assert plain.mean() + 0.5 > 8 * error  # too high by about its variance over two
-    assert abs(corrected.mean() + 0.5) < 0.3 * (plain.mean() + 0.5) + 4 * error
+    bias = plain.mean() + 0.5  # about the variance of the mean over two, (e^.5 - 1) / 8
+    assert bias == pytest.approx((np.exp(0.5) - 1) / 8, rel=0.3)
+    assert abs(corrected.mean() + 0.5) < 0.25 * bias + 4 * error
