@@ -70,3 +70,23 @@ def corinfomax(name: str, data: str, **arguments) -> ConfigDict:
     config.lr, config.weight_decay = 0.5, 1e-4
     config.schedule.start = 3e-3 / 0.5
     return config
+
+
+def vit(name: str, data: str, *, views: dict, **arguments) -> ConfigDict:
+    """A ViT of 4-px patches (Gani et al. 2022): width 192, depth 9, 12 heads. The rest: cifar's."""
+    config = cifar(name, data, views=views, **arguments)
+    config.lr_scaling = 'none'
+    config.net.name = 'vit'
+    config.net.options.vit = ConfigDict(
+        {
+            'patch': 4,
+            'width': 192,
+            'depth': 9,
+            'heads': 12,
+            'mlp_ratio': 2.0,
+            'pool': 'cls',
+            'positions': 'learned',
+            'fixed_patches': False,
+        }
+    )
+    return config

@@ -424,7 +424,7 @@ def test_two_steps_and_back_from_the_checkpoint(name, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'name', [name for name in NAMES if load(name).net.name.startswith('resnet')]
+    'name', [name for name in NAMES if load(name).net.name.startswith(('resnet', 'vit'))]
 )
 def test_the_real_network_can_be_initialised(name):
     """Its shapes alone: the arrays take seconds and say no more."""
