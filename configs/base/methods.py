@@ -37,7 +37,13 @@ def arguments(name: str) -> dict:
             'clip': 3.0,
             'final_weight_decay': 0.4,
         },
-        'jmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0},
+        'jmi': {
+            **bound,
+            'objective': 'dv',
+            'marginal': 'bound',
+            'marginal_weight': 1.0,
+            'critic': 'cosine',
+        },
         'simclr': {**bound, 'objective': 'nt_xent', 'head_norm': True},
         'barlow': {'redundancy_weight': 0.005, 'loss_scale': 1.0},
         'vicreg': {
@@ -58,6 +64,7 @@ def arguments(name: str) -> dict:
         },
         'mec': {**_COSINE, 'distortion': 64.0, 'order': 4, 'warmup_epochs': 10.0},
         'tico': {**_COSINE, 'momentum': 0.99, 'decay': 0.9, 'weight': 8.0},
+        'corinfomax': {'invariance_weight': 250.0, 'decay': 0.01, 'eps': 1e-8},
         'mmi': {
             **_COSINE,
             'form': 'difference',

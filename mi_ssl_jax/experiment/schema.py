@@ -148,6 +148,7 @@ LATER_ARGUMENTS: dict[str, dict[str, Any]] = {
         {'momentum_end': 1.0},
     ),
     'barlow': {'loss_scale': 1.0},
+    'jmi': {'critic': 'cosine'},
     'simclr': {'head_norm': True},
 }
 

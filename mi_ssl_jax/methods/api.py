@@ -27,7 +27,8 @@ class Views(NamedTuple):
 
     z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores
     against prototypes,
-    empty without either. shared: values that are the same for every example (prototypes).
+    empty without either. shared: what is the same for every example: prototypes, the parameters of
+    a critic.
     """
 
     z: tuple[Array, ...]
@@ -212,11 +213,13 @@ class Parts(NamedTuple):
         projector: Mapping[str, Any],
         predictor: Mapping[str, Any] | None = None,
         prototypes: Mapping[str, Any] | None = None,
+        critic: nn.Module | None = None,
     ) -> nn.Module:
         """Backbone and projector, and with `predictor` a predictor; both arguments are styles of
         nets.heads.Head.
 
-        prototypes: in place of a predictor; the arguments of nets.heads.Prototypes.
+        prototypes: in place of a predictor; the arguments of nets.heads.Prototypes. critic: see
+        nets.heads.Encoder.
         """
         widths = () if predictor is None else (*self.predictor, self.embedding)
         scores = None if prototypes is None else heads.Prototypes(dtype=self.dtype, **prototypes)
@@ -225,6 +228,7 @@ class Parts(NamedTuple):
             self.head(self.projector, **projector),
             self.head(widths, **(predictor or {})),
             scores,
+            critic,
         )
 
 

@@ -206,3 +206,25 @@ def test_the_jackknife_takes_the_bias_of_the_log_mean_away():
     bias = plain.mean() + 0.5  # about the variance of the mean over two, (e^.5 - 1) / 8
     assert bias == pytest.approx((np.exp(0.5) - 1) / 8, rel=0.3)
     assert abs(corrected.mean() + 0.5) < 0.25 * bias + 4 * error
+
+
+def test_chi_squared_is_tight_at_the_density_ratio():
+    """Bivariate normal: chi^2 = 1 / (1 - rho^2) - 1; T = p(x, y) / (p(x) p(y)), S = T - 1."""
+    rho, generator = 0.5, np.random.default_rng(8)
+    x, y = oracles.gaussian_pairs(generator, 3000, rho)
+    scores = np.exp(oracles.gaussian_log_ratio(x[:, None, 0], y[None, :, 0], rho)) - 1
+    truth = 1 / (1 - rho**2) - 1
+    found = float(bounds.chi_squared(pairs.in_batch(jnp.asarray(scores, jnp.float32))))
+    assert found == pytest.approx(truth, abs=0.06)
+    for factor in (0.0, 0.5, 1.5):  # any other critic gives less
+        other = float(bounds.chi_squared(pairs.in_batch(jnp.asarray(factor * scores, jnp.float32))))
+        assert other < found
+
+
+def test_chi_squared_equals_its_formula():
+    others = oracles.off_diagonal(SCORES)
+    expected = 2 * oracles.mean(np.diagonal(SCORES)) - oracles.mean([2 * s + s * s for s in others])
+    np.testing.assert_allclose(bounds.chi_squared(PAIRS), expected, rtol=1e-5)
+    blocked = bounds.blocked('chi_squared', SCORES[:, :3], SCORES[:, 3:], lambda a, b: a @ b.T, 2)
+    whole = bounds.chi_squared(pairs.in_batch(SCORES[:, :3] @ SCORES[:, 3:].T))
+    np.testing.assert_allclose(blocked, whole, rtol=1e-4)
