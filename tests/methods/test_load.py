@@ -149,7 +149,7 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
     (tmp_path / 'my_package' / 'my_method.py').write_text(
         'from mi_ssl_jax.methods import jmi\n\n\n'
         'VALUES = dict(objective="dv", marginal="bound", marginal_weight=1.0, '
-        'block_size=None)\n\n\n'
+        'block_size=None, critic="cosine")\n\n\n'
         'def build(parts, *, sharpness):\n'
         '    return jmi.build(parts, **VALUES, temperature=1 / sharpness)\n'
     )
