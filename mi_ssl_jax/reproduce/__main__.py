@@ -9,6 +9,7 @@ from mi_ssl_jax.cli import guard
 from mi_ssl_jax.runs import exits
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
+RECIPES_PARTS = ('recipes', 'critics', 'relatives')
 MMI_PARTS = ('methods', 'projector', 'form', 'momentum', 'order', 'costs')
 COLLECTED = {  # commands that put finished runs together
     'table1': 'Table 1: linear-probe accuracies of finished runs, beside the paper',
@@ -139,6 +140,15 @@ def _on_images(commands: argparse._SubParsersAction) -> None:
     )
     mmi.add_argument('--epochs', type=int, help='default: 40 on digits, 3 on CIFAR-10')
     mmi.add_argument('--seeds', type=int, help='default: 3 on digits, 1 on CIFAR-10')
+    what = "published recipes beside the paper's settings, learned critics, CorInfoMax; on digits"
+    recipes = commands.add_parser('recipes', help=what, description=what)
+    recipes.add_argument(
+        '--only',
+        default=','.join(RECIPES_PARTS),
+        help=f'comma-separated (default: {",".join(RECIPES_PARTS)})',
+    )
+    recipes.add_argument('--epochs', type=int, default=150)
+    recipes.add_argument('--seeds', type=int, default=3)
     for name, what in COLLECTED.items():
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument(
@@ -170,7 +180,8 @@ def _check(parser: guard.Parser, options: dict) -> None:
         numbers = value if isinstance(value, list) else [value]
         if value is not None and min(numbers) < least:
             parser.error(f'--{name} must be at least {least}')
-    for option, known in (('methods', METHODS), ('only', MMI_PARTS)):
+    parts = RECIPES_PARTS if options['command'] == 'recipes' else MMI_PARTS
+    for option, known in (('methods', METHODS), ('only', parts)):
         if option in options:
             options[option] = tuple(options[option].split(','))
             unknown = sorted(set(options[option]) - set(known))

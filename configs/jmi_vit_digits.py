@@ -1,9 +1,9 @@
-"""MoCo-v3 with a small ViT of 2-px patches on handwritten digits.
+"""JMI with a small ViT of 2-px patches on handwritten digits.
 
 Width 32, depth 3, four heads; fixed patch embedding and positions, the mean of the patches' tokens.
 AdamW 1e-3. A minute or two on two CPU cores; all of it our choice.
 
-python -m mi_ssl_jax.main --config=configs/mocov3_vit_digits.py
+python -m mi_ssl_jax.main --config=configs/jmi_vit_digits.py
 """
 
 from ml_collections import ConfigDict
@@ -12,7 +12,7 @@ from configs.base import digits
 
 
 def get_config():
-    config = digits.base('mocov3', momentum=0.99, momentum_schedule='cosine')
+    config = digits.base('jmi')
     config.optimizer.name = 'adamw'
     config.lr, config.weight_decay = 1e-3, 0.05
     config.net.name = 'vit'
