@@ -378,7 +378,10 @@ def small(config: ConfigDict) -> ConfigDict:
         config.update({'mode': 'loop', 'net': {'projector': (16, 4), 'predictor': (8,)}})
     if 'size' in config.views.options:
         config.views.options.update({'size': 16, **dict.fromkeys(OPERATIONS, 0.0)})
-        config.net.name, config.net.options.mlp = 'mlp', ConfigDict({'widths': (6,)})
+        if config.net.name == 'vit':  # takes views of several sizes
+            config.net.options.vit.update({'width': 8, 'heads': 2, 'depth': 1})
+        else:
+            config.net.name, config.net.options.mlp = 'mlp', ConfigDict({'widths': (6,)})
     config.method.update({name: value for name, value in FEW.items() if name in config.method})
     return config
 

@@ -126,6 +126,25 @@ def test_our_starting_points_are_said_to_be_ours(method, data):
     assert own == other
 
 
+@pytest.mark.parametrize(
+    'data, number, weight', [('cifar10', 93.18, 250), ('cifar100', 71.61, 1000)]
+)
+def test_corinfomax_and_mmi_by_its_recipe(data, number, weight):
+    config, text = load(f'corinfomax_{data}_tuned')
+    assert f'{number} %' in text and 'offline' in text
+    method = config.method
+    assert (method.invariance_weight, method.decay, method.eps) == (weight, 0.01, 1e-8)
+    assert (config.optimizer.name, config.batch_size, config.epochs) == ('sgd', 512, 1000)
+    assert (build.learning_rate(config), config.weight_decay) == (0.5, 1e-4)
+    assert config.net.projector == (2048, 2048, 64) and config.schedule.final == 0
+    assert of_views(config) == ((0.4, 0.4, 0.2, 0.1), (1, 0.1), (0, 0.2), 0.08)
+    mmi, text = load(f'mmi_{data}_tuned')
+    assert 'our starting point' in text.splitlines()[0] and 'No recipe' in text
+    own, other = mmi.to_dict(), config.to_dict()
+    own['method'] = other['method'] = None
+    assert own == other
+
+
 def test_vicreg_in_the_units_of_eb_jepa():
     """Invariance + 1 (hinge a + hinge b) + 100 (mean of the D (D - 1) squared covariances, a and
     b)."""

@@ -146,7 +146,9 @@ def test_fifty_steps_equal_the_formula(case):
         rows = trajectory(optimiser, jax.tree.map(jnp.asarray, params), gradients)
     for key, param in params.items():
         expected = list(oracle(param, [gradient[key] for gradient in gradients]))
-        np.testing.assert_allclose([row[key] for row in rows], expected, rtol=1e-10, atol=1e-12)
+        found = np.array([row[key] for row in rows])
+        print(f'{case}, {key}: largest difference {np.abs(found - expected).max():.1e}')
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_clipped_ratio_is_met_on_both_sides_there():
