@@ -65,7 +65,7 @@ def corinfomax_terms(
     chex.assert_rank([za, zb], 2)
     chex.assert_equal_shape([za, zb])
     za, zb = linalg.unit(za), linalg.unit(zb)
-    moved = tuple(_moved(past, z, decay) for past, z in zip(moments, (za, zb)))
+    moved = _moved(moments[0], za, decay), _moved(moments[1], zb, decay)
     ridge = eps * jnp.eye(za.shape[1], dtype=za.dtype)
     volumes = [gaussian_entropy.log_det(one.covariance + ridge) for one in moved]
     terms = bounds.Terms(

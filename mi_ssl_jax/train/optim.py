@@ -54,8 +54,8 @@ def warmup_steps_down(
     """
 
     def after(count: jax.Array) -> jax.Array:
-        passed = sum((count >= drop).astype(count.dtype) for drop in drops)
-        return drop_factor**passed
+        passed = jnp.sum(count >= jnp.expand_dims(jnp.asarray(drops), -1), axis=0)
+        return drop_factor ** passed.reshape(count.shape)
 
     return _warmed(after, warmup_steps, start)
 
