@@ -74,7 +74,7 @@ def test_the_moments_take_no_gradient_into_the_next_step():
 
 
 def test_the_method_is_the_loss():
-    method = tiny.method('corinfomax')
+    method = tiny.method('corinfomax', **OPTIONS)
     views = {'theta': api.Views((np.float32(ZA), np.float32(ZB)), (), {})}
     aux = method.init_aux(jax.random.PRNGKey(0))
     loss = method.phases[0].loss(views, aux, None)
