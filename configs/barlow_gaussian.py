@@ -12,4 +12,5 @@ def get_config():
     return gaussian.base(
         'barlow',
         redundancy_weight=0.005,
+        loss_scale=1.0,
     )

@@ -13,4 +13,5 @@ def get_config():
         'byol',
         momentum=0.996,
         momentum_schedule='constant',
+        momentum_end=1.0,
     )

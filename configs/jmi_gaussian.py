@@ -14,4 +14,5 @@ def get_config():
         marginal='bound',
         marginal_weight=1.0,
         block_size=250,
+        critic='cosine',
     )

@@ -19,4 +19,5 @@ def get_config():
         momentum_encoder=False,
         momentum=0.996,
         momentum_schedule='constant',
+        momentum_end=1.0,
     )

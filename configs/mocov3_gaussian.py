@@ -14,6 +14,7 @@ def get_config():
         temperature=0.2,
         momentum=0.996,
         momentum_schedule='constant',
+        momentum_end=1.0,
         predictor=True,
         objective='infonce',
         block_size=250,

@@ -12,4 +12,5 @@ def get_config():
         temperature=0.07,
         objective='nt_xent',
         block_size=250,
+        head_norm=True,
     )

@@ -5,14 +5,16 @@ hyperparameters are keywords. What is not to be trained is under a stop-gradient
 Losses of one direction (byol, mec, mocov3, simsiam, tico) are applied in both orders of the views
 and added or averaged, as their sources do.
 
-`mmi` and `tico` keep a moving average and return it beside the loss, for `jax.grad(...,
-has_aux=True)`. The memories of `dino` and `moco` are arguments; `dino_centre` and
+`corinfomax`, `mmi` and `tico` keep moving averages and return them beside the loss, for
+`jax.grad(..., has_aux=True)`. The memories of `dino` and `moco` are arguments; `dino_centre` and
 `mi_ssl_jax.queue.push` move them after the step.
 """
 
 from mi_ssl_jax.methods.barlow import barlow_loss as barlow
 from mi_ssl_jax.methods.bgrl import bgrl_loss as bgrl
 from mi_ssl_jax.methods.byol import byol_loss as byol
+from mi_ssl_jax.methods.corinfomax import corinfomax_loss as corinfomax
+from mi_ssl_jax.methods.corinfomax import moments_init as corinfomax_moments
 from mi_ssl_jax.methods.dino import dino_loss as dino
 from mi_ssl_jax.methods.dino import moved_centre as dino_centre
 from mi_ssl_jax.methods.jmi import jmi_loss as jmi
@@ -34,6 +36,8 @@ __all__ = [
     'barlow',
     'bgrl',
     'byol',
+    'corinfomax',
+    'corinfomax_moments',
     'dcl',
     'dino',
     'dino_centre',

@@ -12,7 +12,7 @@ def base() -> ConfigDict:
     config.seeds = 1  # independent copies trained side by side
     config.batch_size = 256  # examples a step, over all devices
     config.epochs = 100  # passes over the data; for SDMI an epoch is one E pass and one M pass
-    config.warmup_epochs = 0  # linear warm-up of the learning rate, then cosine to 0
+    config.warmup_epochs = 0  # linear warm-up of the learning rate, then `schedule`
     config.lr = 0.05  # of the batch as it is, or, with lr_scaling, of a batch of 256
     config.lr_scaling = 'none'  # 'linear': times batch_size / 256; 'sqrt': times the root of that
     config.weight_decay = 0.0
@@ -32,8 +32,21 @@ def base() -> ConfigDict:
     config.method = ConfigDict({'name': ''})  # the method's own arguments beside it
 
     config.optimizer = ConfigDict()
-    config.optimizer.name = 'sgd'  # sgd, adamw or lars
+    config.optimizer.name = 'sgd'  # sgd, adam, adamw or lars
     config.optimizer.momentum = 0.9  # of sgd and lars
+    config.optimizer.lars = ConfigDict()
+    config.optimizer.lars.eta = 1e-3  # trust coefficient
+    # |p| / |g + wd p|; 'parts': |p| / (|g| + wd |p|)
+    config.optimizer.lars.ratio = 'whole'
+    config.optimizer.lars.clip = False  # eta times the ratio at most the learning rate
+    config.optimizer.lars.vectors = False  # biases and batch norms are adapted and decay too
+
+    config.schedule = ConfigDict()
+    config.schedule.name = 'cosine'  # after the warm-up; or 'steps'
+    config.schedule.start = 0.0  # where the warm-up begins, as a fraction of lr
+    config.schedule.final = 0.0  # where the cosine ends, as a fraction of lr
+    config.schedule.drops = ()  # epochs of 'steps' from which on the rate is multiplied ...
+    config.schedule.drop_factor = 0.2  # ... by this
 
     config.data = ConfigDict()
     config.data.name = ''

@@ -1,9 +1,10 @@
 """The arguments of every method: the paper's, or its source's where the paper says nothing."""
 
-_EMA = {'momentum': 0.996, 'momentum_schedule': 'constant'}  # Table 3
-_COSINE = {'momentum': 0.996, 'momentum_schedule': 'cosine'}  # the sources' own
+# momentum_end is where the cosine ends; a constant coefficient does not read it.
+_EMA = {'momentum': 0.996, 'momentum_schedule': 'constant', 'momentum_end': 1.0}  # Table 3
+_COSINE = {**_EMA, 'momentum_schedule': 'cosine'}  # the sources' own
 # The authors' demonstration on CIFAR-10: a small data set needs no queue of 65,536.
-_QUEUE = {'temperature': 0.1, 'queue_size': 4096, 'momentum': 0.99, 'momentum_schedule': 'constant'}
+_QUEUE = {**_EMA, 'temperature': 0.1, 'queue_size': 4096, 'momentum': 0.99}
 
 
 def arguments(name: str) -> dict:
@@ -19,7 +20,7 @@ def arguments(name: str) -> dict:
         },
         'simsiam': {**bound, 'objective': 'cosine', 'predictor': True},
         'byol': _EMA,
-        'bgrl': {'momentum': 0.99, 'momentum_schedule': 'cosine'},
+        'bgrl': {**_COSINE, 'momentum': 0.99},
         'mocov1': _QUEUE,
         'mocov2': _QUEUE,
         'mocov3': {**bound, **_EMA, 'objective': 'infonce', 'predictor': True},
@@ -36,9 +37,15 @@ def arguments(name: str) -> dict:
             'clip': 3.0,
             'final_weight_decay': 0.4,
         },
-        'jmi': {**bound, 'objective': 'dv', 'marginal': 'bound', 'marginal_weight': 1.0},
-        'simclr': {**bound, 'objective': 'nt_xent'},
-        'barlow': {'redundancy_weight': 0.005},
+        'jmi': {
+            **bound,
+            'objective': 'dv',
+            'marginal': 'bound',
+            'marginal_weight': 1.0,
+            'critic': 'cosine',
+        },
+        'simclr': {**bound, 'objective': 'nt_xent', 'head_norm': True},
+        'barlow': {'redundancy_weight': 0.005, 'loss_scale': 1.0},
         'vicreg': {
             'invariance_weight': 25.0,
             'variance_weight': 25.0,
@@ -56,7 +63,8 @@ def arguments(name: str) -> dict:
             'frozen_epochs': 1,
         },
         'mec': {**_COSINE, 'distortion': 64.0, 'order': 4, 'warmup_epochs': 10.0},
-        'tico': {'momentum': 0.99, 'momentum_schedule': 'cosine', 'decay': 0.9, 'weight': 8.0},
+        'tico': {**_COSINE, 'momentum': 0.99, 'decay': 0.9, 'weight': 8.0},
+        'corinfomax': {'invariance_weight': 250.0, 'decay': 0.01, 'eps': 1e-8},
         'mmi': {
             **_COSINE,
             'form': 'difference',

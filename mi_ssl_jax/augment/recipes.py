@@ -124,6 +124,21 @@ def wmse(kind: str, size: int) -> Views:
     return (View(size, (0.2, 1.0), 'bicubic', MEDIUM, grey_p=0.1, crop_last=True),) * 2
 
 
+def dino_vit(kind: str, size: int) -> Views:
+    """DINO for small images (Gani et al. 2022, arXiv 2210.07240): two global views from half of the
+    image, eight local ones of half the side from a fifth to two fifths.
+
+    Colours, blur and solarize are DINO's; its blur is too wide for 32 px and left out there.
+    """
+    local = View(_local_size(size), (0.2, 0.4), 'bicubic', MUTED)
+    return _asymmetric(size, (0.5, 1.0), blur=kind != 'cifar') + (local,) * 8
+
+
+def corinfomax(kind: str, size: int) -> Views:
+    """CorInfoMax: BYOL's views with their blur, on CIFAR too."""
+    return _asymmetric(size, (0.08, 1.0), blur=True)
+
+
 RECIPES: dict[str, Callable[[str, int], Views]] = {
     'simclr': simclr,
     'simsiam': simsiam,
@@ -136,6 +151,8 @@ RECIPES: dict[str, Callable[[str, int], Views]] = {
     'dino': dino,
     'swav': swav,
     'wmse': wmse,
+    'corinfomax': corinfomax,
+    'dino_vit': dino_vit,
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import guard, tables
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate
 
@@ -19,7 +19,14 @@ KINDS = {'lower': 'a lower bound', 'upper': 'an upper bound', 'neither': 'no bou
 
 
 def load(path: Path) -> np.ndarray:
-    """The array of one .npy file. ValueError, in one line, for anything else."""
+    """The array of one .npy file, or the columns of a .csv one: FILE.csv, or FILE.csv:NAME,NAME.
+
+    Raises:
+        ValueError: in one line, for anything else.
+    """
+    file, _, names = str(path).partition('.csv')
+    if str(path) != file and (not names or names.startswith(':')):
+        return tables.columns(Path(f'{file}.csv'), names[1:].split(',') if names else None)
     try:
         with open(path, 'rb') as file:
             array = np.load(file, allow_pickle=False)
@@ -75,7 +82,11 @@ def arguments(about: str) -> argparse.Namespace:
     """The arguments of the command, checked. about: what --help says first."""
     parser = guard.Parser(prog='python -m mi_ssl_jax.estimate_mi', description=about)
     parser.add_argument(
-        'arrays', nargs='*', type=Path, metavar='FILE.npy', help='X (N, Dx) and Y (N, Dy)'
+        'arrays',
+        nargs='*',
+        type=Path,
+        metavar='FILE',
+        help='X (N, Dx) and Y (N, Dy): X.npy, X.csv or columns of it, X.csv:age,height',
     )
     parser.add_argument(
         '--workdir', type=Path, help='the folder of a finished run, instead of arrays'
@@ -93,7 +104,7 @@ def arguments(about: str) -> argparse.Namespace:
     parser.add_argument('--json', type=Path, help='also write the result to this file')
     args = parser.parse_args()
     if len(args.arrays) != (0 if args.workdir else 2):
-        parser.error('give two files, X.npy and Y.npy, or --workdir=RUN')
+        parser.error('give two files, X.npy and Y.npy (or .csv), or --workdir=RUN')
     if not 0 <= args.seed < 2**32:
         parser.error(f'--seed={args.seed} must be from 0 to {2**32 - 1:,}')
     if args.json and args.json.is_dir():

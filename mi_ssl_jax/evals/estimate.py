@@ -3,6 +3,7 @@ nats.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -11,11 +12,33 @@ import numpy as np
 from scipy import stats
 
 from mi_ssl_jax.core.types import Key
-from mi_ssl_jax.evals import estimators, fitting, samples
+from mi_ssl_jax.evals import classical, estimators, fitting, samples
 from mi_ssl_jax.evals.estimators import Kind
 
 GAUSSIAN = 'gaussian_mi'
 SECOND_ORDER = 'second moments only: exact for Gaussian samples'
+SHRUNK = f'{SECOND_ORDER}, pulled towards 0 where samples are few for their dimensions'
+NEIGHBOURS = (
+    f'{classical.NEIGHBOURS} nearest neighbours: no bound, near the truth in few dimensions, far'
+    ' below it in many'
+)
+
+
+class Direct(NamedTuple):
+    """An estimator that learns nothing. halves: its interval is of repeated splits into halves,
+    else of a jackknife, which also takes the bias of order 1 / N away.
+    """
+
+    function: Callable[[np.ndarray, np.ndarray], float]
+    limit: str
+    halves: bool
+
+
+DIRECT = {
+    GAUSSIAN: Direct(samples.gaussian_mi, SECOND_ORDER, False),
+    'cca': Direct(classical.cca, SHRUNK, False),
+    'ksg': Direct(classical.ksg, NEIGHBOURS, True),
+}
 CONFIDENCE = 0.95
 STEPS, LEARNING_RATE = 2000, 1e-3
 # Pairs cost a concatenated critic a network's pass each, the others a dot product.
@@ -54,14 +77,14 @@ class Estimate(NamedTuple):
 
 def bounds() -> list[str]:
     """The estimators that `estimate_mi` knows."""
-    return [*estimators.names(), GAUSSIAN]
+    return [*estimators.names(), *DIRECT]
 
 
 def critics_of(bound: str) -> list[str]:
-    """The critics that an estimator can be used with, its default first; none for second
-    moments.
+    """The critics that an estimator can be used with, its default first; none for one that learns
+    nothing.
     """
-    return [] if bound == GAUSSIAN else estimators.critics_of(bound)
+    return [] if bound in DIRECT else estimators.critics_of(bound)
 
 
 def estimate_mi(
@@ -85,15 +108,17 @@ def estimate_mi(
     and the samples themselves keep it. Columns are standardised in float64 first, and copies of
     rows left out. The same shapes and settings are compiled once.
 
-    'gaussian_mi' learns nothing: the fits are jackknife values, each from all samples and from all
-    but one part, which takes away the bias of order 1 / N. For jointly Gaussian samples only; exact
-    under invertible linear maps, and computed in float64.
+    'gaussian_mi', 'cca' and 'ksg' learn nothing and compute in float64. Of the first two the fits
+    are jackknife values, each from all samples and from all but one part, which takes away the bias
+    of order 1 / N. They are for jointly Gaussian samples; 'gaussian_mi' is exact under invertible
+    linear maps, 'cca' shrinks the covariance and takes fewer samples than dimensions. 'ksg' is the
+    value of all samples, and its interval that of `fits` random splits into halves.
 
     Args:
         x: (N, Dx) samples, one row each.
         y: (N, Dy) samples; row i belongs to row i of `x`.
-        bound: one of `evals.estimate.bounds()`: infonce, dv, nwj, tuba, js_nwj, smile, mine, club
-            or gaussian_mi.
+        bound: one of `evals.estimate.bounds()`: infonce, dv, dv_jackknife, dv_loo, nwj, tuba,
+            js_nwj, smile, mine, club, gaussian_mi, cca or ksg.
         critic: one of `evals.estimate.critics_of(bound)`; None for the first of them.
         key: random key.
         fits: at least 2, and at most N.
@@ -121,8 +146,8 @@ def estimate_mi(
     n = len(own.x)
     if fits > n:
         raise ValueError(f'fits={fits}, but there are {n} samples: use at most as many')
-    if bound == GAUSSIAN:
-        return _noted(_gaussian(own.x, own.y, key, fits), own.notes)
+    if bound in DIRECT:
+        return _noted(_direct(bound, own.x, own.y, key, fits), own.notes)
     plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
     for_order, for_fits = jax.random.split(key)
     order = jax.random.permutation(for_order, n)
@@ -151,12 +176,12 @@ def estimate_each(
     check_options(
         bound=bound, critic=critic, fits=fits, steps=steps, batch_size=batch_size, held_out=held_out
     )
-    if bound == GAUSSIAN:
+    if bound in DIRECT:
+        own = DIRECT[bound]
         values = [
-            samples.gaussian_mi(_checked(own_x, 'x'), _checked(own_y, 'y'))
-            for own_x, own_y in zip(x, y)
+            own.function(_checked(own_x, 'x'), _checked(own_y, 'y')) for own_x, own_y in zip(x, y)
         ]
-        return _summary(np.array(values), bound, None, 'neither', None, [SECOND_ORDER])
+        return _summary(np.array(values), bound, None, 'neither', None, [own.limit])
     plan = _plan(n, bound, critic, fits, steps, batch_size, held_out)
     x, y = _checked(x.reshape(fits * n, -1), 'x'), _checked(y.reshape(fits * n, -1), 'y')
     return _learned(x, y, jnp.arange(fits * n).reshape(fits, n), plan, key)
@@ -247,13 +272,41 @@ def _group(plan: fitting.Plan) -> int:
     return plan.part // -(-plan.part // plan.together)
 
 
-def _gaussian(x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
+def _direct(name: str, x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
+    own = DIRECT[name]
+    notes = [own.limit, *samples.dependent(x, 'x'), *samples.dependent(y, 'y')]
+    values = (_by_halves if own.halves else _jackknifed)(own.function, x, y, key, fits)
+    found = _summary(values, name, None, 'neither', None, notes)
+    return _around(found, own.function(x, y), values) if own.halves else found
+
+
+def _jackknifed(
+    function: Callable, x: np.ndarray, y: np.ndarray, key: Key, fits: int
+) -> np.ndarray:
+    """Values (fits,) of all samples and of all but one part."""
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
-    whole = samples.gaussian_mi(x, y)
-    rest = [samples.gaussian_mi(np.delete(x, part, 0), np.delete(y, part, 0)) for part in parts]
-    values = fits * whole - (fits - 1) * np.array(rest)
-    notes = [SECOND_ORDER, *samples.dependent(x, 'x'), *samples.dependent(y, 'y')]
-    return _summary(values, GAUSSIAN, None, 'neither', None, notes)
+    whole = function(x, y)
+    rest = [function(np.delete(x, part, 0), np.delete(y, part, 0)) for part in parts]
+    return fits * whole - (fits - 1) * np.array(rest)
+
+
+def _by_halves(function: Callable, x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> np.ndarray:
+    """Half the difference (fits,) of both halves of a random split, around the value of all: as far
+    as that value lies from its mean, in expectation.
+    """
+    whole, differences = function(x, y), []
+    for own in jax.random.split(key, fits):
+        order = np.asarray(jax.random.permutation(own, len(x)))
+        halves = [function(x[half], y[half]) for half in np.array_split(order, 2)]
+        differences.append((halves[0] - halves[1]) / 2)
+    return whole + np.array(differences)
+
+
+def _around(found: Estimate, whole: float, values: np.ndarray) -> Estimate:
+    """The estimate of all samples with the interval of repeated splits (`_by_halves`)."""
+    error = float(np.sqrt(np.mean(np.square(values - whole))))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values))) * error
+    return found._replace(mi=whole, standard_error=error, interval=(whole - half, whole + half))
 
 
 def _summary(

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | dv | its own gradient | DV | lower |
 | mine | MINE's bias-corrected gradient | DV | lower |
+| dv_jackknife, dv_loo | DV's gradient | DV jackknifed; leave-one-out | neither |
 | infonce | its own gradient | InfoNCE, at most log N | lower |
 | nwj, tuba | their own gradients | the same | lower |
 | js_nwj | JSD | NWJ | lower |
@@ -92,6 +93,18 @@ BOUNDS: dict[str, Bound] = {
         _plain(bounds.dv),
         'lower',
         UNBOUNDED,
+    ),
+    'dv_jackknife': Bound(
+        _by(bounds.dv_terms),
+        _plain(bounds.dv_jackknife),
+        'neither',
+        'DV without the bias of its log-mean to order 1 / N; its variance grows like e^MI',
+    ),
+    'dv_loo': Bound(
+        _by(bounds.dv_terms),
+        _plain(bounds.leave_one_out),
+        'neither',
+        "no bound with a learned critic: each row's own log-mean, never below DV",
     ),
     'infonce': Bound(
         _by(bounds.infonce_terms),

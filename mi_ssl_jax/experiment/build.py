@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, methods, nets, parallel
@@ -68,10 +69,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     parts = _parts(config, layout, features)
     arguments = method_arguments(config.method)
     steps = source.size // config.batch_size
-    schedule = optim.warmup_cosine(
-        warmup_steps=config.warmup_epochs * steps, total_steps=config.epochs * steps
-    )
-
+    schedule = _schedule(config, steps)
     method = methods.load(config.method.name, parts, **arguments)
 
     def optimiser(hyper: Mapping[str, Any], phase: api.Phase):
@@ -85,6 +83,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
             total_steps=config.epochs * steps,
             groups=phase.groups,
             rules=phase.rules,
+            lars=optim.Lars(**config.optimizer.lars),
         )
 
     hyper = traced(config, method)
@@ -119,6 +118,21 @@ def decided(config: ConfigDict) -> ConfigDict:
     """Decide net.dtype='auto' for this machine: bfloat16 on accelerators, float32 on a CPU."""
     cpu = jax.default_backend() == 'cpu'
     return schema.decided(config, 'float32' if cpu else 'bfloat16')
+
+
+def _schedule(config: ConfigDict, steps: int) -> optax.Schedule:
+    """Factor of the learning rate by a phase's own steps. steps: of a pass."""
+    own, warmup = config.schedule, config.warmup_epochs * steps
+    if own.name == 'steps':
+        return optim.warmup_steps_down(
+            warmup_steps=warmup,
+            drops=tuple(epoch * steps for epoch in own.drops),
+            drop_factor=own.drop_factor,
+            start=own.start,
+        )
+    return optim.warmup_cosine(
+        warmup_steps=warmup, total_steps=config.epochs * steps, start=own.start, final=own.final
+    )
 
 
 def method_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
         raise ValueError(
             f'warmup_epochs={config.warmup_epochs} must be less than epochs={config.epochs}'
         )
+    schedule(config)
     if config.mi.batch_size * source.rows < 2:
         raise ValueError(f'mi.batch_size={config.mi.batch_size} must be at least 2')
     if source.at_hand and len(inputs.watched(source, config).y) * source.rows < 2:
@@ -56,6 +57,24 @@ def numbers(config: ConfigDict, source: inputs.Source) -> None:
         raise ValueError(
             f'mi.every_steps={config.mi.every_steps} must be 0 or at least'
             f' log_every={config.log_every}: evaluations are written at log points'
+        )
+
+
+def schedule(config: ConfigDict) -> None:
+    """Parts of the learning rate's schedule that would say nothing."""
+    own = config.schedule
+    if own.name == 'steps' and (own.final or not own.drops):
+        raise ValueError(
+            f"schedule.name='steps' with drops={tuple(own.drops)}, final={own.final:g}: give the"
+            ' epochs in schedule.drops and leave schedule.final at 0'
+        )
+    if own.name == 'cosine' and own.drops:
+        raise ValueError(
+            f"schedule.drops={tuple(own.drops)} is of schedule.name='steps': set both, or neither"
+        )
+    if own.drops and max(own.drops) >= config.epochs:
+        raise ValueError(
+            f'schedule.drops={tuple(own.drops)} must lie before epochs={config.epochs}'
         )
 
 

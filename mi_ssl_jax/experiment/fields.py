@@ -4,14 +4,14 @@ configs/base/common.py gives the fields their defaults.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Field(NamedTuple):
     """The values that a field accepts."""
 
     unit: str  # its unit, or what it says
-    # 'int', 'float', 'bool', 'str', 'widths', 'numbers' (several), 'names' or 'open' (a group)
+    # 'int', 'float', 'bool', 'str', 'widths', 'numbers', 'epochs', 'names' or 'open' (a group)
     kind: str
     least: float = -math.inf
     most: float = math.inf
@@ -40,6 +40,11 @@ FIELDS: dict[str, Field] = {
         'scales lr by batch_size / 256 or its root', 'str', choices=('none', 'linear', 'sqrt')
     ),
     'weight_decay': Field('coupled (L2); decoupled with adamw', 'float', 0, FLOAT32),
+    'schedule.name': Field('after the warm-up', 'str', choices=('cosine', 'steps')),
+    'schedule.start': Field('of the warm-up, as a fraction of lr', 'float', 0, 1),
+    'schedule.final': Field('of the cosine, as a fraction of lr', 'float', 0, 1),
+    'schedule.drops': Field('of steps: epochs from which on it drops', 'epochs', 1, MANY),
+    'schedule.drop_factor': Field('of steps: factor of each drop', 'float', 0, 1),
     'period': Field('steps before the phases alternate; 0 = a whole pass', 'int', 0, MANY),
     'log_every': Field('steps', 'int', 1, MANY),
     'devices': Field('number; 0 = all local ones', 'int', 0, MANY, free=True),
@@ -48,8 +53,14 @@ FIELDS: dict[str, Field] = {
     'mode': Field('how steps run; auto chooses', 'str', choices=('auto', 'scan', 'apart', 'loop')),
     'wandb': Field("Weights & Biases project; '' = none", 'str', free=True),
     'method': Field('its name and arguments', 'open'),
-    'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adamw', 'lars')),
+    'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adam', 'adamw', 'lars')),
     'optimizer.momentum': Field('of sgd and lars', 'float', 0, BELOW_ONE),
+    'optimizer.lars.eta': Field('trust coefficient', 'float', math.ulp(0.0), 1),
+    'optimizer.lars.ratio': Field(
+        '|p| / |g + wd p|; parts: |p| / (|g| + wd |p|)', 'str', choices=('whole', 'parts')
+    ),
+    'optimizer.lars.clip': Field('eta times the ratio is at most the learning rate', 'bool'),
+    'optimizer.lars.vectors': Field('biases and batch norms are adapted and decay too', 'bool'),
     'data.name': Field('a data set, or its TFDS name', 'str'),
     'data.dir': Field("folder; '' = TFDS_DATA_DIR, else TFDS's default", 'str', free=True),
     'data.short_side': Field('px; 0 = no resizing', 'int', 0, 65_536),
@@ -105,6 +116,8 @@ ARGUMENTS: dict[str, Field] = {
     'teacher_temperature': Field('', 'float', 1e-6, LARGEST),
     'first_teacher_temperature': Field('', 'float', 1e-6, LARGEST),
     'momentum': Field('EMA coefficient', 'float', 0, 1),
+    'momentum_end': Field('EMA coefficient at the end of its cosine', 'float', *PROBABILITY),
+    'loss_scale': Field('factor of the loss', 'float', math.ulp(0.0), LARGEST),
     'centre_momentum': Field('EMA coefficient', 'float', 0, 1),
     'eigenvalue_momentum': Field('EMA coefficient', 'float', 0, 1),
     'decay': Field('of the running second moment', 'float', 0, 1),
@@ -123,7 +136,7 @@ ARGUMENTS: dict[str, Field] = {
     'weight': Field('', 'float', 0, LARGEST),
     'eps': Field('', 'float', 0, LARGEST),
     'distortion': Field('', 'float', math.ulp(0.0), LARGEST),
-    'clip': Field('norm of a gradient', 'float', 0, LARGEST),
+    'clip': Field("largest norm of a parameter's gradient; 0 = none", 'float', 0, LARGEST),
     'final_weight_decay': Field('', 'float', 0, LARGEST),
     'warmup_epochs': Field('epochs', 'float', 0, MANY),
     'teacher_warmup_epochs': Field('epochs', 'float', 0, MANY),
@@ -178,6 +191,21 @@ OPTIONS: dict[str, Field] = {
     'separation': Field('of the centres, in deviations of the noise', 'float', 0, LARGEST),
     'train': Field('share of the nodes', 'float', *PROBABILITY),
     'seed': Field('of the graph', 'int', 0, 2**32 - 1),
+}
+
+# Fields and arguments that earlier versions did not have, with the value that is as it was then.
+LATER: dict[str, Any] = {
+    'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
+    'schedule': {'name': 'cosine', 'start': 0.0, 'final': 0.0, 'drops': (), 'drop_factor': 0.2},
+}
+LATER_ARGUMENTS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        ('bgrl', 'byol', 'dino', 'mec', 'mmi', 'mocov1', 'mocov2', 'mocov3', 'tico'),
+        {'momentum_end': 1.0},
+    ),
+    'barlow': {'loss_scale': 1.0},
+    'jmi': {'critic': 'cosine'},
+    'simclr': {'head_norm': True},
 }
 
 # What a field, or a flag, is called elsewhere.

@@ -11,7 +11,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mi_ssl_jax.experiment.fields import ARGUMENTS, BELOW_ONE, FIELDS, OPTIONS, SYNONYMS, Field
+from mi_ssl_jax.experiment.fields import (
+    ARGUMENTS,
+    BELOW_ONE,
+    FIELDS,
+    LATER,
+    LATER_ARGUMENTS,
+    OPTIONS,
+    SYNONYMS,
+    Field,
+)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -106,7 +115,17 @@ def renewed(stored: Mapping[str, Any]) -> dict[str, Any]:
     method = dict(stored['method'])
     if 'block_size' in method and method['block_size'] is None:
         method['block_size'] = 0
-    return {**stored, 'method': method}
+    method = {**LATER_ARGUMENTS.get(method.get('name'), {}), **method}
+    return _with(LATER, {**stored, 'method': method})
+
+
+def _with(absent: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and those of `absent` that they lack, group by group."""
+    found = {**absent, **values}
+    for name, own in absent.items():
+        if isinstance(own, Mapping) and name in values:
+            found[name] = _with(own, values[name])
+    return found
 
 
 def check_values(config: ConfigDict) -> None:
@@ -160,7 +179,12 @@ def _check_value(name: str, value: Any, field: Field) -> None:
 
 
 def _check_several(name: str, values: Any, field: Field) -> None:
-    form = {'widths': '(2048, 128)', 'numbers': '(0.1, 0.2)', 'names': "('all', '10%')"}[field.kind]
+    form = {
+        'widths': '(2048, 128)',
+        'numbers': '(0.1, 0.2)',
+        'names': "('all', '10%')",
+        'epochs': '(150, 175)',
+    }[field.kind]
     if not isinstance(values, (tuple, list)):
         raise ValueError(f'{name}={values!r} must be a tuple, such as {form}')
     if field.kind == 'names':
@@ -170,10 +194,9 @@ def _check_several(name: str, values: Any, field: Field) -> None:
     for value in values:
         if isinstance(value, str):
             raise ValueError(f'{name}={value!r} must be a tuple of numbers, such as {form}')
-        what = f'a width of {name}' if field.kind == 'widths' else f'a number of {name}'
-        _check_number(
-            what, value, field._replace(kind='int' if field.kind == 'widths' else 'float')
-        )
+        what = {'widths': 'a width', 'epochs': 'an epoch'}.get(field.kind, 'a number')
+        kind = 'float' if field.kind == 'numbers' else 'int'
+        _check_number(f'{what} of {name}', value, field._replace(kind=kind))
 
 
 def _check_number(name: str, value: Any, field: Field) -> None:

@@ -36,6 +36,7 @@ BEYOND = {
     'wmse': Look('W-MSE', '#88CCEE', 'jmi'),
     'mec': Look('MEC', '#999933', 'jmi'),
     'mmi': Look('MMI', '#CC6677', 'jmi'),
+    'corinfomax': Look('CorInfoMax', '#6699CC', 'jmi'),
     'tico': Look('TiCo', '#661100', 'jmi'),
     'bgrl': Look('BGRL', '#44AA99', 'jmi'),
 }

@@ -29,7 +29,7 @@ def builders() -> dict[str, Callable[..., api.Method]]:
 @functools.cache
 def structures() -> dict[str, tuple[str, dict[str, Any]]]:
     """Label -> (method, arguments): every method by default, then with the arguments that its
-    module's STRUCTURES lists because they give it other branches or phases ('mmi,
+    module's STRUCTURES lists because they give it other branches, networks or phases ('mmi,
     momentum_encoder=True').
     """
     found = {}

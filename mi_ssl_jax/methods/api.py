@@ -27,7 +27,8 @@ class Views(NamedTuple):
 
     z: tuple of (N, D) embeddings, not normalised. p: tuple of (N, D) predictions or (N, K) scores
     against prototypes,
-    empty without either. shared: values that are the same for every example (prototypes).
+    empty without either. shared: what is the same for every example: prototypes, the parameters of
+    a critic.
     """
 
     z: tuple[Array, ...]
@@ -212,11 +213,13 @@ class Parts(NamedTuple):
         projector: Mapping[str, Any],
         predictor: Mapping[str, Any] | None = None,
         prototypes: Mapping[str, Any] | None = None,
+        critic: nn.Module | None = None,
     ) -> nn.Module:
         """Backbone and projector, and with `predictor` a predictor; both arguments are styles of
         nets.heads.Head.
 
-        prototypes: in place of a predictor; the arguments of nets.heads.Prototypes.
+        prototypes: in place of a predictor; the arguments of nets.heads.Prototypes. critic: see
+        nets.heads.Encoder.
         """
         widths = () if predictor is None else (*self.predictor, self.embedding)
         scores = None if prototypes is None else heads.Prototypes(dtype=self.dtype, **prototypes)
@@ -225,6 +228,7 @@ class Parts(NamedTuple):
             self.head(self.projector, **projector),
             self.head(widths, **(predictor or {})),
             scores,
+            critic,
         )
 
 
@@ -247,16 +251,18 @@ def mi_loss(terms: bounds.Terms, aux: Tree = ()) -> Loss:
     return Loss(value, {'joint': terms.joint, 'marginal': terms.marginal}, aux)
 
 
-def momentum(start: float, schedule: MomentumSchedule) -> Schedule:
+def momentum(start: float, schedule: MomentumSchedule, end: float = 1.0) -> Schedule:
     """EMA coefficient of progress t: 'constant' (the paper's Table 3), or 'cosine' from `start` to
-    1.
+    `end`.
 
-    'cosine' is 1 - (1 - start) (1 + cos(pi t)) / 2 (BYOL, arXiv 2006.07733, section 3.3).
+    'cosine' is end - (end - start) (1 + cos(pi t)) / 2; with end = 1 BYOL's (arXiv 2006.07733,
+    section 3.3).
     """
-    if not 0 <= start <= 1:
-        raise ValueError(f'momentum={start}: an EMA coefficient lies between 0 and 1')
+    for name, value in (('momentum', start), ('momentum_end', end)):
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name}={value}: an EMA coefficient lies between 0 and 1')
     if schedule == 'constant':
         return lambda progress: jnp.full_like(progress, start)
     if schedule == 'cosine':
-        return lambda progress: 1 - (1 - start) * (1 + jnp.cos(jnp.pi * progress)) / 2
+        return lambda progress: end - (end - start) * (1 + jnp.cos(jnp.pi * progress)) / 2
     raise ValueError(f"unknown momentum_schedule '{schedule}'; use 'constant' or 'cosine'")

@@ -46,13 +46,14 @@ def barlow_loss(za: chex.Array, zb: chex.Array, *, redundancy_weight: float) -> 
     return terms.marginal - terms.joint
 
 
-def build(parts: api.Parts, *, redundancy_weight: float) -> api.Method:
-    """redundancy_weight: 0.0051 in the reference code (its paper: 5e-3)."""
+def build(parts: api.Parts, *, redundancy_weight: float, loss_scale: float) -> api.Method:
+    """redundancy_weight: the paper's lambda, 0.0051 in its reference code. loss_scale: factor of
+    the whole loss (0.1 in solo-learn).
+    """
 
     def loss(views, aux, info):
-        return api.mi_loss(
-            barlow_terms(*views['theta'].z, redundancy_weight=redundancy_weight), aux
-        )
+        terms = barlow_terms(*views['theta'].z, redundancy_weight=redundancy_weight)
+        return api.mi_loss(jax.tree.map(lambda term: loss_scale * term, terms), aux)
 
     return api.Method(
         paradigm='jmi',

@@ -40,10 +40,14 @@ def bgrl_loss(p: chex.Array, z: chex.Array) -> jax.Array:
 
 
 def build(
-    parts: api.Parts, *, momentum: float, momentum_schedule: api.MomentumSchedule
+    parts: api.Parts,
+    *,
+    momentum: float,
+    momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
 ) -> api.Method:
     """momentum: EMA coefficient at the start (0.99 in the source). momentum_schedule: 'cosine' (to
-    1) or 'constant'.
+    momentum_end, 1 in the source) or 'constant'.
 
     The loss is the sum of both directions.
     """
@@ -52,6 +56,6 @@ def build(
         bgrl_loss,
         projector=PROJECTOR,
         predictor=PREDICTOR,
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
     return method._replace(paradigm='jmi', update='joint')

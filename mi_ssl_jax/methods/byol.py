@@ -38,10 +38,14 @@ def byol_loss(p: chex.Array, z: chex.Array) -> jax.Array:
 
 
 def build(
-    parts: api.Parts, *, momentum: float, momentum_schedule: api.MomentumSchedule
+    parts: api.Parts,
+    *,
+    momentum: float,
+    momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
 ) -> api.Method:
-    """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to 1) or 'constant' (the
-    paper's Table 3).
+    """momentum: EMA coefficient at the start. momentum_schedule: 'cosine' (to
+    momentum_end, 1 in the source) or 'constant' (the paper's Table 3).
 
     The loss is the sum of both directions, as in BYOL's Eq. 2.
     """
@@ -50,7 +54,7 @@ def build(
         byol_loss,
         projector=PROJECTOR,
         predictor=PREDICTOR,
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
 
 

@@ -99,6 +99,7 @@ def build(
     prototypes: int,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
     student_temperature: float,
     teacher_temperature: float,
     first_teacher_temperature: float,
@@ -113,8 +114,9 @@ def build(
 
     The teacher sees the first two views, the student all of them, of any sizes. The last layer
     stands still in the first `frozen_epochs`, each parameter's gradient is clipped to the norm
-    `clip`, and the weight decay, of matrices alone, follows a cosine from its own value (0.04 in
-    the source) to `final_weight_decay`. The temperatures are the source's for its longer runs.
+    `clip` (0: not at all), and the weight decay, of matrices alone, follows a cosine from its own
+    value (0.04 in the source) to `final_weight_decay`. The temperatures are the source's for its
+    longer runs.
     head_norm: batch norm in the projector's hidden layers, which narrow ones need: weights of size
     0.02 leave little of their input beside the biases.
     """
@@ -145,10 +147,13 @@ def build(
         'student',
         loss,
         (api.Group('prototypes', frozen_epochs=frozen_epochs),),
-        api.Rules(clip=clip, final_weight_decay=final_weight_decay, decay_vectors=False),
+        api.Rules(clip=clip or None, final_weight_decay=final_weight_decay, decay_vectors=False),
     )
     teacher = api.Branch(
-        net, views=GLOBAL, follows='student', momentum=api.momentum(momentum, momentum_schedule)
+        net,
+        views=GLOBAL,
+        follows='student',
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
     return api.Method(
         paradigm='sdmi',

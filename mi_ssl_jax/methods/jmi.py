@@ -3,15 +3,25 @@ Algorithm 2 and Eq. 10).
 """
 
 import functools
+from collections.abc import Callable
 
 import chex
 import jax
+from flax import linen as nn
 
 from mi_ssl_jax.core import bounds
+from mi_ssl_jax.core.types import Critic
 from mi_ssl_jax.methods import api, objectives
+from mi_ssl_jax.nets import learned_critics
 
 # The paper leaves the head open: batch norm after every layer, as in SimCLR.
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'plain'}
+LEARNED: dict[str, Callable[[], nn.Module]] = {
+    'separable': learned_critics.Separable,
+    'concatenated': learned_critics.Concatenated,
+}
+# With a learned critic the encoder has one module more: listed and tested beside the one without.
+STRUCTURES = ({'critic': 'separable'},)
 
 
 def jmi_terms(
@@ -80,6 +90,18 @@ def jmi_loss(
     return objectives.loss(jmi_terms(za, zb, **options))
 
 
+def learned_terms(
+    za: chex.Array, zb: chex.Array, critic: Critic, *, objective: str, block_size: int | None
+) -> bounds.Terms:
+    """-L of Algorithm 2 with a critic that is no function of the cosine: the mean over both
+    orders. za, zb: (N, D). critic: (n, D), (N, D) -> scores (n, N).
+    """
+    information = functools.partial(
+        objectives.scored, critic=critic, objective=objective, block_size=block_size
+    )
+    return objectives.average(information(za, zb), information(zb, za))
+
+
 def build(
     parts: api.Parts,
     *,
@@ -88,25 +110,52 @@ def build(
     marginal: str | None,
     marginal_weight: float,
     block_size: int | None,
+    critic: str,
 ) -> api.Method:
     """objective: a bound by name. marginal: 'bound' (its own), None (dropped: collapses), or a
     surrogate R by name.
 
     With a surrogate the loss is Eq. 10, -E[T] + marginal_weight * R. block_size: see
-    methods.objectives.terms.
+    methods.objectives.terms. critic: 'cosine', with its temperature, or one that is trained with
+    the encoder, by the same step: 'separable' or 'concatenated' (nets.learned_critics), with the
+    bound's own marginal term.
     """
     options = objectives.options(temperature, objective, marginal, marginal_weight, block_size)
+    scorer = _critic(critic, marginal)
 
     def loss(views, aux, info, **traced):
-        return api.mi_loss(jmi_terms(*views['theta'].z, **options | traced), aux)
+        seen = views['theta']
+        if scorer is None:
+            return api.mi_loss(jmi_terms(*seen.z, **options | traced), aux)
+
+        def score(za, zb):
+            return scorer.apply({'params': seen.shared['critic']}, za, zb)
+
+        terms = learned_terms(*seen.z, score, objective=objective, block_size=block_size)
+        return api.mi_loss(terms, aux)
 
     return api.Method(
         paradigm='jmi',
         update='joint',
         objective='explicit' if marginal == 'bound' else 'surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
+        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR, critic=scorer))},
         phases=(api.Phase('joint', 'theta', loss),),
         tracked=api.Tracked('theta', 'theta'),
         stop_gradient=False,
-        traced=('temperature',),
+        traced=('temperature',) if scorer is None else (),
     )
+
+
+def _critic(name: str, marginal: str | None) -> nn.Module | None:
+    """The module of a learned critic, None for the cosine. ValueError for another name, or with
+    another marginal term than the bound's.
+    """
+    if name == 'cosine':
+        return None
+    if name not in LEARNED:
+        raise ValueError(f"unknown critic '{name}'; use one of cosine, {', '.join(LEARNED)}")
+    if marginal != 'bound':
+        raise ValueError(
+            f"critic='{name}' is learned by a bound: set method.marginal='bound', not '{marginal}'"
+        )
+    return LEARNED[name]()

@@ -94,6 +94,7 @@ def build(
     *,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
     distortion: float,
     order: int,
     warmup_epochs: float,
@@ -108,7 +109,7 @@ def build(
     target = api.Branch(
         parts.encoder(projector=PROJECTOR),
         follows='online',
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
     online = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR)
 

@@ -232,6 +232,7 @@ def build(
     momentum_encoder: bool,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
 ) -> api.Method:
     """form, rescale: see mmi_entropies. order: of the Taylor series (2, 4 and 6 are to be
     compared).
@@ -259,7 +260,7 @@ def build(
     branches = {'online': api.Branch(net)}
     if momentum_encoder:
         branches['target'] = api.Branch(
-            net, follows='online', momentum=api.momentum(momentum, momentum_schedule)
+            net, follows='online', momentum=api.momentum(momentum, momentum_schedule, momentum_end)
         )
     return api.Method(
         paradigm='sdmi' if momentum_encoder else 'jmi',

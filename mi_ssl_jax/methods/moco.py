@@ -118,6 +118,7 @@ def build_with_queue(
     queue_size: int,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
 ) -> api.Method:
     """MoCo v1 (a linear projector) and v2 (an MLP): view 1 is the query, view 2 the key, not the
     reverse.
@@ -136,7 +137,7 @@ def build_with_queue(
         views=(1,),
         follows='online',
         shuffled=True,
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
 
     def loss(views, aux, info, **traced):
@@ -165,6 +166,7 @@ def build(
     temperature: float,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
     predictor: bool,
     objective: str,
     block_size: int | None,
@@ -179,7 +181,7 @@ def build(
     target = api.Branch(
         parts.encoder(projector=PROJECTOR),
         follows='online',
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
     online = parts.encoder(projector=PROJECTOR, predictor=PREDICTOR if predictor else None)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import bounds, critics, linalg, pairs, surrogates
 from mi_ssl_jax.core.bounds import paper, row_blocks
+from mi_ssl_jax.core.types import Critic
 
 MARGINALS = ('bound', None, *surrogates.REGULARISERS)
 
@@ -61,6 +62,13 @@ def terms(
     and gradient).
     """
     critic = functools.partial(critics.cosine, temperature=temperature)
+    return scored(za, zb, critic, objective=objective, block_size=block_size)
+
+
+def scored(
+    za: jax.Array, zb: jax.Array, critic: Critic, *, objective: str, block_size: int | None
+) -> bounds.Terms:
+    """`terms` with any critic, (n, D), (N, D) -> scores (n, N)."""
     if block_size is not None and len(za) > block_size:
         return bounds.blocked_terms(objective, za, zb, critic, block_size)
     return bounds.terms(objective, pairs.in_batch(critic(za, zb)))

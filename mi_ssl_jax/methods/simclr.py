@@ -12,6 +12,7 @@ from mi_ssl_jax.methods import api, jmi, objectives
 
 # Version 2 of the reference code: batch norm on every layer, no bias.
 PROJECTOR = {'hidden_bias': False, 'last_bias': False, 'last_norm': 'affine'}
+PLAIN_PROJECTOR = {'hidden_bias': True, 'last_bias': True, 'last_norm': None, 'hidden_norm': False}
 
 
 def nt_xent_terms(
@@ -110,10 +111,12 @@ def build(
     temperature: float,
     objective: str,
     block_size: int | None,
+    head_norm: bool,
 ) -> api.Method:
     """objective: 'nt_xent', 'dcl', or a bound by name over the N x N pairs of the two views.
 
-    block_size: rows of scores at once; not for 'dcl'.
+    block_size: rows of scores at once; not for 'dcl'. head_norm: batch norm in the projector, as in
+    version 2 of the reference code; without it linear layers with biases, as in solo-learn.
     """
     objectives.check(objective=objective, own=('nt_xent', 'dcl'))
     if objective == 'dcl' and block_size is not None:
@@ -130,6 +133,8 @@ def build(
         block_size=block_size,
     )
 
+    projector = PROJECTOR if head_norm else PLAIN_PROJECTOR
+
     def loss(views, aux, info, **traced):
         own = {'temperature': temperature} | traced
         return api.mi_loss(terms(*views['theta'].z, **own), aux)
@@ -138,7 +143,7 @@ def build(
         paradigm='jmi',
         update='joint',
         objective='explicit',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
+        branches={'theta': api.Branch(parts.encoder(projector=projector))},
         phases=(api.Phase('joint', 'theta', loss),),
         tracked=api.Tracked('theta', 'theta'),
         stop_gradient=False,

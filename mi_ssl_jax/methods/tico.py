@@ -64,6 +64,7 @@ def build(
     *,
     momentum: float,
     momentum_schedule: api.MomentumSchedule,
+    momentum_end: float,
     decay: float,
     weight: float,
 ) -> api.Method:
@@ -74,7 +75,7 @@ def build(
     target = api.Branch(
         parts.encoder(projector=PROJECTOR),
         follows='online',
-        momentum=api.momentum(momentum, momentum_schedule),
+        momentum=api.momentum(momentum, momentum_schedule, momentum_end),
     )
 
     def loss(views, aux, info):

@@ -13,9 +13,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mi_ssl_jax.core import plugins
-from mi_ssl_jax.nets import conv, conv1d, gcn, mlp, resnet
+from mi_ssl_jax.nets import conv, conv1d, gcn, mlp, resnet, vit
+from mi_ssl_jax.nets.vit import from_timm, to_timm
 
-__all__ = ['load', 'names']
+__all__ = ['from_timm', 'load', 'names', 'to_timm']
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,
@@ -25,6 +26,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'gcn': gcn.GCN,
     'resnet18': resnet.resnet18,
     'resnet50': resnet.resnet50,
+    'vit': vit.vit,
 }
 
 

@@ -94,12 +94,16 @@ class Prototypes(nn.Module):
 class Encoder(nn.Module):
     """Backbone, projector (None: the embedding is the backbone's output), and what makes p: a
     predictor, or prototypes, whose matrix is then among the shared values (both None: no p).
+
+    critic: of pairs of embeddings, trained with the encoder; its parameters are among the shared
+    values, for the loss, which sees the whole batch, applies it.
     """
 
     backbone: nn.Module
     projector: nn.Module | None = None
     predictor: nn.Module | None = None
     prototypes: nn.Module | None = None
+    critic: nn.Module | None = None
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Output:
@@ -108,6 +112,10 @@ class Encoder(nn.Module):
         p, shared = None if self.predictor is None else self.predictor(z, train), {}
         if self.prototypes is not None:
             p, shared['prototypes'] = self.prototypes(z)
+        if self.critic is not None:
+            if self.is_initializing():
+                self.critic(z[:1], z[:1])
+            shared['critic'] = self.variables['params']['critic']
         # Losses and statistics run in float32 even when the network does not.
         wide = [
             None if a is None else a.astype(jnp.promote_types(a.dtype, jnp.float32))

@@ -10,6 +10,7 @@ from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.runs import exits
 
 METHODS = ('sdmi', 'simsiam', 'mocov3', 'byol', 'jmi', 'simclr', 'barlow', 'vicreg')
+RECIPES_PARTS = ('recipes', 'critics', 'relatives')
 MMI_PARTS = ('methods', 'projector', 'form', 'momentum', 'order', 'costs')
 COLLECTED = {  # commands that put finished runs together
     'table1': 'Table 1: linear-probe accuracies of finished runs, beside the paper',
@@ -78,7 +79,7 @@ def _on_known_truth(commands: argparse._SubParsersAction) -> None:
     what = 'estimators of mutual information against the truth: bounds x critics x tasks'
     benchmark = commands.add_parser('mi_benchmark', help=what, description=what)
     for name, default in (
-        ('tasks', 'sixteen; gaussian_mi on all'),
+        ('tasks', 'twenty-three; those without a critic on all'),
         ('bounds', 'all'),
         ('critics', "each bound's first; InfoNCE with all"),
     ):
@@ -91,6 +92,23 @@ def _on_known_truth(commands: argparse._SubParsersAction) -> None:
         '--samples', type=int, default=10_000, help='of each fit (default: 10000)'
     )
     benchmark.add_argument('--fits', type=int, default=5, help='each on fresh samples (default: 5)')
+
+    what = "how often estimate_mi's intervals hold the truth"
+    coverage = commands.add_parser('mi_coverage', help=what, description=what)
+    for name, default in (('tasks', 'six'), ('bounds', 'those that learn nothing')):
+        coverage.add_argument(
+            f'--{name}',
+            type=lambda words: tuple(words.split(',')),
+            help=f'comma-separated (default: {default})',
+        )
+    for name, default, what in (
+        ('samples', 1000, 'of each draw'),
+        ('fits', 5, 'of each estimate'),
+        ('draws', 200, 'of each task'),
+    ):
+        coverage.add_argument(
+            f'--{name}', type=int, default=default, help=f'{what} (default: {default})'
+        )
 
 
 def _on_images(commands: argparse._SubParsersAction) -> None:
@@ -123,6 +141,15 @@ def _on_images(commands: argparse._SubParsersAction) -> None:
     )
     mmi.add_argument('--epochs', type=int, help='default: 40 on digits, 3 on CIFAR-10')
     mmi.add_argument('--seeds', type=int, help='default: 3 on digits, 1 on CIFAR-10')
+    what = "published recipes beside the paper's settings, learned critics, CorInfoMax; on digits"
+    recipes = commands.add_parser('recipes', help=what, description=what)
+    recipes.add_argument(
+        '--only',
+        default=','.join(RECIPES_PARTS),
+        help=f'comma-separated (default: {",".join(RECIPES_PARTS)})',
+    )
+    recipes.add_argument('--epochs', type=int, default=150)
+    recipes.add_argument('--seeds', type=int, default=3)
     for name, what in COLLECTED.items():
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument(
@@ -149,6 +176,7 @@ def _check(parser: guard.Parser, options: dict) -> None:
         ('mi_every_steps', 0, fields['mi.every_steps'].most),
         ('samples', 1, fields['data.limit'].most),
         ('fits', 2, 10_000),
+        ('draws', 2, 10_000),
     ):
         value = options.get(name)
         numbers = value if isinstance(value, list) else [value]
@@ -156,7 +184,8 @@ def _check(parser: guard.Parser, options: dict) -> None:
             parser.error(f'--{name} must be at least {least}')
         if value is not None and max(numbers) > most:
             parser.error(f'--{name} must be at most {most:,}')
-    for option, known in (('methods', METHODS), ('only', MMI_PARTS)):
+    parts = RECIPES_PARTS if options['command'] == 'recipes' else MMI_PARTS
+    for option, known in (('methods', METHODS), ('only', parts)):
         if option in options:
             options[option] = tuple(options[option].split(','))
             unknown = sorted(set(options[option]) - set(known))

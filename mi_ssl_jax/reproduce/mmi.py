@@ -49,6 +49,7 @@ def parts(data: str) -> dict[str, tuple[Variant, ...]]:
     return {
         'methods': (
             MMI,
+            Variant('corinfomax', 'CorInfoMax', 'corinfomax'),
             Variant('barlow', 'Barlow Twins', 'barlow'),
             Variant('simsiam', 'SimSiam', 'simsiam'),
         ),

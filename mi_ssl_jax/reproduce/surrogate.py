@@ -110,7 +110,9 @@ def with_cosine(za: jax.Array, zb: jax.Array) -> dict[str, dict[str, jax.Array]]
 
 def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
     """The marginal term of Eq. 12's critic on embeddings (N, D) that are standardised over the
-    batch, as Barlow Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss.
+    batch, as Barlow Twins has them; the parts of its variance; Eq. 13; Barlow Twins' loss, and that
+    of weight 1 beside the chi-squared bound: equal where both views have the same moments, up to
+    the embeddings' width and one Nth.
     """
     a, b = (linalg.standardise(z, eps=surrogates.STANDARDISE_EPS) for z in (za, zb))
     loss = barlow.barlow_loss(za, zb, redundancy_weight=REDUNDANCY_WEIGHT)
@@ -119,6 +121,8 @@ def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
         **expansion.variance_parts(a, b)._asdict(),
         'eq13': bounds.eq13(a, b),
         'barlow': loss,
+        'barlow_1': barlow.barlow_loss(za, zb, redundancy_weight=1.0),
+        'chi_squared': bounds.chi_squared(pairs.in_batch(critics.dot(a, b, temperature=1.0))),
     }
 
 

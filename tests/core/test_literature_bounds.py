@@ -172,3 +172,59 @@ def test_mine_in_float64_keeps_its_type():
             pairs.in_batch(np.float64(SCORES)), jnp.asarray(-jnp.inf), decay=0.9
         )
     assert running.dtype == np.float64
+
+
+def test_the_jackknife_leaves_every_example_out_once():
+    """N DV - (N - 1) mean DV of the scores without one row and its column."""
+    scores = RNG.standard_normal((7, 7))
+    without = [oracles.dv(np.delete(np.delete(scores, i, 0), i, 1)) for i in range(7)]
+    with goldens.x64():
+        found = jax.jit(bounds.dv_jackknife)(pairs.in_batch(jnp.asarray(scores)))
+    np.testing.assert_allclose(found, 7 * oracles.dv(scores) - 6 * np.mean(without), rtol=1e-12)
+    with pytest.raises(ValueError, match='at least 3 examples'):
+        bounds.dv_jackknife(pairs.in_batch(jnp.eye(2)))
+
+
+def test_leave_one_out_normalises_each_row_by_its_others():
+    expected = np.mean(
+        [SCORES[i, i] - oracles.log_mean_exp(np.delete(SCORES[i], i)) for i in range(6)]
+    )
+    np.testing.assert_allclose(bounds.leave_one_out(PAIRS), expected, rtol=1e-5)
+    assert bounds.leave_one_out(PAIRS) >= bounds.dv(PAIRS)
+
+
+def test_the_jackknife_takes_the_bias_of_the_log_mean_away():
+    """Scores a_i + b_j of independent normals of variance 1/2: log E e^S = 1/2 in the limit."""
+    a, b = np.random.default_rng(2).normal(0, 0.5**0.5, (2, 4000, 8)).astype(np.float32)
+    draws = a[:, :, None] + b[:, None]
+    joint = np.float64(np.einsum('nii->n', draws))
+    plain, corrected = (
+        np.float64(jax.vmap(lambda scores: bound(pairs.in_batch(scores)))(draws)) - joint / 8
+        for bound in (bounds.dv, bounds.dv_jackknife)
+    )
+    error = corrected.std() / np.sqrt(len(draws))
+    bias = plain.mean() + 0.5  # about the variance of the mean over two, (e^.5 - 1) / 8
+    assert bias == pytest.approx((np.exp(0.5) - 1) / 8, rel=0.3)
+    assert abs(corrected.mean() + 0.5) < 0.25 * bias + 4 * error
+
+
+def test_chi_squared_is_tight_at_the_density_ratio():
+    """Bivariate normal: chi^2 = 1 / (1 - rho^2) - 1; T = p(x, y) / (p(x) p(y)), S = T - 1."""
+    rho, generator = 0.5, np.random.default_rng(8)
+    x, y = oracles.gaussian_pairs(generator, 3000, rho)
+    scores = np.exp(oracles.gaussian_log_ratio(x, y, rho)) - 1
+    truth = 1 / (1 - rho**2) - 1
+    found = float(bounds.chi_squared(pairs.in_batch(jnp.asarray(scores, jnp.float32))))
+    assert found == pytest.approx(truth, abs=0.06)
+    for factor in (0.0, 0.5, 1.5):  # any other critic gives less
+        other = float(bounds.chi_squared(pairs.in_batch(jnp.asarray(factor * scores, jnp.float32))))
+        assert other < found
+
+
+def test_chi_squared_equals_its_formula():
+    others = oracles.off_diagonal(SCORES)
+    expected = 2 * oracles.mean(np.diagonal(SCORES)) - oracles.mean([2 * s + s * s for s in others])
+    np.testing.assert_allclose(bounds.chi_squared(PAIRS), expected, rtol=1e-5)
+    blocked = bounds.blocked('chi_squared', SCORES[:, :3], SCORES[:, 3:], lambda a, b: a @ b.T, 2)
+    whole = bounds.chi_squared(pairs.in_batch(SCORES[:, :3] @ SCORES[:, 3:].T))
+    np.testing.assert_allclose(blocked, whole, rtol=1e-4)

@@ -170,7 +170,7 @@ def test_memory_does_not_grow_with_n_squared(name):
     [
         (
             ('tuba', ZA, ZB, COSINE, 8),
-            "no blocked form of the bound 'tuba': choose one of dv, infonce, js_nwj",
+            "no blocked form of the bound 'tuba': choose one of chi_squared, dv, infonce, js_nwj",
         ),
         (('dv', ZA[:1], ZB[:1], COSINE, 8), 'batch of at least 2'),
         (('dv', ZA, ZB, COSINE, 0), 'block_size must be at least 1'),

@@ -24,6 +24,13 @@ ONE_OF_EACH = [
     'mixture_cross_1x1',
     'gaussian_sparse_1x1_half_cube',
     'gaussian_sparse_5x5_spiral',
+    'gaussian_dense_5x1',
+    'wiggly_1x1',
+    'bimodal_1x1',
+    'swiss_roll_2x1',
+    'waves_1x1',
+    'galaxy_2x1',
+    'embeddings_labels_16x10',
 ]
 GRID = np.linspace(-14, 14, 1401)
 
@@ -276,3 +283,60 @@ def test_gaussian_mi_within_two_hundredths_of_the_truth(name):
 def test_unknown_name():
     with pytest.raises(ValueError, match="no task 'gauss'; there are gaussian_3x3_0.5nats"):
         known_mi.load('gauss')
+
+
+# The tasks of several shapes
+# --------------------------------------------------------------------------------------------------
+
+
+def test_marginals_of_the_maps():
+    """Uniform by Phi; a mixture's quantiles; the swiss roll's radius over its angle."""
+    x, y = np.float64(draw('normal_cdf_1x1', 20_000))
+    assert stats.kstest(x[:, 0], stats.uniform().cdf).pvalue > 1e-3
+    x, y = np.float64(draw('bimodal_1x1', 20_000))
+    law = [stats.norm(-2, 0.5), stats.norm(2, 0.5)]
+    levels = 0.3 * law[0].cdf(y[:, 0]) + 0.7 * law[1].cdf(y[:, 0])
+    assert stats.kstest(levels, stats.uniform().cdf).pvalue > 1e-3
+    x = np.float64(draw('swiss_roll_2x1', 20_000)[0])
+    turns = np.linalg.norm(x, axis=1) * 21 / (1.5 * np.pi)  # 1 + 2 u
+    assert stats.kstest((turns - 1) / 2, stats.uniform().cdf).pvalue > 1e-3
+
+
+def test_one_dimensional_maps_increase():
+    """So that they are invertible and change no mutual information."""
+    grid = np.linspace(-6, 6, 2001, dtype=np.float32)[:, None]
+    for name in ('wiggly', 'bimodal'):
+        assert np.all(np.diff(np.asarray(getattr(families, name)(grid))[:, 0]) > 0), name
+
+
+def test_dimensions_that_differ_on_both_sides():
+    # x: d equicorrelated variables, y: one more. det of d of them: (1 - r)^(d - 1) (1 + (d - 1) r).
+    def log_det(d):
+        return (d - 1) * np.log(0.5) + np.log(1 + (d - 1) * 0.5)
+
+    for d in (5, 25):
+        task = known_mi.load(f'gaussian_dense_{d}x1')
+        assert (task.dx, task.dy) == (d, 1)
+        assert task.mi == pytest.approx(0.5 * (log_det(d) - log_det(d + 1)), rel=1e-12)
+
+
+def test_mixtures_of_one_dimension_by_both_means():
+    for parts in (families.waves(count=4), families.inliers(share=0.2, correlation=0.95)):
+        quadrature, sampled = (
+            truth.mixture_quadrature(parts),
+            truth.mixture_monte_carlo(parts, 1),
+        )
+        assert quadrature.error < 1e-6
+        assert abs(quadrature.mi - sampled.mi) < 4 * sampled.error
+
+
+def test_labels_that_embeddings_tell_and_do_not_tell():
+    """log K where the classes lie apart; two classes against quadrature over the line between."""
+    assert truth.classes_monte_carlo(np.eye(10), 0.01).mi == pytest.approx(np.log(10), abs=1e-9)
+    found = truth.classes_monte_carlo(np.array([[-1.0], [1.0]]), 0.8)
+    grid = np.linspace(-9, 9, 4001)
+    one, other = (stats.norm(centre, 0.8).pdf(grid) for centre in (-1, 1))
+    expected = np.sum(one * np.log(one / (0.5 * (one + other)))) * (grid[1] - grid[0])
+    assert abs(found.mi - expected) < 4 * found.error
+    x, y = draw('embeddings_labels_16x10', 200)
+    np.testing.assert_array_equal(np.sum(y, axis=1), 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from configs import jmi_gaussian
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import estimates, guard
 from mi_ssl_jax.estimate_mi import main
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
@@ -59,6 +59,48 @@ def test_two_files(command, files):
         kept['mi'] == pytest.approx(TRUTH, abs=0.2)
         and kept['interval'][0] < kept['mi'] < kept['interval'][1]
     )
+
+
+def table(path, rows, header=None):
+    lines = [','.join(header)] if header else []
+    path.write_text('\n'.join([*lines, *(','.join(map(str, row)) for row in rows)]) + '\n')
+    return path
+
+
+def test_named_columns_of_a_csv_file(command, tmp_path):
+    file = table(tmp_path / 'both.csv', np.hstack([X, Y]), ['a', 'b', 'c', 'd'])
+    status, out, _ = command(f'{file}:a,b', f'{file}:c,d', '--bound=gaussian_mi')
+    found = re.search(r'I\(x; y\) +(\S+)', out).group(1)
+    assert status == 0 and float(found) == pytest.approx(TRUTH, abs=0.2)
+    np.testing.assert_array_equal(estimates.load(f'{file}:b,a'), X[:, ::-1])
+    plain = table(tmp_path / 'plain.csv', X)
+    np.testing.assert_array_equal(estimates.load(plain), X)
+    np.testing.assert_array_equal(estimates.load(file), np.hstack([X, Y]))
+
+
+def bad_tables(folder):
+    """(argument, what the line must say)"""
+    file = table(folder / 't.csv', [[1, 2], [3, 4]], ['age', 'height'])
+    yield f'{file}:hight', "no column 'hight'; did you mean 'height'"
+    yield f'{file}:zz', "no column 'zz'; it has age, height"
+    yield f'{table(folder / "twice.csv", [[1, 2]], ["a", "a"])}:a', "2 columns called 'a'"
+    yield f'{table(folder / "bare.csv", [[1, 2]])}:a', 'has no line of names'
+    yield table(folder / 'word.csv', [[1, 2], [3, 'x']]), "line 2 of .*word.csv holds 'x'"
+    yield (
+        table(folder / 'short.csv', [[1, 2], [3]]),
+        'line 2 of .*short.csv has 1 cells, the first 2',
+    )
+    yield table(folder / 'empty.csv', []), 'has no rows of numbers'
+    yield folder / 'none.csv', 'cannot read .*none.csv: No such file'
+    (folder / 'latin.csv').write_bytes(b'\xff\xfe1')
+    yield folder / 'latin.csv', 'is no CSV file in UTF-8'
+
+
+def test_a_table_that_cannot_be_read_is_one_line(tmp_path):
+    for argument, message in bad_tables(tmp_path):
+        with pytest.raises(ValueError, match=message) as error:
+            estimates.load(argument)
+        assert '\n' not in str(error.value)
 
 
 def bad(folder):

@@ -1,5 +1,6 @@
 """Every field has a unit and a range, and what is out of it is refused in one line."""
 
+import importlib
 import math
 
 import pytest
@@ -52,7 +53,12 @@ BAD = [
     ({'method__temperature': 1e-45}, 'method.temperature=1e-45 must be at least'),
     ({'method__temperature': math.inf}, 'method.temperature=inf must be finite'),
     ({'optimizer__momentum': 2.0}, 'optimizer.momentum=2.0 must be below 1'),
-    ({'optimizer__name': 'adam'}, "optimizer.name='adam': use 'sgd', 'adamw' or 'lars'"),
+    ({'optimizer__name': 'lamb'}, "optimizer.name='lamb': use 'sgd', 'adam', 'adamw' or 'lars'"),
+    ({'optimizer__lars__eta': 0.0}, 'optimizer.lars.eta=0.0 must be above 0'),
+    ({'optimizer__lars__ratio': 'raw'}, "optimizer.lars.ratio='raw': use 'whole' or 'parts'"),
+    ({'schedule__start': 3.0}, 'schedule.start=3.0 must be at most 1'),
+    ({'schedule__drops': 60}, 'schedule.drops=60 must be a tuple, such as'),
+    ({'schedule__drops': (0.5,)}, 'an epoch of schedule.drops=0.5 must be a whole number'),
     ({'net__projector': (0,)}, 'a width of net.projector=0 must be at least 1'),
     ({'net__projector': (-5, 3)}, 'a width of net.projector=-5 must be at least 1'),
     ({'mode': 'fast'}, "mode='fast': use 'auto', 'scan', 'apart' or 'loop'"),
@@ -117,7 +123,7 @@ def test_every_field_has_a_unit_and_the_base_is_in_range():
     schema.check_values(common.base())
     for name, field in schema.FIELDS.items():
         assert field.unit or field.choices, name
-        assert field.kind in ('int', 'float', 'bool', 'str', 'widths', 'names', 'open')
+        assert field.kind in ('int', 'float', 'bool', 'str', 'widths', 'epochs', 'names', 'open')
 
 
 @pytest.mark.parametrize(
@@ -182,3 +188,50 @@ def test_label_sets_check_names_without_labels():
     assert list(data.label_sets(None, ('all', '1%', '5 a class'))) == ['all', '1%', '5 a class']
     with pytest.raises(ValueError, match="did you mean '10%'"):
         data.label_sets(None, ('10 %',))
+
+
+@pytest.mark.parametrize(
+    'fields, message',
+    [
+        ({'schedule__name': 'steps'}, "schedule.name='steps' with drops=(), final=0: give the"),
+        (
+            {'schedule__name': 'steps', 'schedule__drops': (9,), 'schedule__final': 0.1},
+            "schedule.name='steps' with drops=(9,), final=0.1: give the",
+        ),
+        ({'schedule__drops': (9,)}, "schedule.drops=(9,) is of schedule.name='steps': set both"),
+        (
+            {'schedule__name': 'steps', 'schedule__drops': (10**6,)},
+            'schedule.drops=(1000000,) must lie before epochs=',
+        ),
+    ],
+)
+def test_a_schedule_that_would_say_nothing_is_one_line(fields, message):
+    with pytest.raises(ValueError) as error:
+        checks.schedule(changed(**fields))
+    assert message in str(error.value) and '\n' not in str(error.value)
+
+
+def earlier(name):
+    """The stored form of a configuration before the fields in schema.LATER were there."""
+    config = importlib.import_module(f'configs.{name}').get_config().to_dict()
+    del config['schedule'], config['optimizer']['lars']
+    for argument in schema.LATER_ARGUMENTS.get(config['method']['name'], {}):
+        del config['method'][argument]
+    return config
+
+
+@pytest.mark.parametrize('name', ['barlow_digits', 'simclr_cifar10', 'byol_digits', 'jmi_digits'])
+def test_an_earlier_run_is_brought_up_to_date_as_it_was(name):
+    """The fields that came later have the values that change nothing: those of the base."""
+    config = importlib.import_module(f'configs.{name}').get_config()
+    assert schema.renewed(earlier(name)) == config.to_dict()
+    changed_ = earlier(name)
+    changed_['optimizer']['lars'] = {'eta': 0.02}
+    found = schema.renewed(changed_)['optimizer']['lars']
+    assert found == {**config.optimizer.lars.to_dict(), 'eta': 0.02}
+
+
+def test_later_arguments_are_the_bases():
+    """What an earlier version stored is no other method than what it trained."""
+    for method, own in schema.LATER_ARGUMENTS.items():
+        assert own.items() <= methods.arguments(method).items(), method

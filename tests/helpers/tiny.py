@@ -26,6 +26,8 @@ ARGUMENTS = {
     'slice_size': 16,
     'prototypes': 7,
     'queue_epoch': 0,
+    'invariance_weight': 25.0,
+    'decay': 0.9,
 }
 BATCH, STEPS, PASSES = 16, 3, 2
 CLASSES = 3

@@ -144,7 +144,7 @@ def test_momentum_is_both_references():
     for name, (base, total) in schedules.items():
         expected = next(iter(CASES[name].outputs.values()))
         with goldens.x64():
-            actual = api.momentum(base, 'cosine')(np.arange(len(expected)) / total)
+            actual = api.momentum(base, 'cosine', 1.0)(np.arange(len(expected)) / total)
         goldens.assert_value(actual, expected)
 
 

@@ -208,6 +208,6 @@ def test_one_order_of_jmi_is_the_mean_of_both(case_id):
 def test_ema_schedule():
     expected = CASES['byol_target_ema'].outputs['tau']
     with goldens.x64():
-        actual = api.momentum(0.996, 'cosine')(np.arange(101) / 100)
+        actual = api.momentum(0.996, 'cosine', 1.0)(np.arange(101) / 100)
     # The reference schedule runs in float32.
     goldens.assert_value(actual, expected, rtol=1e-7)

@@ -149,7 +149,7 @@ def test_a_method_from_the_users_own_package(tmp_path, monkeypatch):
     (tmp_path / 'my_package' / 'my_method.py').write_text(
         'from mi_ssl_jax.methods import jmi\n\n\n'
         'VALUES = dict(objective="dv", marginal="bound", marginal_weight=1.0, '
-        'block_size=None)\n\n\n'
+        'block_size=None, critic="cosine")\n\n\n'
         'def build(parts, *, sharpness):\n'
         '    return jmi.build(parts, **VALUES, temperature=1 / sharpness)\n'
     )
@@ -169,11 +169,16 @@ def test_variants_are_methods_and_every_build_takes_its_arguments_by_keyword():
 
 def test_ema_coefficients():
     progress = np.linspace(0, 1, 5)
-    np.testing.assert_allclose(api.momentum(0.9, 'constant')(progress), 0.9)
+    np.testing.assert_allclose(api.momentum(0.9, 'constant', 1.0)(progress), 0.9)
     # 1 - (1 - 0.9) (1 + cos(pi t)) / 2 at t = 0, 1/4, 1/2, 3/4, 1.
     half = 0.5**0.5
     expected = 1 - 0.1 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
-    np.testing.assert_allclose(api.momentum(0.9, 'cosine')(progress), expected, rtol=1e-6)
+    np.testing.assert_allclose(api.momentum(0.9, 'cosine', 1.0)(progress), expected, rtol=1e-6)
+    # To another end: .99 + (.9 - .99) (1 + cos(pi t)) / 2.
+    expected = 0.99 - 0.09 * np.array([2, 1 + half, 1, 1 - half, 0]) / 2
+    np.testing.assert_allclose(api.momentum(0.9, 'cosine', 0.99)(progress), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match='momentum_end=1.5: an EMA coefficient lies between'):
+        api.momentum(0.9, 'cosine', 1.5)
 
 
 def test_structures_list_every_method_and_what_modules_add_to_it():
@@ -186,4 +191,5 @@ def test_structures_list_every_method_and_what_modules_add_to_it():
         arguments,
     ) in found.values():  # each one differs from its method by default in what it is made of
         made = [tiny.method(name, **changes) for changes in ({}, arguments)]
-        assert not arguments or made[0].branches.keys() != made[1].branches.keys()
+        nets = [{key: str(branch.net) for key, branch in one.branches.items()} for one in made]
+        assert not arguments or nets[0] != nets[1]

@@ -30,7 +30,12 @@ def test_parts_change_what_they_are_named_after(data):
         data,
     )
     methods = configs('methods', data)
-    assert [config.method.name for config in methods.values()] == ['mmi', 'barlow', 'simsiam']
+    assert [config.method.name for config in methods.values()] == [
+        'mmi',
+        'corinfomax',
+        'barlow',
+        'simsiam',
+    ]
     assert (
         len({config.net.projector[-1] for config in methods.values()}) == 1
     )  # compared at one width
@@ -97,7 +102,7 @@ def test_parts_are_chosen_and_all_that_are_there_reported(reproduce, monkeypatch
     assert not (tmp_path / 'out' / 'figures' / 'costs.png').exists()
     status, out, _ = reproduce('mmi', '--only=methods,costs')
     report = (tmp_path / 'out' / 'report.md').read_text()
-    assert status == 0 and trained[2:] == ['mmi', 'barlow', 'simsiam']
+    assert status == 0 and trained[2:] == ['mmi', 'corinfomax', 'barlow', 'simsiam']
     for words in (
         '**Momentum encoder**',
         '**Against Barlow Twins and SimSiam**',

@@ -36,6 +36,9 @@ def test_dot_critic_equals_oracle():
         'eq13': oracles.eq13(a, b),
         'squares': redundant,
         'barlow': sum((1 - np.diagonal(between)) ** 2) + 0.005 * redundant,
+        'barlow_1': sum((1 - np.diagonal(between)) ** 2) + redundant,
+        'chi_squared': 2 * oracles.mean(np.diagonal(scores))
+        - oracles.mean([2 * s + s * s for s in negatives]),
     }
     for name, value in expected.items():
         np.testing.assert_allclose(actual[name], value, rtol=1e-9, err_msg=name)
@@ -52,6 +55,23 @@ def test_cosine_critic_equals_oracle(temperature):
         actual['joint'] - actual['second_order'], oracles.taylor_dv(scores), rtol=1e-9
     )
     assert abs(actual['exact'] - actual['second_order']) <= actual['bound'] <= actual['range_bound']
+
+
+def test_chi_squared_is_barlow_twins_at_weight_one_where_views_agree():
+    """D - barlow = 2 tr C - |C|^2; E T^2 over all N^2 pairs, the joint ones too, is |C|^2 then."""
+    with goldens.x64():
+        found = jax.tree.map(float, surrogate.with_dot(ZA, ZA))
+        other = jax.tree.map(float, surrogate.with_dot(ZA, ZB))
+    n, width = ZA.shape
+    a = (ZA - ZA.mean(0)) / np.sqrt(ZA.var(0) + 1e-5)
+    own = np.sum(a * a, axis=1)
+    # From off-diagonal means to means over all pairs.
+    lost = np.mean(2 * own + own**2) / (n - 1)
+    squares = np.sum((a.T @ a / n) ** 2)
+    assert found['barlow_1'] == pytest.approx(width - 2 * np.trace(a.T @ a / n) + squares, rel=1e-9)
+    expected = 2 * own.mean() - squares * n / (n - 1) + lost
+    assert found['chi_squared'] == pytest.approx(expected, rel=1e-9)
+    assert other['chi_squared'] != pytest.approx(width - other['barlow_1'], rel=1e-3)
 
 
 def test_the_loss_is_the_one_that_is_trained():

@@ -9,6 +9,8 @@ name. To add a bound, write `X_terms(pairs) -> Terms` and put it into `BOUNDS`.
 | tuba, i_alpha | with a learned baseline a(y) (`literature`) | lower |
 | smile, js_nwj | value of clipped DV / NWJ, gradient of JSD | smile: no bound; js_nwj: lower |
 | mine | DV with a bias-corrected gradient and a state | lower |
+| chi_squared | of another divergence (`corrected`) | lower, of chi^2; not in nats |
+| dv_jackknife, leave_one_out | DV with another log-mean (`corrected`) | neither |
 | barber_agakov, club | with a fitted conditional q(y given x) (`conditional`) | lower; upper |
 """
 
@@ -18,6 +20,12 @@ from collections.abc import Callable
 import chex
 
 from mi_ssl_jax.core.bounds.conditional import barber_agakov, club, log_likelihood
+from mi_ssl_jax.core.bounds.corrected import (
+    chi_squared,
+    chi_squared_terms,
+    dv_jackknife,
+    leave_one_out,
+)
 from mi_ssl_jax.core.bounds.literature import (
     i_alpha,
     i_alpha_terms,
@@ -53,8 +61,11 @@ __all__ = [
     'barber_agakov',
     'blocked',
     'blocked_terms',
+    'chi_squared',
+    'chi_squared_terms',
     'club',
     'dv',
+    'dv_jackknife',
     'dv_terms',
     'eq13',
     'i_alpha',
@@ -64,6 +75,7 @@ __all__ = [
     'js_nwj_terms',
     'jsd',
     'jsd_terms',
+    'leave_one_out',
     'log_likelihood',
     'mine_terms',
     'nwj',
@@ -85,6 +97,7 @@ BOUNDS: dict[str, Callable[..., Terms]] = {
     'jsd': jsd_terms,
     'nwj': nwj_terms,
     'js_nwj': js_nwj_terms,
+    'chi_squared': chi_squared_terms,
     'smile': functools.partial(smile_jsd_terms, **PARAMETERS['smile']),
     'taylor_dv': functools.partial(taylor_dv_terms, **PARAMETERS['taylor_dv']),
 }
@@ -100,13 +113,14 @@ def terms(
     """Take a bound apart by its name.
 
     Args:
-        name: a key of `BOUNDS`: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        name: a key of `BOUNDS`: dv, infonce, jsd, nwj, js_nwj, taylor_dv, smile or
+            chi_squared.
         pairs: scores of joint and of marginal pairs, see `mi_ssl_jax.pairs`.
         clip: of 'smile', the largest |S| of a marginal pair (5 unless given).
         variance_weight: of 'taylor_dv' (0.5 unless given; 1 in the paper's Eq. 11).
 
     Returns:
-        Terms, nats (but for 'jsd'); the bound is joint - marginal.
+        Terms, nats (but for 'jsd' and 'chi_squared'); the bound is joint - marginal.
 
     Raises:
         ValueError: unknown name, or a parameter that the bound does not have.

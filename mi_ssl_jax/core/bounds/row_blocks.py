@@ -61,7 +61,7 @@ def blocked(
     """Compute an in-batch bound in row blocks: the value of `blocked_terms`.
 
     Args:
-        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv, smile or chi_squared.
         za: (N, D) embeddings, one row a sample.
         zb: (N, D) embeddings; its row i belongs to row i of `za`.
         critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
@@ -99,7 +99,7 @@ def blocked_terms(
     gradient, in memory O(N * block_size).
 
     Args:
-        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv or smile.
+        name: dv, infonce, jsd, nwj, js_nwj, taylor_dv, smile or chi_squared.
         za: (N, D) embeddings, one row a sample.
         zb: (N, D) embeddings; its row i belongs to row i of `za`.
         critic: (B, D), (N, D) -> scores (B, N); the score of a pair must depend on that pair alone.
@@ -189,6 +189,11 @@ def _taylor_dv(scores: Scores, *, variance_weight: chex.Numeric) -> Terms:
     return Terms(jnp.mean(_joint(scores)), marginal)
 
 
+def _chi_squared(scores: Scores) -> Terms:
+    marginal = _mean_of(lambda s: 2 * s + jnp.square(s), scores)
+    return Terms(2 * jnp.mean(_joint(scores)), marginal)
+
+
 def _smile(scores: Scores, *, clip: chex.Numeric) -> Terms:
     marginal = _log_mean_exp(_constant(scores), lambda s: jnp.clip(s, -clip, clip))
     value = Terms(jnp.mean(_joint(scores)), marginal)
@@ -205,6 +210,7 @@ _FORMS: dict[str, Callable[..., Terms]] = {
     'jsd': _jsd,
     'nwj': _nwj,
     'taylor_dv': _taylor_dv,
+    'chi_squared': _chi_squared,
     'smile': _smile,
     'js_nwj': _js_nwj,
 }

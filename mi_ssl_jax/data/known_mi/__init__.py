@@ -3,6 +3,7 @@
 """
 
 import functools
+import re
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -25,10 +26,10 @@ def _table() -> dict[str, Callable[[], Task]]:
     tasks |= {f'independent_{d}x{d}': lambda d=d: f.gaussian(np.eye(2 * d)) for d in (1, 5)}
     tasks |= {
         f'gaussian_sparse_{d}x{d}': lambda d=d: f.gaussian(f.sparse(d, 0.8, pairs=2))
-        for d in (1, 2, 5, 25)
+        for d in (1, 2, 5, 25, 50)
     }
     tasks |= {
-        f'gaussian_dense_{d}x{d}': lambda d=d: f.gaussian(f.dense(d, 0.5)) for d in (2, 5, 25)
+        f'gaussian_dense_{d}x{d}': lambda d=d: f.gaussian(f.dense(d, 0.5)) for d in (2, 5, 25, 50)
     }
     tasks |= {
         f'generalised_{d}x{d}_beta{beta:g}': lambda d=d, beta=beta: f.generalised(
@@ -46,6 +47,30 @@ def _table() -> dict[str, Callable[[], Task]]:
     tasks |= {
         f'uniform_noise_1x1_width{width:g}': lambda width=width: f.uniform_noise(width=width)
         for width in (0.1, 0.75)
+    }
+    tasks |= {
+        f'gaussian_dense_{d}x1': lambda d=d: f.gaussian(f.equicorrelated(d + 1, 0.5), dx=d)
+        for d in (5, 25)
+    }
+    pair = f.equicorrelated(2, 0.75)
+    tasks |= {
+        f'{name}_1x1': lambda maps=maps: f.transformed(f.gaussian(pair), maps, maps)
+        for name, maps in (
+            ('wiggly', f.wiggly),
+            ('bimodal', f.bimodal),
+            ('normal_cdf', f.normal_cdf),
+        )
+    }
+    tasks |= {
+        'swiss_roll_2x1': lambda: f.transformed(f.gaussian(pair), f.swiss_roll, f.normal_cdf, dx=2),
+        'waves_1x1': lambda: f.mixture(f.waves(count=12)),
+        'inliers_1x1': lambda: f.mixture(f.inliers(share=0.2, correlation=0.95)),
+        'galaxy_2x1': lambda: f.transformed(
+            f.mixture(f.galaxy(), dx=2), functools.partial(f.spiral, speed=0.3), lambda y: y
+        ),
+        'embeddings_labels_16x10': lambda: f.embeddings_and_labels(
+            classes=10, dimension=16, spread=0.3
+        ),
     }
     tasks |= {
         'mixture_cross_1x1': lambda: f.mixture(f.cross(0.9)),
@@ -67,6 +92,11 @@ def _table() -> dict[str, Callable[[], Task]]:
 
 _TASKS = _table()
 NAMES = tuple(_TASKS)
+
+
+def size(name: str) -> int:
+    """Return dx + dy of a task, by its name."""
+    return sum(map(int, re.search(r'(\d+)x(\d+)', name).groups()))
 
 
 @functools.cache

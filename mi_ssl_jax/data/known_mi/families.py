@@ -15,7 +15,7 @@ from mi_ssl_jax.core import linalg
 from mi_ssl_jax.data.known_mi import truth
 
 Samples = tuple[jax.Array, jax.Array]  # x (n, dx), y (n, dy)
-Map = Callable[[jax.Array], jax.Array]  # (n, d) -> (n, d), invertible
+Map = Callable[[jax.Array], jax.Array]  # (n, d) -> (n, d) or more, invertible
 
 
 class Task(NamedTuple):
@@ -41,7 +41,7 @@ def sparse(dimension: int, correlation: float, *, pairs: int) -> np.ndarray:
 
 def dense(dimension: int, correlation: float) -> np.ndarray:
     """Correlation matrix (2 d, 2 d) with one correlation between any two of the coordinates."""
-    return (1 - correlation) * np.eye(2 * dimension) + correlation
+    return equicorrelated(2 * dimension, correlation)
 
 
 def of_information(dimension: int, mi: float) -> np.ndarray:
@@ -49,9 +49,14 @@ def of_information(dimension: int, mi: float) -> np.ndarray:
     return sparse(dimension, float(np.sqrt(1 - np.exp(-2 * mi / dimension))), pairs=dimension)
 
 
-def gaussian(covariance: np.ndarray) -> Task:
-    """Multivariate normal; x is the first half of the coordinates."""
-    return _elliptical(covariance, truth.Value(0.0, 0.0), lambda key, z: z)
+def equicorrelated(size: int, correlation: float) -> np.ndarray:
+    """Correlation matrix (size, size) with one correlation between any two variables."""
+    return (1 - correlation) * np.eye(size) + correlation
+
+
+def gaussian(covariance: np.ndarray, *, dx: int | None = None) -> Task:
+    """Multivariate normal; x is the first half of the coordinates, or the first dx."""
+    return _elliptical(covariance, truth.Value(0.0, 0.0), lambda key, z: z, dx)
 
 
 def student(covariance: np.ndarray, *, dof: float) -> Task:
@@ -90,15 +95,19 @@ def generalised(covariance: np.ndarray, *, beta: float) -> Task:
     return _elliptical(covariance, truth.generalised(beta, size // 2, size // 2), radial)
 
 
-def _elliptical(covariance: np.ndarray, added: truth.Value, radial: Callable) -> Task:
-    factor, half = jnp.asarray(np.linalg.cholesky(covariance), jnp.float32), len(covariance) // 2
+def _elliptical(
+    covariance: np.ndarray, added: truth.Value, radial: Callable, dx: int | None = None
+) -> Task:
+    factor, size = jnp.asarray(np.linalg.cholesky(covariance), jnp.float32), len(covariance)
+    dx = size // 2 if dx is None else dx
 
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         normal, rest = jax.random.split(key)
-        spherical = radial(rest, jax.random.normal(normal, (n, 2 * half)))
-        return _halves(linalg.matmul(spherical, factor.T), half)
+        spherical = radial(rest, jax.random.normal(normal, (n, size)))
+        return _halves(linalg.matmul(spherical, factor.T), dx)
 
-    return Task(half, half, sample, truth.gaussian(covariance, half).mi + added.mi, added.error)
+    value = truth.gaussian(covariance, dx).mi + added.mi
+    return Task(dx, size - dx, sample, value, added.error)
 
 
 def uniform_noise(*, width: float) -> Task:
@@ -112,11 +121,12 @@ def uniform_noise(*, width: float) -> Task:
     return Task(1, 1, sample, *truth.uniform_noise(width))
 
 
-def mixture(parts: truth.Mixture) -> Task:
-    """Mixture of Gaussians, x the first half: by quadrature in two dimensions, else by Monte
-    Carlo.
+def mixture(parts: truth.Mixture, *, dx: int | None = None) -> Task:
+    """Mixture of Gaussians, x the first half, or the first dx: by quadrature in two dimensions,
+    else by Monte Carlo.
     """
-    half = parts.means.shape[1] // 2
+    size = parts.means.shape[1]
+    dx = size // 2 if dx is None else dx
     means, log_weights, factors = (
         jnp.asarray(leaf, jnp.float32)
         for leaf in (parts.means, np.log(parts.weights), np.linalg.cholesky(parts.covariances))
@@ -125,12 +135,12 @@ def mixture(parts: truth.Mixture) -> Task:
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         first, second = jax.random.split(key)
         label = jax.random.categorical(first, log_weights, shape=(n,))
-        noise = jax.random.normal(second, (n, 2 * half))
+        noise = jax.random.normal(second, (n, size))
         noise = jnp.einsum('nij,nj->ni', factors[label], noise, precision='highest')
-        return _halves(means[label] + noise, half)
+        return _halves(means[label] + noise, dx)
 
-    value = truth.mixture_quadrature(parts) if half == 1 else truth.mixture_monte_carlo(parts, half)
-    return Task(half, half, sample, *value)
+    value = truth.mixture_quadrature(parts) if size == 2 else truth.mixture_monte_carlo(parts, dx)
+    return Task(dx, size - dx, sample, *value)
 
 
 def cross(correlation: float) -> truth.Mixture:
@@ -151,14 +161,59 @@ def clusters(*, count: int, sigma: float, noise: float) -> truth.Mixture:
     return truth.Mixture(np.full(count, 1 / count), np.tile(centres, 2), np.stack([shared] * count))
 
 
-def transformed(task: Task, x_map: Map, y_map: Map) -> Task:
-    """The task after invertible maps of x and of y, which change no mutual information."""
+def waves(*, count: int) -> truth.Mixture:
+    """`count` round Gaussians along a line, on two levels in turn: x tells y by its place alone."""
+    places = np.arange(count)
+    means = np.stack([3.0 * places, 3.0 * (places % 2)], axis=1)
+    return truth.Mixture(
+        np.full(count, 1 / count), means, np.tile(0.5**2 * np.eye(2), (count, 1, 1))
+    )
+
+
+def inliers(*, share: float, correlation: float) -> truth.Mixture:
+    """A share of the pairs is correlated, the rest independent noise of the same size."""
+    covariances = np.stack([equicorrelated(2, correlation), np.eye(2)])
+    return truth.Mixture(np.array([share, 1 - share]), np.zeros((2, 2)), covariances)
+
+
+def galaxy() -> truth.Mixture:
+    """Two clouds of a planar x, whose second coordinate is correlated with y one way in the one and
+    the other way in the other; wound up by `spiral`.
+    """
+    covariances = np.stack([np.eye(3)] * 2)
+    for sign, own in zip((1, -1), covariances):
+        own[1, 2] = own[2, 1] = 0.8 * sign
+    return truth.Mixture(np.full(2, 0.5), np.array([[-2.0, 0, 0], [2.0, 0, 0]]), covariances)
+
+
+def embeddings_and_labels(*, classes: int, dimension: int, spread: float) -> Task:
+    """x: embeddings around one centre a class, y: the label, one-hot.
+
+    The centres are the first `classes` unit vectors; spread: of the embeddings around them, in each
+    coordinate. I(x; y) = log K - E H(y given x), by Monte Carlo.
+    """
+    centres = np.eye(classes, dimension)
+
+    def sample(key: chex.PRNGKey, n: int) -> Samples:
+        first, second = jax.random.split(key)
+        label = jax.random.randint(first, (n,), 0, classes)
+        x = jnp.asarray(centres, jnp.float32)[label]
+        x = x + spread * jax.random.normal(second, (n, dimension))
+        return x, jax.nn.one_hot(label, classes)
+
+    return Task(dimension, classes, sample, *truth.classes_monte_carlo(centres, spread))
+
+
+def transformed(task: Task, x_map: Map, y_map: Map, *, dx: int | None = None) -> Task:
+    """The task after invertible maps of x and of y, which change no mutual information. dx: of x
+    after its map, where that is not as before.
+    """
 
     def sample(key: chex.PRNGKey, n: int) -> Samples:
         x, y = task.sample(key, n)
         return x_map(x), y_map(y)
 
-    return task._replace(sample=sample)
+    return task._replace(sample=sample, dx=task.dx if dx is None else dx)
 
 
 def half_cube(x: chex.Array) -> jax.Array:
@@ -181,5 +236,35 @@ def spiral(x: chex.Array, *, speed: float) -> jax.Array:
     )
 
 
-def _halves(z: jax.Array, half: int) -> Samples:
-    return z[:, :half], z[:, half:]
+def normal_cdf(x: chex.Array) -> jax.Array:
+    """Phi of each coordinate: a standard normal becomes uniform on [0, 1]."""
+    return jax.scipy.stats.norm.cdf(x)
+
+
+def wiggly(x: chex.Array) -> jax.Array:
+    """x + .4 sin x + .2 sin(1.7 x + 1): uneven, and increasing, as 1 - .4 - .34 > 0."""
+    return x + 0.4 * jnp.sin(x) + 0.2 * jnp.sin(1.7 * x + 1)
+
+
+def bimodal(x: chex.Array) -> jax.Array:
+    """Quantile of .3 N(-2, 1/2) + .7 N(2, 1/2) at Phi(x): a standard normal has two modes then.
+
+    By a table, between whose points the map is linear, hence invertible all the same.
+    """
+    grid = np.linspace(-6, 6, 4001)
+    lower, upper = (special.ndtr((grid - centre) / 0.5) for centre in (-2, 2))
+    # By the smaller tail on either side: Phi near 1 has no digits.
+    below = special.ndtri(0.3 * lower + 0.7 * upper)
+    upper_tail = 0.3 * special.ndtr((-2 - grid) / 0.5) + 0.7 * special.ndtr((2 - grid) / 0.5)
+    place = np.where(grid < 0, below, -special.ndtri(upper_tail))
+    return jnp.interp(x, jnp.asarray(place, jnp.float32), jnp.asarray(grid, jnp.float32))
+
+
+def swiss_roll(x: chex.Array) -> jax.Array:
+    """One column of standard normals, uniform by Phi, rolled up in the plane: (n, 1) -> (n, 2)."""
+    angle = 1.5 * jnp.pi * (1 + 2 * normal_cdf(x[:, 0]))
+    return jnp.stack([angle * jnp.cos(angle), angle * jnp.sin(angle)], axis=1) / 21
+
+
+def _halves(z: jax.Array, dx: int) -> Samples:
+    return z[:, :dx], z[:, dx:]

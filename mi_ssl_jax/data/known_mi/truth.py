@@ -146,6 +146,20 @@ def mixture_monte_carlo(mixture: Mixture, dx: int) -> Value:
     return Value(float(log_ratio.mean()), float(log_ratio.std(ddof=1) / np.sqrt(SAMPLES)))
 
 
+def classes_monte_carlo(centres: np.ndarray, spread: float) -> Value:
+    """I(x; label) of x around equally likely centres (K, D) with N(0, spread^2 I): the mean log
+    posterior of SAMPLES draws, plus log K.
+    """
+    random = np.random.RandomState(SEED)
+    label = random.randint(len(centres), size=SAMPLES)
+    x = centres[label] + spread * random.standard_normal((SAMPLES, centres.shape[1]))
+    # |x - c|^2 up to what all classes share
+    scores = (x @ centres.T - 0.5 * np.sum(np.square(centres), axis=1)) / spread**2
+    log_posterior = scores[np.arange(SAMPLES), label] - special.logsumexp(scores, axis=1)
+    error = log_posterior.std(ddof=1) / np.sqrt(SAMPLES)
+    return Value(float(np.log(len(centres)) + log_posterior.mean()), float(error))
+
+
 def _log_ratio(mixture: Mixture, z: np.ndarray, dx: int) -> tuple[np.ndarray, np.ndarray]:
     """log p(x, y) / (p(x) p(y)) and log p(x, y) (n,) at z (n, D)."""
     first, rest = slice(0, dx), slice(dx, None)

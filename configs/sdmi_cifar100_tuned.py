@@ -1,0 +1,19 @@
+"""SDMI on CIFAR-100, our starting point: MoCo-v3's recipe.
+
+No recipe for SDMI is published and no number for this one is known. Optimiser, learning rate,
+weight decay, widths, views and temperature are those of configs/mocov3_cifar100_tuned.py, a closely
+related method; the head, the bound and its marginal term are configs/sdmi_cifar100.py's. The rest:
+configs/base/tuned.py.
+
+python -m mi_ssl_jax.main --config=configs/sdmi_cifar100_tuned.py
+"""
+
+from configs.base import tuned
+
+
+def get_config():
+    config = tuned.solo(
+        'sdmi', 'cifar100', views=tuned.ASYMMETRIC, lr=0.3, decay=1e-06, temperature=0.2
+    )
+    config.net.projector = (4096, 256)
+    return config
