@@ -1,8 +1,8 @@
 """CorInfoMax on CIFAR-10 beside MMI. Not in the paper's tables.
 
-The loss, its settings and the views are the source's (arXiv 2209.07999); learning rate, weight decay
-and projector are configs/mmi_cifar10.py's, so that the two can be compared. The source's own recipe:
-configs/corinfomax_cifar10_tuned.py.
+The loss, its settings and the views are the source's (arXiv 2209.07999); learning rate, weight
+decay and projector are configs/mmi_cifar10.py's, so that the two can be compared. The source's own
+recipe: configs/corinfomax_cifar10_tuned.py.
 
 python -m mi_ssl_jax.main --config=configs/corinfomax_cifar10.py
 """
