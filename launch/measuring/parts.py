@@ -148,9 +148,8 @@ class Measured:
         views = jax.make_jaxpr(lambda x: step.make_views(spec, jax.random.PRNGKey(0), x))(
             ready.source.train.x[: spec.batch_size]
         )
-        self.flops = costs.count(
-            jax.make_jaxpr(self.jitted)(*arguments).jaxpr
-        ) / length - layout.seeds * costs.count(views.jaxpr)
+        one = jax.make_jaxpr(lambda *given: run(*given, 1))(*arguments)
+        self.flops = costs.count(one.jaxpr) - layout.seeds * costs.count(views.jaxpr)
 
     def once(self):
         start = time.perf_counter()

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 # Input channels that accelerators' convolutions of images are given; 0 for those that there are.
 # Their matrix units take 4 or 8 at a time.
-STEM_CHANNELS = 4
+STEM_CHANNELS = 8
 
 
 def check_images(x: Any) -> None:
