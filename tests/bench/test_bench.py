@@ -81,7 +81,7 @@ def test_the_table_of_two_configurations_has_every_row(folder):
         'compilation, cold': 's',
         'compilation, from the cache': 's',
         'device memory': 'MB',
-        'of it temporaries': 'MB',
+        'of which temporaries': 'MB',
         'model FLOPs per step': 'GFLOP',
         'model FLOPs per second': 'GFLOP/s',
     }

@@ -43,7 +43,7 @@ FILES = [
     ('{"seed": false}', "fails: NameError: name 'false' is not defined"),
     (
         'from ml_collections import ConfigDict\ndef get_config(): return ConfigDict({"seed": 1})',
-        'lacks accumulate, batch_size, check_replicas, checkpoint.best, checkpoint.epochs and 4',
+        'lacks accumulate, batch_size, check_replicas, checkpoint.best, checkpoint.epochs and 5',
     ),
 ]
 

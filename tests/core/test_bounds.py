@@ -231,7 +231,7 @@ def test_nwj_beyond_its_range_is_minus_infinity():
 
 
 def test_unknown_name_lists_the_known_ones():
-    known = 'dv, infonce, js_nwj, jsd, nwj, smile, taylor_dv'
+    known = 'chi_squared, dv, infonce, js_nwj, jsd, nwj, smile, taylor_dv'
     with pytest.raises(ValueError, match=f"unknown bound 'cpc': choose one of {known}"):
         bounds.terms('cpc', pairs.in_batch(SCORES))
 

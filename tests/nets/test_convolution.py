@@ -1,7 +1,6 @@
 """Convolutions as products against lax's in float64, and what each platform's program holds."""
 
 import functools
-import os
 import pathlib
 import re
 import subprocess
@@ -214,12 +213,9 @@ def test_over_two_devices():
         '    for shape in own.SHAPES:\n'
         '        own.check_transformed(transformed, shape)\n'
     )
-    environment = {
-        'JAX_PLATFORMS': 'cpu',
-        'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
-        'PYTHONPATH': str(ROOT),
-    }
-    subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=os.environ | environment, check=True)
+    flags = '--xla_force_host_platform_device_count=2'
+    environment = subprocesses.environment(JAX_PLATFORMS='cpu', XLA_FLAGS=flags)
+    subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, check=True)
 
 
 @pytest.mark.parametrize('images', [7, 12])  # with images left over, and without

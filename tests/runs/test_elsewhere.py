@@ -78,7 +78,7 @@ def test_embeddings_of_data_that_were_moved(trained, tmp_path, monkeypatch, caps
     assert embedded(monkeypatch, *arguments) in (None, 0)
     np.testing.assert_allclose(np.load(tmp_path / 'test_features.npy'), expected, atol=1e-6)
     names = np.load(tmp_path / 'test_names.npy')
-    records = on_disk._source(moved / 'image_folder' / '1.0.0', 'validation')
+    records = on_disk._source(moved / 'image_folder' / '1.0.0', 'validation', 'image')
     assert names.tolist() == [records[i]['file_name'].decode() for i in range(len(records))]
     np.testing.assert_array_equal(np.load(tmp_path / 'test_labels.npy'), ready.source.test.y)
     assert json.loads((tmp_path / 'class_names.json').read_text()) == ['cat', 'dog']
