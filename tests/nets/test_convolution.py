@@ -13,7 +13,7 @@ import pytest
 from jax import lax
 
 from mi_ssl_jax.nets import chunks, convolution
-from tests.helpers import goldens, tiny
+from tests.helpers import goldens, subprocesses, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -234,8 +234,8 @@ def test_a_step_lowered_for_a_gpu_has_no_scatter_and_padded_channels():
     assert not re.search(r'stablehlo\.(scatter|select_and_scatter|reduce_window)', text)
     convolutions = _convolutions(text)
     # Forward, and the gradient of the kernel: one for both views.
-    assert convolutions.count(('8x32x32x4', '7x7x4x8')) == 1
-    assert convolutions.count(('8x32x32x4', '8x16x16x8')) == 1
+    assert convolutions.count(('8x32x32x8', '7x7x8x8')) == 1
+    assert convolutions.count(('8x32x32x8', '8x16x16x8')) == 1
     assert not any('32x32x3' in x for x, _ in convolutions)
     assert 'feature_group_count = 2' not in text and 'batch_group_count = 2' not in text
     # For a CPU nothing is padded, nor is a step's program different from one without the choice.
