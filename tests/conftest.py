@@ -18,8 +18,8 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
 os.environ.setdefault('XLA_FLAGS', '')
 
 
-# The unit tier: the maths, the methods and the networks, and the import law.
-UNIT = ('core', 'methods', 'nets', 'cli', 'test_layering.py')
+# The unit tier: the maths, the methods and the import law.
+UNIT = ('core', 'methods', 'test_layering.py')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
