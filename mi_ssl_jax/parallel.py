@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -364,13 +365,18 @@ def device_loop(step: Step, layout: Layout) -> Callable:
     """
 
     def steps(length, trained, frozen, data, order):
+        # Traced once, for the metrics' shapes and for the loop: it takes a second or two.
+        given = trained, frozen, data, order
+        jaxpr, results = jax.make_jaxpr(step, return_shape=True)(*given)
+        flat = jax.extend.core.jaxpr_as_fun(jaxpr)
+
         def one(_, carry):
             trained, sums = carry
-            trained, metrics = step(trained, frozen, data, order)
+            leaves = flat(*jax.tree.leaves((trained, frozen, data, order)))
+            trained, metrics = jax.tree.unflatten(jax.tree.structure(results), leaves)
             return trained, jax.tree.map(jnp.add, sums, metrics)
 
-        _, shapes = jax.eval_shape(step, trained, frozen, data, order)
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results[1])
         return jax.lax.fori_loop(0, length, one, (trained, zeros))
 
     def every_seed(length, trained, frozen, data, order):
