@@ -17,9 +17,7 @@ class Field(NamedTuple):
     most: float = math.inf
     choices: tuple[str, ...] = ()
     free: bool = False  # may differ between a run and its resumption: no step computes with it
-    # Where given, a run goes on with the value it began with, whatever the configuration says now:
-    # with this one if it is older than the field.
-    began: str = ''
+    began: bool = False  # a run goes on with the value it began with, whatever it is told now
 
 
 MANY = 10**9  # more steps, epochs or examples than anything here takes
@@ -80,7 +78,7 @@ FIELDS: dict[str, Field] = {
         choices=('float32', 'bfloat16', 'auto'),
     ),
     'net.convolution': Field(
-        'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began='xla'
+        'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began=True
     ),
     'net.batch_norm': Field('batch statistics over', 'str', choices=('global', 'device')),
     'net.options': Field('options of each backbone', 'open'),
@@ -196,6 +194,7 @@ OPTIONS: dict[str, Field] = {
 # Fields and arguments that earlier versions did not have, with the value that is as it was then.
 LATER: dict[str, Any] = {
     'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
+    'net': {'convolution': 'xla'},
     'schedule': {'name': 'cosine', 'start': 0.0, 'final': 0.0, 'drops': (), 'drop_factor': 0.2},
 }
 LATER_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -47,14 +47,6 @@ def free(name: str) -> bool:
     return name in FIELDS and FIELDS[name].free
 
 
-def complete(config: ConfigDict) -> None:
-    """Give the configuration of a run that is older than some fields what it was trained with."""
-    for name, field in FIELDS.items():
-        group, _, last = name.rpartition('.')
-        if field.began and group in config and last not in config[group]:
-            config[group][last] = field.began
-
-
 def begun(config: ConfigDict, kept: ConfigDict) -> dict[str, Any]:
     """Name -> value of the fields in which a run goes on as it began, where `config` has others."""
     return {

@@ -179,8 +179,6 @@ def _kept(workdir: Path) -> ConfigDict:
         raise ValueError(f'{workdir} is not the folder of a run: it has no config.json')
     stored = run_files.json_value(path, dict, run_files.CONFIG_REMEDY)
     try:
-        config = ConfigDict(schema.renewed(stored), type_safe=False)
-        schema.complete(config)
+        return ConfigDict(schema.renewed(stored), type_safe=False)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is damaged ({error}): {run_files.CONFIG_REMEDY}') from error
-    return config
