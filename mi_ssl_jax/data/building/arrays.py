@@ -5,8 +5,6 @@ Names: x, y; x_train, y_train, x_test, y_test; train_images, train_labels, test_
 MedMNIST), see X, Y and `examples.HELD_OUT`.
 """
 
-import functools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax.data import faults, zips
-from mi_ssl_jax.data.building import examples
+from mi_ssl_jax.data.building import examples, own
 from mi_ssl_jax.data.building.plan import Plan
 
 X = ('x', 'X', 'data', 'images', 'image', 'features', 'series', 'inputs', 'arr_0')
@@ -59,7 +57,7 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: examples.Wanted) -
         arrays[parts['train'].x].shape[1:], arrays[parts['train'].x].dtype, wanted, parts['train'].x
     )
     labels, names = _labels(found, arrays, parts)
-    items, notes = {}, []
+    items: dict[str, list[_Item]] = {}
     shapes = {name: array.shape[1:] for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         said = ' and '.join(f'{name} has {shape}' for name, shape in shapes.items())
@@ -70,43 +68,27 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: examples.Wanted) -
             _Item(part.x, i, None if numbers is None else int(numbers[i]))
             for i in range(len(arrays[part.x]))
         ]
-    if 'test' in parts:
-        examples.check_splits(len(items['train']), len(items['test']))
-    else:
-        train, test, note = examples.divide(len(items['train']), labels.get('train'))
-        whole = items['train']
-        items = {'train': [whole[i] for i in train], 'test': [whole[i] for i in test]}
-        notes.append(note)
+    items, notes = own.divided(items)
     used = {name for part in parts.values() for name in part if name}
     rest = [name for name in found.arrays if name not in used]
     notes += [f'not read: {_listed(rest)}'] if rest else []
-    return Plan(
-        name='arrays',
-        version='1.0.0',
-        citation='',
-        homepage='',
-        description=f'Arrays of the user: {examples.described(form)}.',
-        class_names=names,
-        features=functools.partial(examples.features, form, names),
+    return own.plan(
+        'arrays',
+        'Arrays',
+        form=form,
+        names=names,
         items=items,
-        example=functools.partial(_example, arrays, form),
+        value=lambda item: arrays[item.array][item.index],
+        file_name=lambda item: f'{item.array}[{item.index}]',
+        notes=notes,
+        place=found.place,
+        files=found.files,
+        wanted=wanted,
         where=lambda item: f'{found.place}: {item.array}[{item.index}]',
         size=sum(array.nbytes for array in arrays.values()),
         bad=[],
-        notes=[examples.described(form), *map(faults.shown, notes)],
-        origin={
-            'source': os.path.abspath(found.place),
-            'digest': examples.digest(found.files, wanted),
-        },
-        noun=examples.noun(form),
         item='example',
     )
-
-
-def _example(arrays: Mapping[str, np.ndarray], form: examples.Form, item: _Item) -> dict[str, Any]:
-    made = examples.example(arrays[item.array][item.index], form)
-    made |= {} if item.label is None else {'label': item.label}
-    return {**made, 'file_name': f'{item.array}[{item.index}]'}
 
 
 def _open(place: Path) -> _Source:
@@ -122,11 +104,7 @@ def _open(place: Path) -> _Source:
             with faults.reading(f'cannot read {file}'):
                 arrays[file.stem] = examples.load(file)
         return _Source(place, arrays, files)
-    if not place.exists():
-        raise ValueError(
-            f'the source {faults.shown(place)} does not exist: give another one by --source'
-        )
-    with faults.reading(f'cannot read {place}'):
+    with faults.reading(f'cannot read {own.existing(place)}'):
         held = examples.load(place)
         if isinstance(held, np.ndarray):
             return _Source(place, {'x': held}, [place])

@@ -6,7 +6,6 @@ import functools
 import importlib
 import json
 import math
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import faults, images
-from mi_ssl_jax.data.building import examples
+from mi_ssl_jax.data import faults
+from mi_ssl_jax.data.building import examples, own
 from mi_ssl_jax.data.building.arrays import X, Y
 from mi_ssl_jax.data.building.plan import Plan
 
@@ -82,24 +81,14 @@ def pyarrow() -> Any:
 
 def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
     """The files of each split, and notes."""
-    if not place.exists():
-        raise ValueError(
-            f'the source {faults.shown(place)} does not exist: give another one by --source'
-        )
-    if place.is_file():
-        return {'train': [place]}, []
-    files = sorted(path for path in place.rglob('*') if path.is_file())
-    kinds = {suffix: [f for f in files if f.suffix == suffix] for suffix in ('.parquet', '.arrow')}
-    found = kinds['.parquet'] or kinds['.arrow']
-    if not found:
-        raise ValueError(f'{faults.shown(place)} holds neither .parquet nor .arrow files')
-    with examples.naming(place):
-        splits, notes = examples.by_split(found, place)
-    rest = [file for file in files if file not in found]
-    if rest:
-        first = faults.shown(rest[0].relative_to(place))
-        notes.append(f'passed over: {faults.counted(len(rest), "other file")}, such as {first}')
-    return splits, notes
+
+    def chosen(files: Sequence[Path]) -> list[Path]:
+        found = [[file for file in files if file.suffix == end] for end in ('.parquet', '.arrow')]
+        if not any(found):
+            raise ValueError(f'{faults.shown(place)} holds neither .parquet nor .arrow files')
+        return found[0] or found[1]
+
+    return own.files_by_split(place, chosen)
 
 
 def _open(arrow: Any, path: Path) -> _File:
@@ -125,49 +114,30 @@ def _plan(
     columns = _columns(arrow, every, wanted)
     items, bad, names = _items(files, every, columns)
     groups = _Groups(arrow, every, columns)
-    if 'test' in items:
-        examples.check_splits(len(items['train']), len(items['test']))
-    else:
-        whole = items['train']
-        numbers = None if columns.y is None else np.array([item.label for item in whole], np.int32)
-        train, test, note = examples.divide(len(whole), numbers)
-        # in the order of the file, so that each row group is read once
-        items = {
-            'train': [whole[i] for i in sorted(train)],
-            'test': [whole[i] for i in sorted(test)],
-        }
-        notes.append(note)
-    first = examples.first_usable(items['train'], groups.value)
+    # in the order of the file, so that each row group is read once
+    items, more = own.divided(items, in_order=True)
     name = columns.x[0] if columns.single else f'{len(columns.x)} columns'
-    form = (
-        images.pixels(first)
-        if isinstance(first, bytes)
-        else examples.form_of(first.shape, first.dtype, wanted, name)
-    )
+    form = own.form(items['train'], groups.value, wanted, name)
     rest = [column for column in every[0].schema.names if column not in (*columns.x, columns.y)]
     listed = ', '.join(columns.x[:6]) + (', ...' if len(columns.x) > 6 else '')
     labels = f'labels: {columns.y}' if columns.y else 'no labels'
     said = [f'examples: {faults.counted(len(columns.x), "column")} ({listed}); {labels}']
     said += [f'not read: the columns {", ".join(rest[:12])}'] if rest else []
-    return Plan(
-        name='parquet',
-        version='1.0.0',
-        citation='',
-        homepage='',
-        description=f'Parquet files of the user: {examples.described(form)}.',
-        class_names=names,
-        features=functools.partial(examples.features, form, names),
+    return own.plan(
+        'parquet',
+        'Parquet files',
+        form=form,
+        names=names,
         items=items,
-        example=functools.partial(_example, groups, form),
+        value=groups.value,
+        file_name=groups.name,
+        notes=[*said, *notes, *more],
+        place=place,
+        files=[file.path for file in every],
+        wanted=wanted,
         where=lambda item: faults.shown(f'{every[item.file].path}: {groups.name(item)}'),
         size=sum(file.path.stat().st_size for file in every),
         bad=list(map(faults.shown, bad)),
-        notes=[examples.described(form), *map(faults.shown, [*said, *notes])],
-        origin={
-            'source': os.path.abspath(place),
-            'digest': examples.digest([file.path for file in every], wanted),
-        },
-        noun=examples.noun(form),
         item='example',
     )
 
@@ -356,9 +326,3 @@ class _Groups:
         if math.prod(shape) != len(values):
             raise ValueError('its rows have different lengths')
         return values.to_numpy(zero_copy_only=False).reshape(shape)
-
-
-def _example(groups: _Groups, form: examples.Form | images.Pixels, item: _Item) -> dict[str, Any]:
-    made = examples.example(groups.value(item), form)
-    made |= {} if item.label is None else {'label': item.label}
-    return {**made, 'file_name': groups.name(item)}

@@ -6,15 +6,14 @@ import collections
 import functools
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from mi_ssl_jax.data import faults, images
-from mi_ssl_jax.data.building import archive, examples
+from mi_ssl_jax.data import faults
+from mi_ssl_jax.data.building import archive, examples, own
 from mi_ssl_jax.data.building.arrays import Y
 from mi_ssl_jax.data.building.plan import Plan
 from mi_ssl_jax.data.building.tree import Tree
@@ -57,22 +56,13 @@ def plan(source: str | None, wanted: examples.Wanted) -> Plan:
 
 
 def _paths(place: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    if not place.exists():
-        raise ValueError(
-            f'the source {faults.shown(place)} does not exist: give another one by --source'
-        )
-    if place.is_file():
-        return {'train': [place]}, []
-    files = sorted(path for path in place.rglob('*') if path.is_file())
-    tars = [path for path in files if path.name.endswith(_ENDS)]
-    if not tars:
-        raise ValueError(f'{faults.shown(place)} holds no tars ({", ".join(_ENDS)})')
-    with examples.naming(place):
-        splits, notes = examples.by_split(tars, place)
-    rest = [faults.shown(file.name) for file in files if file not in tars]
-    if rest:
-        notes.append(f'passed over: {faults.counted(len(rest), "other file")}, such as {rest[0]}')
-    return splits, notes
+    def chosen(files: Sequence[Path]) -> list[Path]:
+        tars = [path for path in files if path.name.endswith(_ENDS)]
+        if not tars:
+            raise ValueError(f'{faults.shown(place)} holds no tars ({", ".join(_ENDS)})')
+        return tars
+
+    return own.files_by_split(place, chosen)
 
 
 def _plan(
@@ -92,33 +82,30 @@ def _plan(
         if number in x and (labels is None or number in labels):
             label = None if labels is None else labels[number]
             items[split_of[sample.shard]].append(_Item(sample.shard, x[number], label))
-    items, more = _divided(items, bool(names))
-    form = _form(items['train'], shards, wanted)
+    items, more = own.divided(items)
+    value = functools.partial(_value, shards)
+    form = own.form(items['train'], value, wanted, '.npy')
     used = set(x.values()) | {path for sample in samples for path in _labelling(sample, wanted)}
     rest = collections.Counter(
         f'.{extension}' for s in samples for extension, path in s.files.items() if path not in used
     )
     unread = [f'{count:,} {extension}' for extension, count in rest.most_common(8)]
     notes += [*more, *([f'not read: {", ".join(unread)}'] if unread else [])]
-    return Plan(
-        name='webdataset',
-        version='1.0.0',
-        citation='',
-        homepage='',
-        description=f'WebDataset tars of the user: {examples.described(form)}.',
-        class_names=names,
-        features=functools.partial(examples.features, form, names),
+    return own.plan(
+        'webdataset',
+        'WebDataset tars',
+        form=form,
+        names=names,
         items=items,
-        example=functools.partial(_example, shards, form),
+        value=value,
+        file_name=lambda item: item.path,
+        notes=notes,
+        place=place,
+        files=[shard.place for shard in shards],
+        wanted=wanted,
         where=lambda item: faults.shown(f'{shards[item.shard].place}: {item.path}'),
         size=sum(sum(shard.sizes.values()) for shard in shards),
         bad=list(map(faults.shown, bad + _unreadable(shards))),
-        notes=[examples.described(form), *map(faults.shown, notes)],
-        origin={
-            'source': os.path.abspath(place),
-            'digest': examples.digest([shard.place for shard in shards], wanted),
-        },
-        noun=examples.noun(form),
     )
 
 
@@ -219,39 +206,9 @@ def _label(contents: bytes, path: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _divided(
-    items: Mapping[str, list[_Item]], labelled: bool
-) -> tuple[dict[str, list[_Item]], list[str]]:
-    """The items with a held-out part, and a note where the tars name none."""
-    if 'test' in items:
-        examples.check_splits(len(items['train']), len(items['test']))
-        return dict(items), []
-    whole = items['train']
-    numbers = np.array([item.label for item in whole], np.int32) if labelled else None
-    train, test, note = examples.divide(len(whole), numbers)
-    return {'train': [whole[i] for i in train], 'test': [whole[i] for i in test]}, [note]
-
-
-def _form(
-    items: Sequence[_Item], shards: Sequence[Tree], wanted: examples.Wanted
-) -> examples.Form | images.Pixels:
-    first = examples.first_usable(items, functools.partial(_value, shards))
-    if isinstance(first, bytes):
-        return images.pixels(first)
-    return examples.form_of(first.shape, first.dtype, wanted, '.npy')
-
-
 def _value(shards: Sequence[Tree], item: _Item) -> bytes | np.ndarray:
     contents = shards[item.shard].read(item.path)
     if not item.path.lower().endswith('.npy'):
         return contents
     with faults.reading('not an array'):
         return examples.load(io.BytesIO(contents))
-
-
-def _example(
-    shards: Sequence[Tree], form: examples.Form | images.Pixels, item: _Item
-) -> dict[str, Any]:
-    made = examples.example(_value(shards, item), form)
-    made |= {} if item.label is None else {'label': item.label}
-    return {**made, 'file_name': item.path}
