@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mi_ssl_jax.cli import guard, tables
+from mi_ssl_jax.data import npy
 from mi_ssl_jax.evals import estimate
 from mi_ssl_jax.evals.estimate import Estimate
 
@@ -27,24 +28,7 @@ def load(path: Path) -> np.ndarray:
     file, _, names = str(path).partition('.csv')
     if str(path) != file and (not names or names.startswith(':')):
         return tables.columns(Path(f'{file}.csv'), names[1:].split(',') if names else None)
-    try:
-        with open(path, 'rb') as file:
-            array = np.load(file, allow_pickle=False)
-            left = isinstance(array, np.ndarray) and file.read(1)
-    except OSError as error:
-        raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
-    except MemoryError as error:
-        raise ValueError(f'{path} does not fit the memory: {error}') from error
-    except Exception as error:  # a damaged header makes numpy stumble in many ways
-        raise ValueError(
-            f'{path} holds no plain array of numbers (pickled objects are not read): '
-            'save it with numpy.save'
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
-    if left:
-        raise ValueError(f'{path} holds more than its header says: it is damaged; save it again')
-    return array
+    return npy.load(path)
 
 
 def table(found: dict[str, Estimate]) -> str:

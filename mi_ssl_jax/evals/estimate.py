@@ -275,26 +275,28 @@ def _group(plan: fitting.Plan) -> int:
 def _direct(name: str, x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> Estimate:
     own = DIRECT[name]
     notes = [own.limit, *samples.dependent(x, 'x'), *samples.dependent(y, 'y')]
-    values = (_by_halves if own.halves else _jackknifed)(own.function, x, y, key, fits)
+    whole = own.function(x, y)
+    values = (_by_halves if own.halves else _jackknifed)(own.function, whole, x, y, key, fits)
     found = _summary(values, name, None, 'neither', None, notes)
-    return _around(found, own.function(x, y), values) if own.halves else found
+    return _around(found, whole, values) if own.halves else found
 
 
 def _jackknifed(
-    function: Callable, x: np.ndarray, y: np.ndarray, key: Key, fits: int
+    function: Callable, whole: float, x: np.ndarray, y: np.ndarray, key: Key, fits: int
 ) -> np.ndarray:
-    """Values (fits,) of all samples and of all but one part."""
+    """Values (fits,) of all samples, which give `whole`, and of all but one part."""
     parts = np.array_split(np.asarray(jax.random.permutation(key, len(x))), fits)
-    whole = function(x, y)
     rest = [function(np.delete(x, part, 0), np.delete(y, part, 0)) for part in parts]
     return fits * whole - (fits - 1) * np.array(rest)
 
 
-def _by_halves(function: Callable, x: np.ndarray, y: np.ndarray, key: Key, fits: int) -> np.ndarray:
-    """Half the difference (fits,) of both halves of a random split, around the value of all: as far
-    as that value lies from its mean, in expectation.
+def _by_halves(
+    function: Callable, whole: float, x: np.ndarray, y: np.ndarray, key: Key, fits: int
+) -> np.ndarray:
+    """Half the difference (fits,) of both halves of a random split, around `whole`, the value of
+    all: as far as that value lies from its mean, in expectation.
     """
-    whole, differences = function(x, y), []
+    differences = []
     for own in jax.random.split(key, fits):
         order = np.asarray(jax.random.permutation(own, len(x)))
         halves = [function(x[half], y[half]) for half in np.array_split(order, 2)]

@@ -105,7 +105,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     # Both fail here, in one line, rather than inside a compilation.
     for phase in method.phases:
         optimiser(hyper, phase)
-    # The mode is chosen by a step of one device, whose networks know of no axis.
+    # The mode is chosen by the forward pass of one device, whose networks know of no axis.
     alone = layout._replace(devices=layout.devices[:1])
     single = methods.load(config.method.name, _parts(config, alone, features), **arguments)
     with checks.fitting('net', config.net.name, source):

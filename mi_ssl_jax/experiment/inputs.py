@@ -67,7 +67,7 @@ def load(config: ConfigDict) -> Source:
             **config.data.options,
         )
         train = _limited(held.train, config.data.limit, held.name, 'data.limit')
-        known = data.statistics.of(train.x) if _standardises(config) else None
+        known = data.statistics.of(train.x) if standardises(config) else None
         return Source(
             held.name,
             len(train.y),
@@ -103,7 +103,7 @@ def load(config: ConfigDict) -> Source:
         np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
     )
     example = np.zeros(stream.shape, stream.prepared.dtype)
-    known = _stream_statistics(stream) if _standardises(config) else None
+    known = _stream_statistics(stream) if standardises(config) else None
     return Source(
         stream.prepared.name,
         sizes['train'],
@@ -117,7 +117,8 @@ def load(config: ConfigDict) -> Source:
     )
 
 
-def _standardises(config: ConfigDict) -> bool:
+def standardises(config: ConfigDict) -> bool:
+    """Whether the configuration's views need the statistics of the data."""
     return augment.needs_statistics(config.views.name, config.views.options.get('data'))
 
 

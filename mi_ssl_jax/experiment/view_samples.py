@@ -53,7 +53,7 @@ def make(config: ConfigDict, count: int) -> Gallery:
 
 def _options(config: ConfigDict) -> dict[str, Any]:
     """The options of the views, with the statistics of the data where they need them."""
-    if not augment.needs_statistics(config.views.name, config.views.options.get('data')):
+    if not inputs.standardises(config):
         return dict(config.views.options)
     return inputs.views_options(config, inputs.load(config))
 

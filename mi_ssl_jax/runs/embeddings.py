@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mi_ssl_jax.data import npy
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import encoders, run_folder
@@ -71,14 +72,7 @@ def _array(path: Path, source: inputs.Source) -> np.ndarray:
     """The examples of a .npy file, of the run's own kind. ValueError in one line."""
     if isinstance(source.example, dict):
         raise ValueError('a graph is not an array of examples: leave --examples out')
-    try:
-        x = np.load(path, allow_pickle=False, mmap_mode='r')
-    except OSError as error:
-        raise ValueError(f'cannot read {path}: {error.strerror or error}') from error
-    except (ValueError, EOFError) as error:
-        raise ValueError(f'cannot read an array from {path}: {error}') from error
-    if not isinstance(x, np.ndarray):
-        raise ValueError(f'{path} holds several arrays: save the one that is meant with numpy.save')
+    x = npy.load(path, mapped=True)
     own = source.example
     # Images of any size become views of one; points have their number of dimensions.
     same = x.shape[-1:] == own.shape[-1:] and x.ndim == own.ndim + 1 and len(x)
