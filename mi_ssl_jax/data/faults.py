@@ -1,7 +1,9 @@
 """One line for whatever a damaged file does to its reader, and names that are safe to print."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+LISTED = 12  # names of a file in a message
 
 
 @contextlib.contextmanager
@@ -27,6 +29,13 @@ def line(error: BaseException) -> str:
 def counted(count: int, noun: str) -> str:
     """'1 file', '2,000 files'."""
     return f'{count:,} {noun}{"s" * (count != 1)}'
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names of a file's arrays, some of them where there are many."""
+    every = list(names)
+    more = f' and {len(every) - LISTED} more' if len(every) > LISTED else ''
+    return (', '.join(every[:LISTED]) or 'no arrays') + more
 
 
 def shown(name: object) -> str:

@@ -17,7 +17,6 @@ from mi_ssl_jax.data.building.plan import Plan
 
 X = ('x', 'X', 'data', 'images', 'image', 'features', 'series', 'inputs', 'arr_0')
 Y = ('y', 'Y', 'labels', 'label', 'targets', 'target')
-_LISTED = 12  # names of a file in a message
 
 
 class _Item(NamedTuple):
@@ -71,7 +70,7 @@ def _plan(found: _Source, parts: Mapping[str, _Part], wanted: examples.Wanted) -
     items, notes = own.divided(items)
     used = {name for part in parts.values() for name in part if name}
     rest = [name for name in found.arrays if name not in used]
-    notes += [f'not read: {_listed(rest)}'] if rest else []
+    notes += [f'not read: {faults.listed(rest)}'] if rest else []
     return own.plan(
         'arrays',
         'Arrays',
@@ -120,10 +119,10 @@ def _parts(arrays: Mapping[str, np.ndarray], wanted: examples.Wanted) -> dict[st
     if x is None:
         raise ValueError(
             f'it has no array {wanted.x or "x"} (nor {wanted.x or "x"}_train); it has'
-            f' {_listed(list(arrays))}: name the examples by --x=NAME'
+            f' {faults.listed(list(arrays))}: name the examples by --x=NAME'
         )
     if wanted.y and y is None:
-        raise ValueError(f'it has no array {wanted.y}; it has {_listed(list(arrays))}')
+        raise ValueError(f'it has no array {wanted.y}; it has {faults.listed(list(arrays))}')
     parts = {'train': _Part(x, y)}
     for split in examples.HELD_OUT:
         held = _named(arrays, (wanted.x,) if wanted.x else X, split)
@@ -174,8 +173,3 @@ def _labels(
     ends = np.cumsum([0, *(len(values) for values in flat)])
     numbers = {split: known.numbers[a:b] for split, a, b in zip(given, ends, ends[1:])}
     return numbers, known.names
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f' and {len(names) - _LISTED} more' if len(names) > _LISTED else ''
-    return (', '.join(names[:_LISTED]) or 'no arrays') + more

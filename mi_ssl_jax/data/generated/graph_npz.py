@@ -30,7 +30,6 @@ _PLAIN = {  # name of an array -> the names it is read by, the first that the fi
 }
 _MASKS = {kind: (f'{kind}_mask', f'{kind}_masks') for kind in ('train', 'test')}
 _CSR = ('_data', '_indices', '_indptr', '_shape')
-_LISTED = 12  # names of a file in a message
 
 
 class Found(NamedTuple):
@@ -122,7 +121,7 @@ class _Reader(NamedTuple):
         if name is None:
             other = f' (nor {", ".join(names[1:])})' if names[1:] else ''
             raise ValueError(
-                f'it has no {names[0]}{other}; it has {_listed(self.arrays)}; it needs'
+                f'it has no {names[0]}{other}; it has {faults.listed(self.arrays)}; it needs'
                 f' {", ".join(_PLAIN)}, or labels with attr{{{",".join(_CSR)}}} and'
                 f' adj{{{",".join(_CSR)}}}'
             )
@@ -131,12 +130,6 @@ class _Reader(NamedTuple):
         if array.dtype.kind not in 'biuf':
             raise ValueError(f'{name} holds {array.dtype}, not numbers')
         return array
-
-
-def _listed(names: Mapping[str, np.ndarray] | list[str]) -> str:
-    listed = list(names)
-    more = f' and {len(listed) - _LISTED} more' if len(listed) > _LISTED else ''
-    return (', '.join(listed[:_LISTED]) or 'no arrays') + more
 
 
 def _found(file: _Reader) -> Found:
@@ -150,7 +143,7 @@ def _found(file: _Reader) -> Found:
     )
     notes = [note for _, note in masks.values() if note] + notes
     rest = [name for name in file.arrays if name not in file.taken]
-    return Found(graph, (*notes, f'not read: {_listed(rest)}') if rest else tuple(notes))
+    return Found(graph, (*notes, f'not read: {faults.listed(rest)}') if rest else tuple(notes))
 
 
 def _plain(file: _Reader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
