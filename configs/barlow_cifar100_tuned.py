@@ -7,18 +7,8 @@ configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/barlow_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import barlow_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'barlow',
-        'cifar100',
-        views=tuned.ASYMMETRIC,
-        lr=0.3,
-        decay=0.0001,
-        redundancy_weight=0.0051,
-        loss_scale=0.1,
-    )
-    config.net.projector = (2048, 2048, 2048)
-    return config
+    return barlow_cifar10_tuned.recipe('cifar100')

@@ -10,10 +10,11 @@ python -m mi_ssl_jax.main --config=configs/barlow_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.solo(
         'barlow',
-        'cifar10',
+        data,
         views=tuned.ASYMMETRIC,
         lr=0.3,
         decay=0.0001,
@@ -22,3 +23,7 @@ def get_config():
     )
     config.net.projector = (2048, 2048, 2048)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

@@ -6,19 +6,8 @@ the last or of the best epoch is not said. EMA 0.99 to 1. The rest: configs/base
 python -m mi_ssl_jax.main --config=configs/byol_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import byol_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'byol',
-        'cifar100',
-        views=tuned.ASYMMETRIC,
-        lr=1.0,
-        decay=1e-05,
-        momentum=0.99,
-        momentum_schedule='cosine',
-    )
-    config.net.projector = (4096, 256)
-    config.net.predictor = (4096,)
-    return config
+    return byol_cifar10_tuned.recipe('cifar100')

@@ -9,10 +9,11 @@ python -m mi_ssl_jax.main --config=configs/byol_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.solo(
         'byol',
-        'cifar10',
+        data,
         views=tuned.ASYMMETRIC,
         lr=1.0,
         decay=1e-05,
@@ -22,3 +23,7 @@ def get_config():
     config.net.projector = (4096, 256)
     config.net.predictor = (4096,)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

@@ -8,19 +8,8 @@ configs/base/methods.py's. The rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/dino_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import dino_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'dino',
-        'cifar100',
-        views=tuned.ASYMMETRIC,
-        lr=0.3,
-        decay=1e-06,
-        momentum=0.9995,
-        clip=0.0,
-        final_weight_decay=1e-6,
-    )
-    config.net.projector = (2048, 256)
-    return config
+    return dino_cifar10_tuned.recipe('cifar100')

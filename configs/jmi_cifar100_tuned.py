@@ -8,12 +8,8 @@ configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/jmi_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import jmi_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'jmi', 'cifar100', views=tuned.STRONG, lr=0.4, decay=0.0001, temperature=0.2
-    )
-    config.net.projector = (2048, 256)
-    return config
+    return jmi_cifar10_tuned.recipe('cifar100')

@@ -11,7 +11,12 @@ python -m mi_ssl_jax.main --config=configs/jmi_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
-    config = tuned.solo('jmi', 'cifar10', views=tuned.STRONG, lr=0.4, decay=0.0001, temperature=0.2)
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
+    config = tuned.solo('jmi', data, views=tuned.STRONG, lr=0.4, decay=0.0001, temperature=0.2)
     config.net.projector = (2048, 256)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

@@ -8,10 +8,8 @@ configs/mmi_cifar100.py's. The rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/mmi_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import mmi_cifar10_tuned
 
 
 def get_config():
-    config = tuned.corinfomax('mmi', 'cifar100')
-    config.net.projector = (2048, 2048, 64)
-    return config
+    return mmi_cifar10_tuned.recipe('cifar100')

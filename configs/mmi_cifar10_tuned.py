@@ -11,7 +11,12 @@ python -m mi_ssl_jax.main --config=configs/mmi_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
-    config = tuned.corinfomax('mmi', 'cifar10')
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
+    config = tuned.corinfomax('mmi', data)
     config.net.projector = (2048, 2048, 64)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

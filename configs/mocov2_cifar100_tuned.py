@@ -8,22 +8,8 @@ method's. The rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/mocov2_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import mocov2_cifar10_tuned
 
 
 def get_config():
-    config = tuned.plain(
-        'mocov2',
-        'cifar100',
-        'sgd',
-        views=tuned.WEAK,
-        lr=0.3,
-        decay=0.0001,
-        temperature=0.2,
-        queue_size=32768,
-        momentum=0.99,
-        momentum_schedule='cosine',
-        momentum_end=0.999,
-    )
-    config.net.projector = (2048, 256)
-    return config
+    return mocov2_cifar10_tuned.recipe('cifar100')

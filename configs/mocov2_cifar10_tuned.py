@@ -11,10 +11,11 @@ python -m mi_ssl_jax.main --config=configs/mocov2_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.plain(
         'mocov2',
-        'cifar10',
+        data,
         'sgd',
         views=tuned.WEAK,
         lr=0.3,
@@ -27,3 +28,7 @@ def get_config():
     )
     config.net.projector = (2048, 256)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

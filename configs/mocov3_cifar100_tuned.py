@@ -6,20 +6,8 @@ the last or of the best epoch is not said. EMA 0.99 to 1. The rest: configs/base
 python -m mi_ssl_jax.main --config=configs/mocov3_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import mocov3_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'mocov3',
-        'cifar100',
-        views=tuned.ASYMMETRIC,
-        lr=0.3,
-        decay=1e-06,
-        temperature=0.2,
-        momentum=0.99,
-        momentum_schedule='cosine',
-    )
-    config.net.projector = (4096, 256)
-    config.net.predictor = (4096,)
-    return config
+    return mocov3_cifar10_tuned.recipe('cifar100')

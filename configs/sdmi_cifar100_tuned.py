@@ -8,12 +8,8 @@ configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/sdmi_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import sdmi_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'sdmi', 'cifar100', views=tuned.ASYMMETRIC, lr=0.3, decay=1e-06, temperature=0.2
-    )
-    config.net.projector = (4096, 256)
-    return config
+    return sdmi_cifar10_tuned.recipe('cifar100')

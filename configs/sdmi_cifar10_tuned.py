@@ -11,9 +11,12 @@ python -m mi_ssl_jax.main --config=configs/sdmi_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
-    config = tuned.solo(
-        'sdmi', 'cifar10', views=tuned.ASYMMETRIC, lr=0.3, decay=1e-06, temperature=0.2
-    )
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
+    config = tuned.solo('sdmi', data, views=tuned.ASYMMETRIC, lr=0.3, decay=1e-06, temperature=0.2)
     config.net.projector = (4096, 256)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

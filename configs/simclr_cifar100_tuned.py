@@ -7,18 +7,8 @@ configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/simclr_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import simclr_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'simclr',
-        'cifar100',
-        views=tuned.STRONG,
-        lr=0.4,
-        decay=0.0001,
-        temperature=0.2,
-        head_norm=False,
-    )
-    config.net.projector = (2048, 256)
-    return config
+    return simclr_cifar10_tuned.recipe('cifar100')

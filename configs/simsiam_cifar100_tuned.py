@@ -7,11 +7,8 @@ configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/simsiam_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import simsiam_cifar10_tuned
 
 
 def get_config():
-    config = tuned.plain('simsiam', 'cifar100', 'sgd', views=tuned.WEAK, lr=0.5, decay=1e-05)
-    config.net.projector = (2048, 2048, 2048)
-    config.net.predictor = (512,)
-    return config
+    return simsiam_cifar10_tuned.recipe('cifar100')

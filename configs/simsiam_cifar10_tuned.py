@@ -10,8 +10,13 @@ python -m mi_ssl_jax.main --config=configs/simsiam_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
-    config = tuned.plain('simsiam', 'cifar10', 'sgd', views=tuned.WEAK, lr=0.5, decay=1e-05)
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
+    config = tuned.plain('simsiam', data, 'sgd', views=tuned.WEAK, lr=0.5, decay=1e-05)
     config.net.projector = (2048, 2048, 2048)
     config.net.predictor = (512,)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

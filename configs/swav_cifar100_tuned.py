@@ -7,20 +7,8 @@ at epoch 50. The rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/swav_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import swav_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'swav',
-        'cifar100',
-        views=tuned.STRONG,
-        lr=0.6,
-        decay=1e-06,
-        prototypes=3000,
-        queue_size=3840,
-        queue_epoch=50,
-        frozen_epochs=2,
-    )
-    config.net.projector = (2048, 128)
-    return config
+    return swav_cifar10_tuned.recipe('cifar100')

@@ -10,10 +10,11 @@ python -m mi_ssl_jax.main --config=configs/swav_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.solo(
         'swav',
-        'cifar10',
+        data,
         views=tuned.STRONG,
         lr=0.6,
         decay=1e-06,
@@ -24,3 +25,7 @@ def get_config():
     )
     config.net.projector = (2048, 128)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

@@ -8,12 +8,8 @@ of the image, both views solarized at 0.1. The rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/vicreg_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import vicreg_cifar10_tuned
 
 
 def get_config():
-    config = tuned.solo(
-        'vicreg', 'cifar100', views={'name': 'vicreg'}, lr=0.3, decay=0.0001, variance_weight=50.0
-    )
-    config.net.projector = (2048, 2048, 2048)
-    return config
+    return vicreg_cifar10_tuned.recipe('cifar100')

@@ -11,9 +11,14 @@ python -m mi_ssl_jax.main --config=configs/vicreg_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.solo(
-        'vicreg', 'cifar10', views={'name': 'vicreg'}, lr=0.3, decay=0.0001, variance_weight=50.0
+        'vicreg', data, views={'name': 'vicreg'}, lr=0.3, decay=0.0001, variance_weight=50.0
     )
     config.net.projector = (2048, 2048, 2048)
     return config
+
+
+def get_config():
+    return recipe('cifar10')

@@ -7,17 +7,8 @@ rest: configs/base/tuned.py.
 python -m mi_ssl_jax.main --config=configs/wmse_cifar100_tuned.py
 """
 
-from configs.base import tuned
+from configs import wmse_cifar10_tuned
 
 
 def get_config():
-    config = tuned.plain(
-        'wmse',
-        'cifar100',
-        'adam',
-        views={**tuned.WEAK, 'blur_p': 0.0, 'scale': (0.2, 1.0), 'jitter': (0.8, 0.8, 0.8, 0.2)},
-        lr=0.002,
-        decay=1e-06,
-    )
-    config.net.projector = (1024, 64)
-    return config
+    return wmse_cifar10_tuned.recipe('cifar100')

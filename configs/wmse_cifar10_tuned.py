@@ -10,10 +10,11 @@ python -m mi_ssl_jax.main --config=configs/wmse_cifar10_tuned.py
 from configs.base import tuned
 
 
-def get_config():
+def recipe(data):
+    """Build it for data, 'cifar10' or 'cifar100', which share the recipe."""
     config = tuned.plain(
         'wmse',
-        'cifar10',
+        data,
         'adam',
         views={**tuned.WEAK, 'blur_p': 0.0, 'scale': (0.2, 1.0), 'jitter': (0.8, 0.8, 0.8, 0.2)},
         lr=0.002,
@@ -21,3 +22,7 @@ def get_config():
     )
     config.net.projector = (1024, 64)
     return config
+
+
+def get_config():
+    return recipe('cifar10')
