@@ -304,19 +304,22 @@ def _map_seeds(function: Callable, shared: int) -> Callable:
 # --------------------------------------------------------------------------------------------------
 
 
-def compile_order(size: int, batch: int, layout: Layout) -> Callable[[Population, int], Population]:
+def compile_order(
+    size: int, batch: int, layout: Layout, *, stream: int
+) -> Callable[[Population, int], Population]:
     """-> order(keys, pass number): the batches of one pass over `size` examples, freshly shuffled
     for each seed.
 
-    keys: the population's keys. The result holds (steps, batch) indices a seed, or (own devices,
-    steps, batch / devices), where every process has its own share of the same batches; examples
-    that do not fill a batch are left out of this pass.
+    keys: the population's keys. stream: folded into them, then the pass. The result holds (steps,
+    batch) indices a seed, or (own devices, steps, batch / devices), where every process has its own
+    share of the same batches; examples that do not fill a batch are left out of this pass.
     """
     steps, devices, own = size // batch, len(layout.devices), len(layout.own)
     first = own * jax.process_index()
 
     def order(key: Array, number: Array) -> Array:
-        indices = jax.random.permutation(jax.random.fold_in(key, number), size)[: steps * batch]
+        key = jax.random.fold_in(jax.random.fold_in(key, stream), number)
+        indices = jax.random.permutation(key, size)[: steps * batch]
         if devices == 1:
             return indices.reshape(steps, batch)
         return indices.reshape(steps, devices, batch // devices).swapaxes(0, 1)[first : first + own]

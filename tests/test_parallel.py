@@ -13,6 +13,7 @@ import pytest
 from flax import linen as nn
 
 from mi_ssl_jax import methods, parallel
+from mi_ssl_jax.core import streams
 from tests.helpers import devices, subprocesses, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -226,14 +227,16 @@ def keys_of(layout):
 
 def test_an_order_takes_every_index_at_most_once_and_whole_batches_only():
     layout = tiny.one_device(seeds=2)
-    for one in parallel.compile_order(23, 5, layout)(keys_of(layout), 0).members():
+    for one in parallel.compile_order(23, 5, layout, stream=streams.ORDER)(
+        keys_of(layout), 0
+    ).members():
         assert one.shape == (4, 5)
         assert len(np.unique(one)) == 20 and np.min(one) >= 0 and np.max(one) < 23
 
 
 def test_orders_differ_between_passes_and_seeds_and_come_again():
     layout = tiny.one_device(seeds=2)
-    compiled, keys = parallel.compile_order(40, 8, layout), keys_of(layout)
+    compiled, keys = parallel.compile_order(40, 8, layout, stream=streams.ORDER), keys_of(layout)
     order = lambda number: compiled(keys, number).members()
     first, other, late = order(0)[0], order(0)[1], order(1)[0]
     assert np.mean(first == other) < 0.5 and np.mean(first == late) < 0.5
@@ -246,9 +249,9 @@ def test_orders_differ_between_passes_and_seeds_and_come_again():
 def test_both_modes_have_the_same_batches():
     loop, scan = tiny.one_device(seeds=2), tiny.one_device(seeds=2, mode='scan')
     expected = np.stack(
-        parallel.compile_order(24, 6, loop)(keys_of(loop), 3).members()
+        parallel.compile_order(24, 6, loop, stream=streams.ORDER)(keys_of(loop), 3).members()
     )  # (seeds, steps, batch)
-    found = parallel.compile_order(24, 6, scan)(keys_of(scan), 3).members()
+    found = parallel.compile_order(24, 6, scan, stream=streams.ORDER)(keys_of(scan), 3).members()
     np.testing.assert_array_equal(np.stack(found), expected)
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import parallel
-from mi_ssl_jax.core import linalg
+from mi_ssl_jax.core import linalg, streams
 from mi_ssl_jax.evals import centres, collapse, cosine_mi
 from mi_ssl_jax.methods import api
 
@@ -117,7 +117,7 @@ def _numbers(inputs: HeldOut, temperature: float) -> tuple[Callable, Callable]:
         return {'mi': mi, 'collapse': collapsed}
 
     def resampled(pair: Tree) -> dict[str, Any]:
-        key, embeddings = jax.random.PRNGKey(0), map(held_out, pair)
+        key, embeddings = streams.evaluation(streams.RESAMPLES), map(held_out, pair)
         intervals = cosine_mi.bootstrap(
             *embeddings, key=key, resamples=RESAMPLES, temperature=temperature
         )
@@ -177,7 +177,7 @@ def _batches(x: Tree, batch_size: int) -> Iterator[tuple[np.ndarray, Tree]]:
     filled up with its last example.
     """
     count = len(jax.tree.leaves(x)[0])
-    keys = np.asarray(jax.random.split(jax.random.PRNGKey(0), count))
+    keys = np.asarray(jax.random.split(streams.evaluation(streams.VIEWS), count))
     batches = -(-count // batch_size)
     size = -(-count // batches)
     for rows in np.minimum(np.arange(batches * size), count - 1).reshape(batches, size):

@@ -14,13 +14,13 @@ import jax
 import numpy as np
 
 from mi_ssl_jax import augment
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import run, run_folder
 
-VIEWS_KEY = 29  # a stream that neither training nor its evaluations draw from
 RAW_FEATURES = 1024  # inputs of more numbers than this reach the critic by their embeddings alone
 
 
@@ -64,7 +64,7 @@ def samples(workdir: Path) -> Samples:
     variables = population.first().variables
     plain = augment.evaluation(config.views.name, **inputs.views_options(config, ready.source))
     held_out, tracked = ready.source.test.x, ready.method.tracked
-    keys = jax.random.split(jax.random.PRNGKey(VIEWS_KEY), len(held_out))
+    keys = jax.random.split(streams.evaluation(streams.FINISHED), len(held_out))
 
     def encode(branch: str, view: int | None) -> np.ndarray:
         def one(key: jax.Array, example: jax.Array) -> jax.Array:

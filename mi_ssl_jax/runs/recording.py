@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs, schema
@@ -23,7 +24,8 @@ from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
 # Where a run stands, beside its arrays: chunks and epochs done, the pace they are counted in (see
-# schedule.pace), bytes of the files that grow, the best evaluation, the configuration.
+# schedule.pace), bytes of the files that grow, the best evaluation, the configuration, the version
+# of the random streams.
 START = {
     'chunk': 0,
     'epoch': 0,
@@ -32,6 +34,7 @@ START = {
     'timing': 0,
     'best': None,
     'config': None,
+    'streams': streams.VERSION,
 }
 
 
@@ -92,6 +95,15 @@ class Files:
             writer.close()
 
 
+def check_streams(progress: Mapping[str, Any], folder: Path) -> None:
+    """ValueError where a checkpoint's training drew its random numbers from other streams."""
+    if progress.get('streams', 1) != streams.VERSION:
+        raise ValueError(
+            f'{folder} was begun by a version that drew other random numbers and cannot be'
+            ' continued: probe or embed it as it is, or train in another workdir'
+        )
+
+
 def share(tree: Any, number: int, seeds: int) -> Any:
     """A run's share of arrays whose leading axis is the seeds of all runs."""
     own = slice(number * seeds, (number + 1) * seeds)
@@ -135,6 +147,7 @@ class Recorder:
         self._fixed = {
             'pace': schedule.pace(ready.spec, ready.config.log_every),
             'config': ready.config.to_json(),
+            'streams': streams.VERSION,
         }
         first = processes.first()
         folders = {workdir.name: workdir} if first else {}

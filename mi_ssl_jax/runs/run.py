@@ -126,6 +126,8 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
         [number, saved, _rollbacks(workdir) if processes.first() else []]
     )
     progress = {**recording.START, **saved}
+    if saved and progress['epoch'] < ready.config.epochs:
+        recording.check_streams(saved, workdir)
     if progress['pace'] not in (None, schedule.pace(ready.spec, ready.config.log_every)):
         raise ValueError(
             f'{workdir} counts its epochs in other steps: batch_size, data, period and log_every'

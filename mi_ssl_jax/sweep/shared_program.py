@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import exits, recording, run_folder, signals
@@ -23,7 +24,7 @@ from mi_ssl_jax.train.state import State
 
 Say = Callable[[str], None]
 AGAIN = 'run the same command to continue from there'
-START = {'chunk': 0, 'epoch': 0, 'sizes': {}, 'diverged': {}}
+START = {'chunk': 0, 'epoch': 0, 'sizes': {}, 'diverged': {}, 'streams': streams.VERSION}
 
 
 class Standing(NamedTuple):
@@ -61,6 +62,7 @@ def train(
         found = store.restore(experiments.abstract(ready))
         standing = Standing(found[1], found[2]) if found else Standing(None, START)
         if standing.progress['epoch'] < ready.config.epochs:
+            recording.check_streams(standing.progress, folder)
             standing = _go_on(ready, members, standing, store, asked, say)
         return _hand_out(ready, members, standing, say)
 
@@ -116,7 +118,7 @@ def _go_on(
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
             if last or asked or recording.save_due(now, config, time.monotonic() - saved):
                 progress = {'chunk': now.chunk, 'epoch': now.epoch, 'sizes': files.sizes}
-                progress['diverged'] = dict(files.diverged)
+                progress |= {'diverged': dict(files.diverged), 'streams': streams.VERSION}
                 standing = Standing(experiments.stacked(now.population), progress)
                 store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from mi_ssl_jax import parallel
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
@@ -28,7 +29,9 @@ class Resident:
         self.data = examples
         self._spec = spec
         self._orders: dict[str, parallel.Population] = {}
-        self._order = parallel.compile_order(len(examples['y']), spec.batch_size, spec.layout)
+        self._order = parallel.compile_order(
+            len(examples['y']), spec.batch_size, spec.layout, stream=streams.ORDER
+        )
 
     def begin(self, population: parallel.Population, epoch: int) -> None:
         """Shuffle for an epoch. Pass by pass, each phase shuffles anew."""

@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import online_probe
 from mi_ssl_jax.train.spec import Spec
 
 Tree = Any
-
-# Streams of random numbers drawn from a seed's key; every one is folded into the key once.
-INIT, ORDER, EVALUATION, STEPS = range(4)  # STEPS last: phase i draws from STEPS + i
 
 
 class State(NamedTuple):
@@ -151,7 +149,7 @@ def _init(
     batch = jax.tree.unflatten(
         structure, [jnp.zeros((2, *shape), dtype) for shape, dtype in shapes]
     )
-    branch_key, aux_key = jax.random.split(jax.random.fold_in(key, INIT))
+    branch_key, aux_key = jax.random.split(jax.random.fold_in(key, streams.INIT))
     variables = {}
     for number, (name, branch) in enumerate(method.branches.items()):
         view = batch[0 if branch.views is None else branch.views[0]]

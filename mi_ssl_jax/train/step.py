@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from mi_ssl_jax import parallel
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.nets import heads
 from mi_ssl_jax.train import gradient_cache, online_probe, shuffle_bn
@@ -47,7 +48,7 @@ def take(
 ) -> Batch:
     """This step's examples and their views, drawn from the stream of the phase and the step."""
     number = [each.name for each in method.phases].index(phase.name)
-    stream = jax.random.fold_in(frozen.key, states.STEPS + number)
+    stream = jax.random.fold_in(frozen.key, streams.STEPS + number)
     views_key, loss_key, shuffle_key = jax.random.split(jax.random.fold_in(stream, trained.step), 3)
     examples = fetch(data, order, trained.step, spec.steps_per_pass)
     views = branch_views(method, make_views(spec, views_key, examples['x']))

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import centres, collapse, cosine_mi, monitor
 from tests.helpers import tiny
 
@@ -46,7 +47,9 @@ def test_numbers_are_those_of_whole_arrays_whatever_the_batch_size(name):
     of_b = lagged.first() if method.tracked.lag else own[b]
 
     def made(points):
-        return jax.vmap(views)(jax.random.split(jax.random.PRNGKey(0), len(points)), points)
+        return jax.vmap(views)(
+            jax.random.split(streams.evaluation(streams.VIEWS), len(points)), points
+        )
 
     first, second, _ = made(POINTS)
     za, zb = method.branches[a](own[a], first).z, method.branches[b](of_b, second).z

@@ -12,6 +12,7 @@ import numpy as np
 
 from configs.base import methods as values
 from mi_ssl_jax import augment, methods, nets, parallel
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.experiment import build
 from mi_ssl_jax.methods import api
 from mi_ssl_jax.train import optim, state
@@ -136,7 +137,7 @@ def start(name: str) -> state.State:
 
 @functools.cache
 def compiled_order(layout: parallel.Layout):
-    return parallel.compile_order(len(POINTS), BATCH, layout)
+    return parallel.compile_order(len(POINTS), BATCH, layout, stream=streams.ORDER)
 
 
 class Call(NamedTuple):

@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from mi_ssl_jax import parallel
+from mi_ssl_jax.core import streams
 from tests.helpers import tiny
 
 
 def order_of(layout: parallel.Layout) -> np.ndarray:
     """The fourth order of seed 0, all devices' shares on leading axes."""
     keys = parallel.population([jax.random.PRNGKey(0)], layout)
-    (order,) = jax.tree.leaves(parallel.compile_order(24, 6, layout)(keys, 3))
+    (order,) = jax.tree.leaves(parallel.compile_order(24, 6, layout, stream=streams.ORDER)(keys, 3))
     return np.asarray(order)
 
 

@@ -1,6 +1,7 @@
 """A run in its folder: resuming, finishing, refusing; by the same functions that the command
 calls."""
 
+import hashlib
 import json
 import shutil
 
@@ -234,3 +235,29 @@ def test_auto_is_decided_when_a_run_is_created_and_kept(tmp_path, monkeypatch):
     own = run_folder.begun(config, tmp_path, say=pytest.fail)
     assert own == {'net.dtype': 'float32'}
     run_folder.check_same(config, tmp_path, force=False, say=pytest.fail)
+
+
+def forget_streams(folder):
+    """Make a checkpoint one of a version that did not write which streams it draws from."""
+    progress = json.loads((folder / 'progress.json').read_text())
+    del progress['streams']
+    text = json.dumps(progress)
+    (folder / 'progress.json').write_text(text)
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    manifest['progress.json'] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / 'manifest.json').write_text(json.dumps(manifest))
+
+
+def test_a_run_that_drew_other_random_numbers_is_read_but_not_continued(tmp_path):
+    run.run(runs.small('jmi'), tmp_path)
+    newest = max((tmp_path / 'checkpoints').glob('[0-9]*'))
+    forget_streams(newest)
+    said = []
+    run.run(runs.small('jmi'), tmp_path, say=said.append)
+    assert 'is finished (4 epochs)' in said[0]
+    runs.files(tmp_path)
+    before = (tmp_path / 'metrics.jsonl').read_bytes()
+    for force in (False, True):
+        with pytest.raises(ValueError, match='drew other random numbers'):
+            run.run(runs.small('jmi', epochs=6), tmp_path, force=force)
+    assert (tmp_path / 'metrics.jsonl').read_bytes() == before

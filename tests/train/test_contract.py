@@ -163,19 +163,19 @@ def test_trained_buffers_are_donated_and_frozen_ones_kept(trained):
 
 def test_scan_over_seeds_equals_one_seed_after_another_step_by_step(trained):
     """Two seeds in one program of whole passes, against one compiled step run for each seed
-    alone."""
+    alone: equal but for rounding that the steps amplify; another order of examples makes 1e-1."""
     for index, whole in enumerate(trained.passes):
         last = trained.steps[index * tiny.STEPS + tiny.STEPS - 1]
         assert last.phase == whole.phase
         for one, other in zip(last.after, whole.after, strict=True):
-            assert_close(other, one, 1e-5)
+            assert_close(other, one, 1e-4)
         sums = {
             name: sum(
                 call.metrics[name] for call in trained.steps[index * tiny.STEPS :][: tiny.STEPS]
             )
             for name in whole.metrics
         }
-        assert_close(whole.metrics, sums, 1e-5)
+        assert_close(whole.metrics, sums, 1e-4)
 
 
 def test_loss_is_finite_and_the_marginal_term_minus_the_joint_term(trained):
