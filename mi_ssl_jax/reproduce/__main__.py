@@ -130,6 +130,20 @@ def _on_images(commands: argparse._SubParsersAction) -> None:
     )
     _add_methods(cifar10)
 
+    what = 'all methods and the ablations of Figure 4 on CIFAR-10, small enough for two CPU cores'
+    study = commands.add_parser(
+        'cifar10_study',
+        help=what,
+        description=f'{what}: finished runs are kept with the source, and not repeated.',
+    )
+    _add_methods(study)
+    study.add_argument(
+        '--results',
+        type=Path,
+        help='folder of finished runs, to which new ones are added (default: the one kept with the'
+        ' source)',
+    )
+
     mmi = commands.add_parser(
         'mmi', help='explicit MMI (arXiv 2409.04747): projector, momentum, order, costs'
     )

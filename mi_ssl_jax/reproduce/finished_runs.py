@@ -22,7 +22,7 @@ def table1(*, runs: Sequence[Path], workdir: Path) -> None:
             'configurations configs/METHOD_DATA.py'
         )
     left_out += _missing('Table 1', [pool for pool in pools if pool not in inside])
-    _report(
+    write(
         workdir,
         '# Linear-probe accuracies (Table 1)',
         [accuracies.table(inside), accuracies.settings(inside)],
@@ -37,7 +37,7 @@ def figure4(*, runs: Sequence[Path], workdir: Path) -> None:
     picture = bars.draw(pools, workdir / 'figures' / 'figure4.png')
     inside = list(bars.variants(pools).values())
     left_out += _missing('Figure 4', [pool for pool in pools if pool not in inside])
-    _report(
+    write(
         workdir,
         '# Ablations on images (Figure 4)',
         [bars.table(inside), accuracies.settings(inside)],
@@ -51,7 +51,7 @@ def scatter(*, runs: Sequence[Path], workdir: Path) -> None:
     found, left_out = probes.read_all(runs)
     picture = clouds.draw(found, workdir / 'figures' / 'scatter.png')
     alone = [probes.Pool(run.variant, run.data, [run]) for run in found]
-    _report(
+    write(
         workdir,
         '# Mutual information and accuracy',
         [clouds.table(found), accuracies.settings(alone)],
@@ -68,7 +68,7 @@ def _missing(where: str, pools: Sequence[probes.Pool]) -> list[str]:
     ]
 
 
-def _report(
+def write(
     workdir: Path,
     title: str,
     shown: Sequence[tables.Table],

@@ -37,6 +37,10 @@ PACKAGES = (
 )
 
 
+class InUse(ValueError):
+    """Another process holds the folder."""
+
+
 @contextlib.contextmanager
 def claim(workdir: Path) -> Iterator[None]:
     """Make the folder and hold it: a second process in it is refused. One made here goes again if
@@ -54,7 +58,7 @@ def claim(workdir: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(
+            raise InUse(
                 f'workdir {workdir} is in use by another process; choose another with --workdir'
             ) from error
         try:
