@@ -1,14 +1,17 @@
 """A training step on a CPU by each form of convolution, beside PyTorch, in alternation.
 
     python launch/measuring/on_cpu.py [--network=resnet18] [--size=32] [--batch=32] [--cores=1]
-        [--rounds=7] [--steps=5] [--forms=torch,compile,xla,accurate,fast]
+        [--rounds=7] [--steps=5] [--forms=torch,compile,xla,accurate,fast,devices]
 
 Two views of each image (ours under vmap, as training has them), forward, backward and SGD with
 momentum, in float32. Every form is a process of its own, bound to the same cores; a round gives
 each in turn `steps` steps. Process CPU time and wall time are medians over rounds; ratios are
 PyTorch's time (the first form's where that is another) over the form's, round by round, with the
-least and the greatest. 'torch' is eager and channels_last, 'compile' the same by torch.compile;
-TORCH_PYTHON is an interpreter that has it (default: this one).
+least and the greatest.
+
+'torch' is eager and channels_last, 'compile' the same by torch.compile; TORCH_PYTHON is an
+interpreter that has it (default: this one). 'devices' is 'fast' with a logical device a core, each
+with its share of the batch, as XLA_FLAGS=--xla_force_host_platform_device_count=CORES gives a run.
 """
 
 import argparse
@@ -22,7 +25,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
-TORCH, OURS = ('torch', 'compile'), ('xla', 'accurate', 'fast')
+TORCH, OURS = ('torch', 'compile'), ('xla', 'accurate', 'fast', 'devices')
 
 
 def main():
@@ -134,6 +137,9 @@ def our_step(values):
     sys.path.insert(0, str(HERE.parents[2]))
     from mi_ssl_jax.cli import cpu_tuning
 
+    devices = values.cores if values.worker == 'devices' else 1
+    if devices > 1:
+        os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={devices}'
     cpu_tuning.convolve_fast(os.environ)
     cpu_tuning.keep_freed_memory()
     import jax
@@ -144,7 +150,8 @@ def our_step(values):
 
     stem = {'stem': 'small' if values.size <= 64 else 'imagenet'}
     options = stem if 'resnet' in values.network else {}
-    net = nets.load(values.network, convolution=values.worker, **options)
+    form = 'fast' if values.worker == 'devices' else values.worker
+    net = nets.load(values.network, convolution=form, **options)
     shape = (2, values.batch, values.size, values.size, channels(values.network))
     views = jax.random.normal(jax.random.key(0), shape)
     variables = jax.jit(lambda key: net.init(key, views[0], False))(jax.random.key(1))
@@ -160,19 +167,28 @@ def our_step(values):
         means = jax.tree.map(lambda own: own.mean(0), updates['batch_stats'])
         return jnp.sum(y[0] * y[1], -1).mean(), means
 
-    def update(params, batch_stats, state):
+    def update(own, views):
+        params, batch_stats, state = own
         gradient = jax.value_and_grad(loss, has_aux=True)
-        (value, batch_stats), gradients = gradient(params, batch_stats, views)
+        means = gradient(params, batch_stats, views)
+        if devices > 1:
+            means = jax.lax.pmean(means, 'devices')
+        (value, batch_stats), gradients = means
         changes, state = optimiser.update(gradients, state)
         return (optax.apply_updates(params, changes), batch_stats, state), value
 
-    program = jax.jit(lambda own: update(*own), donate_argnums=0)
     params = variables['params']
     held = [(params, variables['batch_stats'], optimiser.init(params))]
+    if devices > 1:
+        program = jax.pmap(update, 'devices', donate_argnums=0)
+        held = [jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), held[0])]
+        views = jnp.stack(jnp.split(views, devices, axis=1))
+    else:
+        program = jax.jit(update, donate_argnums=0)
 
     def step():
-        held[0], value = program(held[0])
-        return float(value)
+        held[0], value = program(held[0], views)
+        return float(jnp.ravel(value)[0])
 
     return step
 
