@@ -340,6 +340,7 @@ def test_rates_and_ratios_come_from_the_rounds():
     assert timing.scaled(slow, 0.5).wall == (2.0, 3.0, 4.0)
 
 
+@pytest.mark.slow
 def test_the_command_writes_json_with_units(tmp_path, folder):
     overrides = [
         '--config.data.limit=48',

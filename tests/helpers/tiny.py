@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from configs.base import methods as values
 from mi_ssl_jax import augment, methods, nets, parallel
@@ -247,6 +248,14 @@ def quick_compilation() -> Iterator[None]:
         yield
     finally:
         jax.jit = jit
+
+
+def structures(*quick: str) -> list:
+    """Parameters of a test: every structure of methods; those not named are in the slow tier."""
+    return [
+        name if name in quick else pytest.param(name, marks=pytest.mark.slow)
+        for name in methods.structures()
+    ]
 
 
 @contextlib.contextmanager

@@ -180,6 +180,7 @@ def of_images():
     return methods.load('dino', api.Parts(Mean(), (5, 4), (), 4), **arguments)
 
 
+@pytest.mark.slow
 def test_local_views_of_another_size():
     """The student sees all views, the teacher the first two; the loss is that of the scores."""
     method, crops = of_images(), crops_of((8, 8, 4, 4))

@@ -36,6 +36,7 @@ def test_the_loss_is_the_bound_of_the_critics_scores_in_both_orders(critic):
     assert method.traced == () and method.objective == 'explicit'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('critic', jmi.LEARNED)
 def test_critic_and_encoder_are_trained_by_the_same_step(critic):
     method = tiny.method('jmi', critic=critic)
@@ -64,6 +65,7 @@ def test_bad_critics():
         tiny.method('jmi', critic='separable', marginal='redundancy')
 
 
+@pytest.mark.slow
 def test_a_learned_critic_sees_what_the_cosine_cannot():
     """y = x^2: orthogonal on average, hence no cosine; the concatenated critic learns it."""
     x = RNG.standard_normal((400, 1)).astype(np.float32)

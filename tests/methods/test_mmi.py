@@ -60,6 +60,7 @@ class EntropiesTest(chex.TestCase):
         )(ZA / 2, ZB / 2, start())
         np.testing.assert_allclose(entropies.a, series(ZA / 2, 4, scale=1.0), rtol=1e-5)
 
+    @pytest.mark.slow
     def test_high_orders_give_the_exact_mutual_information(self):
         entropies, _ = settled(ZA, ZB, order=300)
         expected = oracles.gaussian_plugin_mi(ZA, ZB, 1e-3)
@@ -88,6 +89,7 @@ class EntropiesTest(chex.TestCase):
         # 1000.
         assert max(np.max(np.abs(gradient)) for gradient in gradients) < 5
 
+    @pytest.mark.slow
     def test_views_in_either_order_are_exchangeable_and_both_forms_agree(self):
         """(a, b) and (b, a) in one batch: the covariances are equal and the cross-covariance
         symmetric."""

@@ -137,6 +137,7 @@ def test_a_queue_that_the_batch_does_not_divide_is_refused():
         tiny.method('swav', queue_size=-1)
 
 
+@pytest.mark.slow
 def test_prototypes_start_and_stay_at_unit_length_and_move_after_the_first_epoch():
     spec = tiny.experiment('swav', tiny.one_device())
     calls = tiny.train(spec, tiny.compile_passes(spec), tiny.initial(spec), length=1)

@@ -47,6 +47,7 @@ class SmallNetsTest(chex.TestCase):
         running = self.variant(lambda v, x: net.apply(v, x, False))({**variables, **updates}, x)
         chex.assert_shape(running, (6, _FEATURES[name]))
 
+    @pytest.mark.slow
     def test_evaluation_does_not_depend_on_the_batch(self):
         net = nets.load('digits_conv', width=2)
         x = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))

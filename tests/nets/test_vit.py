@@ -85,6 +85,7 @@ def test_fixed_positions_are_sines_and_cosines_of_row_and_column():
             np.testing.assert_allclose(found[0, 1 + 3 * row + column], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fixed_patch_embedding_has_no_gradient_and_outlives_weight_decay():
     net, x = load(**MOCO), image()
     params = net.init(jax.random.PRNGKey(0), x, train=False)['params']

@@ -55,12 +55,14 @@ def embedded(monkeypatch, *arguments):
     return guard.guard(embed.main)
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_run_is_enough_for_its_encoder(trained):
     workdir, _, ready, expected = trained
     apply, variables = encoders.load_encoder(workdir)
     np.testing.assert_array_equal(apply(variables, ready.source.test.x).features, expected)
 
 
+@pytest.mark.slow
 def test_a_damaged_description_is_named(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / 'run')
     for text in ('', '[]', '{"name": 1}', '{"example": 3}'):
@@ -69,6 +71,7 @@ def test_a_damaged_description_is_named(trained, tmp_path):
             encoders.load_encoder(tmp_path / 'run')
 
 
+@pytest.mark.slow
 def test_embeddings_of_data_that_were_moved(trained, tmp_path, monkeypatch, capsys):
     workdir, moved, ready, expected = trained
     assert embedded(monkeypatch, f'--workdir={workdir}', f'--out={tmp_path}') == 2
@@ -84,6 +87,7 @@ def test_embeddings_of_data_that_were_moved(trained, tmp_path, monkeypatch, caps
     assert json.loads((tmp_path / 'class_names.json').read_text()) == ['cat', 'dog']
 
 
+@pytest.mark.slow
 def test_embeddings_of_an_array(trained, tmp_path, monkeypatch, capsys):
     workdir, _, ready, expected = trained
     np.save(tmp_path / 'x.npy', ready.source.test.x)
@@ -101,6 +105,7 @@ def test_embeddings_of_an_array(trained, tmp_path, monkeypatch, capsys):
         assert 'one example per row' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_place_or_an_array_that_cannot_be_used_is_said_before_the_encoding(
     trained, tmp_path, monkeypatch, capsys
 ):
@@ -141,6 +146,7 @@ def test_a_description_is_what_the_networks_see(own_data_dir):
         assert data.example_names(name, None, 'train') is None
 
 
+@pytest.mark.slow
 def test_one_class_trains_without_what_needs_classes(tmp_path):
     said, place = [], prepared(tmp_path, ('all',))
     wanted = config(place, probe={'online': True})
@@ -165,6 +171,7 @@ def test_collapse_of_data_without_labels():
     assert collapse.sentence(flat, dimension=3).startswith('collapse: ')
 
 
+@pytest.mark.slow
 def test_a_missing_list_of_classes_is_said(trained, tmp_path, capsys):
     shutil.copytree(trained[1], tmp_path / 'data')
     (tmp_path / 'data' / 'image_folder' / '1.0.0' / 'label.labels.txt').unlink()

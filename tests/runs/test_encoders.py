@@ -42,6 +42,7 @@ def workdir(tmp_path_factory, own_data_dir):
     return folder
 
 
+@pytest.mark.slow
 def test_the_encoder_of_a_run_gives_what_its_probe_sees(workdir):
     ready = experiments.setup(config())
     apply, variables = encoders.load_encoder(workdir, seed=1)
@@ -53,6 +54,7 @@ def test_the_encoder_of_a_run_gives_what_its_probe_sees(workdir):
     assert np.abs(other - features).max() > 1e-2  # another seed is another encoder
 
 
+@pytest.mark.slow
 def test_embeddings_are_written_in_the_order_of_the_data(workdir, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['embed', f'--workdir={workdir}'])
     embed.main()
@@ -74,6 +76,7 @@ def test_embeddings_are_written_in_the_order_of_the_data(workdir, monkeypatch, c
     assert 'test_z.npy: 360 x 64' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes, line',
     [

@@ -66,12 +66,14 @@ def encoded(ready, variables, branch, graph):
     return np.asarray(output.features), output.z
 
 
+@pytest.mark.slow
 def test_one_epoch_is_one_step_on_the_whole_graph(finished):
     ready, _, line = finished
     assert (ready.spec.steps_per_pass, ready.source.size, ready.source.rows) == (1, 1, NODES)
     assert '"step": {"e": 2}' in line and '"online_top1"' in line
 
 
+@pytest.mark.slow
 def test_probes_learn_from_the_training_nodes_and_are_tested_on_the_others(finished):
     ready, variables, _ = finished
     graph = sbm.draw(**ready.config.data.options)
@@ -88,6 +90,7 @@ def test_probes_learn_from_the_training_nodes_and_are_tested_on_the_others(finis
     assert len(frozen.train) == 18
 
 
+@pytest.mark.slow
 def test_mutual_information_is_that_of_the_held_out_nodes(finished):
     ready, variables, _ = finished
     measured = experiments.measure(ready)(parallel.population([variables], ready.layout), {})

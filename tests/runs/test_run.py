@@ -205,6 +205,7 @@ def test_a_folder_of_an_earlier_version_has_null_for_an_unset_block_size(tmp_pat
         run_folder.read_config(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_convolutions(tmp_path):
     """As it began, and as XLA has them if it began before there was a choice; always told."""
     config, said = runs.small('jmi', epochs=1), []

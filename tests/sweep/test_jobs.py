@@ -91,6 +91,7 @@ def test_a_member_equals_its_own_run(swept, tmp_path):
     np.testing.assert_allclose(*found, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_members_differ_in_what_they_were_given(swept):
     """The same two seeds in each, apart by learning rate and temperature alone."""
     states = [state(member.folder)[0] for member in swept.members]
@@ -107,6 +108,7 @@ def test_members_differ_in_what_they_were_given(swept):
     )
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_known_by_main_and_by_the_sweep(swept, monkeypatch):
     said, member = [], swept.members[0]
     ready = run.run(member.config, member.folder, say=said.append)
@@ -157,6 +159,7 @@ def test_interrupted_equals_uninterrupted_to_the_byte(tmp_path, monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_probing_goes_on_where_it_stopped(tmp_path, monkeypatch):
     found, write = small(tmp_path, 'probing'), frozen.write
 
@@ -178,6 +181,7 @@ def test_probing_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert not jobs.unfinished(found.members)
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_leaves_the_others_as_they_are(tmp_path):
     """Its loss overflows within an epoch; the others' files are what they are beside a harmless
     one."""
@@ -200,6 +204,7 @@ def test_a_member_that_diverges_leaves_the_others_as_they_are(tmp_path):
     jobs.work(wild, 0, say=lambda line: pytest.fail(line))  # nothing is left to do
 
 
+@pytest.mark.slow
 def test_alone_a_member_that_diverges_is_recorded_too(tmp_path):
     file = searches.write(tmp_path, rates=(0.1, 1e38))
     found = searches.search(file, tmp_path, together=1)

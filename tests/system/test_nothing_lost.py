@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures('own_data_dir')
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_repeats_it(tmp_path):
     """Damage of every kind to every file: tests/runs/test_checkpoint.py."""
     config = runs.small('jmi', checkpoint={'minutes': 0.0})
@@ -68,6 +69,7 @@ def test_force_goes_on_with_another_configuration_where_the_arrays_fit(tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, monkeypatch):
     config = runs.small('jmi', lr=0.5, checkpoint={'epochs': 3})
     run.run(config, tmp_path / 'whole')
@@ -178,6 +180,7 @@ def test_a_collapse_is_told_when_it_shows_and_ends_the_run_if_asked(tmp_path, mo
     assert json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])['epoch'] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('room', ['for lines', 'for nothing'])
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, room):
     """Room for lines: checkpoints fail and training goes on. Room for nothing: the line that fails

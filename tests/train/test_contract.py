@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mi_ssl_jax import methods, parallel
+from mi_ssl_jax import parallel
 from mi_ssl_jax.train import schedule, state
 from tests.helpers import tiny
 
 SEEDS = 2
+# In the fast tier: two phases, one, targets, queues, prototypes, running covariances, graphs.
+QUICK = ('sdmi', 'jmi', 'byol', 'mocov2', 'swav', 'mmi, momentum_encoder=True', 'bgrl')
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -64,7 +66,7 @@ class Trained:
         return moved.members(), metrics
 
 
-@pytest.fixture(scope='module', params=methods.structures())
+@pytest.fixture(scope='module', params=tiny.structures(*QUICK))
 def trained(request):
     return Trained(request.param)
 

@@ -18,18 +18,11 @@ def quick_compilation():
         yield
 
 
-# A loss over pairs, one with prototypes and a queue, one with a queue and shuffled keys; the rest
-# are slow.
-QUICK = ('jmi', 'swav', 'mocov2')
+# A loss over pairs; those with prototypes, queues and shuffled keys are slow with the rest.
+QUICK = ('jmi',)
 
 
-@pytest.mark.parametrize(
-    'name',
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in methods.structures()
-    ],
-)
+@pytest.mark.parametrize('name', tiny.structures(*QUICK))
 def test_pieces_on_two_devices_equal_the_whole_batch_on_one(name, monkeypatch):
     """For every loss, N x N and second-order ones too, where no batch norm tells the pieces
     apart."""
@@ -98,6 +91,7 @@ def one_step(spec, phase):
     )
 
 
+@pytest.mark.slow
 def test_statistics_of_each_device_and_their_mean_is_kept():
     """Devices of equal size: the mean over devices is the whole batch's mean; the spread within is
     smaller."""
@@ -130,6 +124,7 @@ def test_rows_change_devices_and_come_back():
     assert np.any(alone != shuffle_bn.shuffled(rows.ravel(), jax.random.PRNGKey(2), None))
 
 
+@pytest.mark.slow
 def test_shuffled_keys_are_seen_through_batch_norm_alone(monkeypatch):
     """The keys' embeddings come back in the queries' order; only the batch statistics are of other
     examples."""
