@@ -330,10 +330,11 @@ def pilot(workdir, epochs):
     the bench.
     """
     try:
-        timing = [json.loads(line) for line in (workdir / 'timing.jsonl').read_text().splitlines()]
-        metrics = [
-            json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()
-        ]
+        timing, metrics = (
+            [json.loads(line) for line in (workdir / name).read_text().splitlines()]
+            for name in ('timing.jsonl', 'metrics.jsonl')
+        )
+        timing = timing[: len(metrics)]  # the time after the last log point is no step's
     except OSError as error:
         return {'error': str(error)}
     steps = [

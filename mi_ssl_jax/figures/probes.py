@@ -242,9 +242,7 @@ def _check(pool: Pool) -> None:
 def _differences(one: Probed, other: Probed) -> Iterator[tuple[str, Any, Any]]:
     if one.epochs != other.epochs:
         yield 'epochs trained', f'{one.epochs:g}', f'{other.epochs:g}'
-    here, there = (
-        dict(_flat(run.run.config, run.run.config['net']['name'])) for run in (one, other)
-    )
+    here, there = (dict(_settings(run.run.config)) for run in (one, other))
     for field in sorted(set(here) | set(there)):
         if here.get(field) != there.get(field):
             yield field, here.get(field), there.get(field)
@@ -252,14 +250,9 @@ def _differences(one: Probed, other: Probed) -> Iterator[tuple[str, Any, Any]]:
         yield 'the probe', f"'{one.protocol}'", f"'{other.protocol}'"
 
 
-def _flat(config: dict[str, Any], network: str, prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """(field, value) of what a run depends on; of net.options those of its own network."""
-    for key, value in config.items():
-        name = f'{prefix}{key}'
-        other_network = prefix == 'net.options.' and key != network
-        if name in FREE or other_network:
-            continue
-        if isinstance(value, dict):
-            yield from _flat(value, network, f'{name}.')
-        else:
+def _settings(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(field, value) of what a run depends on."""
+    for name, value in run_files.settings(config):
+        groups = [name[:end] for end, character in enumerate(name) if character == '.']
+        if not {name, *groups} & set(FREE):
             yield name, value

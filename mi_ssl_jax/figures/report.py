@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import methods, run_files, statistics, tables
+from mi_ssl_jax.figures import methods, run_files, statistics, tables, timing
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -56,6 +56,9 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
         ]
     if (workdir / 'probe.json').exists():
         sections += ['## Probes', probes(run_files.probe_result(workdir / 'probe.json'), run)]
+    spent = timing.read(workdir)
+    if spent:
+        sections += ['## Time', time(spent)]
     sections += pictures(workdir)
     path = workdir / 'report.md'
     path.write_text('\n\n'.join(section.strip() for section in sections) + '\n')
@@ -182,6 +185,25 @@ def probes(found: dict[str, Any], run: run_files.Run) -> str:
             ),
         )
     )
+
+
+def time(spent: timing.Timing) -> str:
+    """Where the wall time of the training loop went."""
+    rows = [
+        (name, f'{seconds:.1f}', f'{100 * seconds / spent.seconds:.1f} %')
+        for name, seconds in timing.parts(spent).items()
+    ]
+    sessions = f' in {spent.sessions} sessions' if spent.sessions > 1 else ''
+    note = (
+        f'Of {timing.clock(spent.seconds)} (h:mm:ss){sessions}, from the first evaluation to the'
+        ' last checkpoint; loading, probes and pictures are not in it. Training steps: with the'
+        ' wait for data; their share is the goodput. Compilation: by XLA, or reading what it has'
+        ' compiled before. Checkpoints: only what training waited for, since they are written'
+        ' beside it.'
+    )
+    if not rows:
+        return f'Training took {timing.clock(spent.seconds)} (h:mm:ss){sessions}.'
+    return tables.markdown(Table('Wall time', ('part', 'seconds', 'share'), rows, (note,)))
 
 
 def pictures(workdir: Path) -> list[str]:

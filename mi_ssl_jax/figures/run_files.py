@@ -73,11 +73,7 @@ def log(path: Path) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     shapes: dict[str, tuple[int, ...]] = {}
-    for number, line in enumerate(_bytes(path).splitlines(), 1):
-        where = f'line {number} of {path}'
-        point = _parse(line, dict, where, _RESUME)
-        if not isinstance(point.get('epoch'), _NUMBER):
-            raise ValueError(f'{where} is damaged (its epoch): {_RESUME}')
+    for where, point in points(path, _RESUME):
         if not set(point.get('mi', ())) <= set(ESTIMATORS):
             raise ValueError(f'{where} is damaged (its mi): {_RESUME}')
         for name, value in _leaves(point):
@@ -89,6 +85,21 @@ def log(path: Path) -> list[dict[str, Any]]:
                 raise ValueError(f'{where} is damaged (its {name}): {_RESUME}')
         found.append(point)
     return found
+
+
+def points(path: Path, remedy: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line of a file of log points, as a dict with an epoch, and where it stands. remedy: what
+    to do if one is damaged.
+
+    Raises:
+        ValueError: the file is missing, or a line is no point.
+    """
+    for number, line in enumerate(_bytes(path).splitlines(), 1):
+        where = f'line {number} of {path}'
+        point = _parse(line, dict, where, remedy)
+        if not isinstance(point.get('epoch'), _NUMBER):
+            raise ValueError(f'{where} is damaged (its epoch): {remedy}')
+        yield where, point
 
 
 def probe_result(path: Path) -> dict[str, Any]:
@@ -123,6 +134,14 @@ def json_value(path: Path, kind: type, remedy: str) -> Any:
         ValueError: it is missing, damaged or of another kind.
     """
     return _parse(_bytes(path), kind, path, remedy)
+
+
+def settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(field, value) of a configuration; of net.options those of its own network alone."""
+    net = config['net']
+    options = net.get('options')
+    own = {name: options[name] for name in options or () if name == net['name']}
+    yield from _leaves({**config, 'net': {**net, 'options': own}})
 
 
 def read_all(workdirs: Mapping[str, str | Path]) -> dict[str, Run]:

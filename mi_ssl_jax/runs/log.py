@@ -1,19 +1,23 @@
 """Writers of a run's logs: metrics.jsonl, timing.jsonl, TensorBoard events."""
 
+import contextlib
 import itertools
 import json
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+T = TypeVar('T')
+COMPILED = '/jax/core/compile/backend_compile_duration'  # JAX's name of the event
 DIGITS = 7  # float32's own precision: more would be noise in the file
 
 
@@ -77,6 +81,54 @@ class Lines:
         self._file.close()
 
 
+class Clock:
+    """Seconds since it was made. spent: of them, in training steps, in evaluations, in XLA's
+    compilations, which are in neither, and waiting for checkpoints.
+    """
+
+    def __init__(self):
+        self._start = time.monotonic()
+        self.spent = {'training': 0.0, 'evaluation': 0.0, 'compilation': 0.0, 'saving': 0.0}
+
+    @contextlib.contextmanager
+    def spending(self, name: str) -> Iterator[None]:
+        """Count the block's time, without what is counted within it."""
+        started, before = time.monotonic(), sum(self.spent.values())
+        try:
+            yield
+        finally:
+            within = sum(self.spent.values()) - before
+            self.spent[name] += time.monotonic() - started - within
+
+    def evaluating(self, evaluate: Callable[..., T]) -> Callable[..., T]:
+        """The function; its time counts as evaluation."""
+
+        def timed(*arguments: Any, **options: Any) -> T:
+            with self.spending('evaluation'):
+                return evaluate(*arguments, **options)
+
+        return timed
+
+    def training(self, chunks: Iterator[T]) -> Iterator[T]:
+        """The chunks of training; the time until each is there counts as training."""
+        while True:
+            with self.spending('training'):
+                now = next(chunks, None)
+            if now is None:
+                return
+            yield now
+
+    def listen(self, event: str, seconds: float, **about: Any) -> None:
+        """Count a compilation that JAX tells of; see jax.monitoring."""
+        if event == COMPILED:
+            self.spent['compilation'] += seconds
+
+    def reading(self) -> dict[str, float]:
+        """All seconds so far, as a line of timing.jsonl holds them."""
+        now = {'seconds': time.monotonic() - self._start, **self.spent}
+        return {name: round(value, 3) for name, value in now.items()}
+
+
 class Writer:
     """Appends log points. metrics.jsonl holds no wall-clock, so a resumed run's file equals an
     uninterrupted one's.
@@ -90,21 +142,25 @@ class Writer:
         timing_size: int,
         report: Callable[[str], None],
         make_room: Callable[[], None],
+        clock: Clock | None = None,
+        settings: Mapping[str, Any] | None = None,
     ):
         """size, timing_size: bytes of metrics.jsonl and timing.jsonl that belong to the checkpoint
         resumed from; what came
         after is dropped. report: told when TensorBoard's events can no longer be written, which
         ends nothing else.
-        make_room: called when a line does not fit, before a second try.
+        make_room: called when a line does not fit, before a second try. clock: of all that write
+        beside this one. settings: the configuration by field, for TensorBoard's table of
+        hyperparameters.
         """
         timing = workdir / 'timing.jsonl'
         self._metrics = Lines(workdir / 'metrics.jsonl', size=size, make_room=make_room)
         kept = min(timing_size, timing.stat().st_size if timing.exists() else 0)
         self._timing = Lines(timing, size=kept, make_room=make_room)
-        self._report, self._start = report, time.monotonic()
+        self._report, self._clock, self._epoch = report, clock or Clock(), None
         self._events = None
         try:
-            self._events = _open_events(workdir / 'tb')
+            self._events = _open_events(workdir / 'tb', settings or {})
         except OSError as error:
             self._without_events(error)
 
@@ -120,8 +176,8 @@ class Writer:
         """
         line = plain(line)
         self._metrics.add(json.dumps(line, allow_nan=False))
-        clock = {'epoch': line['epoch'], 'seconds': round(time.monotonic() - self._start, 3)}
-        self._timing.add(json.dumps(clock))
+        self._epoch = line['epoch']
+        self._timing.add(json.dumps({'epoch': self._epoch, **self._clock.reading()}))
         if self._events is None:
             return
         values = [scalar_pb(tag, value).value[0] for tag, value in scalars(line)]
@@ -142,7 +198,12 @@ class Writer:
             self._events = None
 
     def close(self) -> None:
-        """Close all files."""
+        """Close all files; timing.jsonl ends with the time after the last log point, as of its
+        checkpoint.
+        """
+        if self._epoch is not None:
+            with contextlib.suppress(OSError):  # a full disk, which has been told of
+                self._timing.add(json.dumps({'epoch': self._epoch, **self._clock.reading()}))
         for file in (self._metrics, self._timing, self._events):
             if file is not None:
                 file.close()
@@ -161,18 +222,26 @@ class _Whole:
         self._file.close()
 
 
-def _open_events(folder: Path) -> _Whole:
-    """A new event file, with the header that TensorBoard looks for."""
+def _open_events(folder: Path, settings: Mapping[str, Any]) -> _Whole:
+    """A new event file, with the header that TensorBoard looks for and the run's settings."""
     folder.mkdir(exist_ok=True)
     stem = f'events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}'
     number = next(
         number for number in itertools.count() if not (folder / f'{stem}.{number}').exists()
     )
     file = _Whole(folder / f'{stem}.{number}')
-    RecordWriter(file).write(
-        event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2').SerializeToString()
-    )
+    events = [event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2')]
+    if settings:
+        known = {name: _hyperparameter(value) for name, value in settings.items()}
+        events.append(event_pb2.Event(wall_time=time.time(), summary=hparams_pb(known)))
+    for event in events:
+        RecordWriter(file).write(event.SerializeToString())
     return file
+
+
+def _hyperparameter(value: Any) -> bool | int | float | str:
+    """A setting as TensorBoard's hparams take it."""
+    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
 def _write_all(file: Any, data: bytes) -> None:

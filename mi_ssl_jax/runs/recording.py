@@ -19,7 +19,7 @@ from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import exits, processes, run_folder, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
-from mi_ssl_jax.runs.log import Silent, Writer, plain
+from mi_ssl_jax.runs.log import Clock, Silent, Writer, plain
 from mi_ssl_jax.train import loop, schedule
 from mi_ssl_jax.train.state import State
 
@@ -44,19 +44,22 @@ class Files:
     def __init__(
         self,
         folders: Mapping[str, Path],
+        configs: Mapping[str, ConfigDict],
         sizes: Mapping[str, Mapping[str, int]],
         diverged: Mapping[str, str],
-        seeds: int,
         store: Store,
         say: Callable[[str], None],
     ):
-        """folders: by name, in the order of their seeds. sizes: 'bytes' and 'timing' up to which
-        each one's files are kept; none for a new run. diverged: {name: why} of runs that write no
-        more. seeds: of each run.
+        """folders, configs: by name, in the order of their seeds, of which each has as many. sizes:
+        'bytes' and 'timing' up to which each one's files are kept; none for a new run. diverged:
+        {name: why} of runs that write no more.
 
         ValueError: a file that is shorter than its size.
         """
-        self._seeds, self.diverged = seeds, dict(diverged)
+        self._seeds = next((config.seeds for config in configs.values()), 1)
+        self.diverged, self.clock = dict(diverged), Clock()
+        self._listener = self.clock.listen
+        jax.monitoring.register_event_duration_secs_listener(self._listener)
         # A save that is about to fail on a full disk gives its space back: lines that do not fit
         # wait for it.
         self._writers = {
@@ -66,6 +69,8 @@ class Files:
                 timing_size=sizes.get(name, START)['timing'],
                 report=say,
                 make_room=store.wait,
+                clock=self.clock,
+                settings=dict(run_files.settings(run_folder.resolved(configs[name]))),
             )
             for name, folder in folders.items()
         }
@@ -91,6 +96,7 @@ class Files:
 
     def close(self) -> None:
         """Close them."""
+        jax.monitoring.unregister_event_duration_listener(self._listener)
         for writer in self._writers.values():
             writer.close()
 
@@ -150,11 +156,11 @@ class Recorder:
             'streams': streams.VERSION,
         }
         first = processes.first()
-        folders = {workdir.name: workdir} if first else {}
+        name, config = workdir.name, experiments.decided(ready.config)
+        folders = {name: workdir} if first else {}
         with processes.together():
-            self._files = Files(
-                folders, {workdir.name: progress}, {}, ready.layout.seeds, store, say
-            )
+            self._files = Files(folders, {name: config}, {name: progress}, {}, store, say)
+            self.clock = self._files.clock
             self._tracker = wandb_log.Tracker(ready.config, workdir) if first else Silent()
             self._history, self._told = (
                 collapse_figures(workdir / 'metrics.jsonl') if first else [],
@@ -184,7 +190,8 @@ class Recorder:
         )
         stop = number or collapsing or now.epoch == config.epochs
         if stop or due:
-            self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
+            with self.clock.spending('saving'):
+                self._store.save(now.chunk, self._state(now), self._progress(now), self._fresh)
             self._fresh, self._saved = None, time.monotonic()
         if stop:
             self._stop(now, asked, collapsed)
@@ -219,7 +226,9 @@ class Recorder:
                 'number': now.chunk,
                 'epoch': now.epoch,
             }
-            self._fresh = Checkpoint(now.chunk, on_host(self._state(now)), self._progress(now))
+            with self.clock.spending('saving'):
+                state = on_host(self._state(now))
+            self._fresh = Checkpoint(now.chunk, state, self._progress(now))
         most = config.collapse.stop
         return (
             '; '.join(found.values())
@@ -252,7 +261,8 @@ class Recorder:
 
     def _stop(self, now: loop.Progress, asked: list[int], collapsed: str | None) -> None:
         """End the run, or return if it is at its end and nothing else asks for it."""
-        self._store.wait()
+        with self.clock.spending('saving'):
+            self._store.wait()
         (number,) = processes.largest(
             [asked[0] if asked else 0]
         )  # again: one may have come while it saved

@@ -166,12 +166,12 @@ def _go_on(
             feed,
             log_every=config.log_every,
             evaluate_every=config.mi.every,
-            evaluate=experiments.measure(ready),
+            evaluate=recorder.clock.evaluating(experiments.measure(ready)),
             evaluate_steps=config.mi.every_steps,
             done=start.progress['chunk'],
         )
         try:
-            for now in chunks:
+            for now in recorder.clock.training(chunks):
                 recorder.take(now, asked)
         except OSError as error:
             if error.errno not in exits.NO_ROOM:

@@ -93,9 +93,8 @@ def _go_on(
         desc=f'{config.method.name} {config.data.name}, {len(members)} configurations',
     )
     folders = {member.folder.name: member.folder for member in members}
-    files = recording.Files(
-        folders, progress['sizes'], progress['diverged'], config.seeds, store, say
-    )
+    configs = {member.folder.name: member.config for member in members}
+    files = recording.Files(folders, configs, progress['sizes'], progress['diverged'], store, say)
     with (
         contextlib.closing(files),
         bar,
@@ -107,12 +106,12 @@ def _go_on(
             feed,
             log_every=config.log_every,
             evaluate_every=config.mi.every,
-            evaluate=experiments.measure(ready),
+            evaluate=files.clock.evaluating(experiments.measure(ready)),
             evaluate_steps=config.mi.every_steps,
             done=progress['chunk'],
             check=files.check,
         )
-        for now in chunks:
+        for now in files.clock.training(chunks):
             files.write(now.line)
             bar.update(now.epoch - bar.n)
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
@@ -120,7 +119,8 @@ def _go_on(
                 progress = {'chunk': now.chunk, 'epoch': now.epoch, 'sizes': files.sizes}
                 progress |= {'diverged': dict(files.diverged), 'streams': streams.VERSION}
                 standing = Standing(experiments.stacked(now.population), progress)
-                store.save(now.chunk, standing.state, standing.progress)
+                with files.clock.spending('saving'):
+                    store.save(now.chunk, standing.state, standing.progress)
                 saved = time.monotonic()
             if asked:
                 store.wait()

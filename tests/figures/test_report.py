@@ -69,6 +69,19 @@ def test_probes_stand_with_their_protocol_and_the_papers_accuracy(tmp_path):
     assert 'Table 2' not in text and '1.6503' not in text
 
 
+def test_the_time_and_what_it_was_spent_in(tmp_path):
+    workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=1)
+    assert '## Time' not in report.write(workdir).read_text()
+    line = {'epoch': 1, 'seconds': 3700.0, 'training': 2960.0, 'evaluation': 370}
+    line |= {'compilation': 100, 'saving': 85.0}
+    (workdir / 'timing.jsonl').write_text(json.dumps(line))
+    text = report.write(workdir).read_text()
+    assert '| training steps | 2960.0 | 80.0 % |' in text and 'Of 1:01:40' in text
+    assert '| the rest | 185.0 | 5.0 % |' in text and 'sessions' not in text
+    (workdir / 'timing.jsonl').write_text('{"epoch": 1, "seconds": 61}')  # an earlier version's
+    assert 'Training took 0:01:01 (h:mm:ss).' in report.write(workdir).read_text()
+
+
 def test_collapse_figures_in_words(tmp_path):
     workdir = synthetic_runs.write(tmp_path, 'jmi', seeds=1, epochs=1, data='digits')
     run = run_files.read(workdir)
