@@ -19,23 +19,36 @@ class Tracker:
     """
 
     def __init__(self, config: ConfigDict, workdir: Path):
+        """ValueError, in one line, when wandb cannot begin: nobody is logged in, or no network."""
         self._run = None
         if config.wandb:
-            # One id a folder: what a resumed run sends again replaces what it sent before.
+            library = _library()
+            # One id a folder, by which a resumed run is known.
             own = hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:16]
-            self._run = _library().init(
-                project=config.wandb,
-                id=own,
-                resume='allow',
-                name=workdir.name,
-                dir=str(workdir),
-                config=json.loads(config.to_json()),
-            )
+            try:
+                self._run = library.init(
+                    project=config.wandb,
+                    id=own,
+                    resume='allow',
+                    name=workdir.name,
+                    dir=str(workdir),
+                    config=json.loads(config.to_json()),
+                )
+            except library.Error as error:
+                why = next(iter(str(error).splitlines()), type(error).__name__)
+                raise ValueError(
+                    f'wandb cannot begin ({why}): set WANDB_MODE=offline in the environment, or'
+                    " wandb=''"
+                ) from error
+            # wandb's own steps must grow, or it drops the point; after a roll-back ours begin anew.
+            self._run.define_metric('step')
+            self._run.define_metric('*', step_metric='step')
 
     def write(self, line: Mapping[str, Any], *, step: int) -> None:
         """One log point: the mean over seeds of each number."""
         if self._run is not None:
-            self._run.log({'epoch': line['epoch'], **dict(scalars(plain(line)))}, step=step)
+            own = {'epoch': line['epoch'], 'step': step}
+            self._run.log({**own, **dict(scalars(plain(line)))})
 
     def close(self) -> None:
         """End the run."""
