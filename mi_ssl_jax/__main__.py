@@ -5,6 +5,7 @@ COMMANDS = {
     'probe': 'linear probes and kNN of a run',
     'embed': "a run's embeddings as arrays",
     'estimate_mi': 'mutual information between two arrays, or in a run',
+    'compare': 'one page of several runs',
     'data.prepare': 'prepare a data set',
     'figures.views': 'look at the views of a configuration',
     'bench': 'speed of a configuration on this machine',
