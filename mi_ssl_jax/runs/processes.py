@@ -225,6 +225,11 @@ def first() -> bool:
     return parallel.process_index() == 0
 
 
+def several() -> bool:
+    """Whether this process trains together with others."""
+    return parallel.process_count() > 1
+
+
 def largest(values: Sequence[int]) -> list[int]:
     """Return each value's maximum over the processes, all of which must call this at the same
     point.

@@ -168,8 +168,18 @@ class Recorder:
             )
         self._bar = _bar(ready.config, progress['epoch'])
 
+    def wants(self, epoch: float, asked: list[int]) -> bool:
+        """Whether the state at `epoch` may be needed; see loop.train. asked: signals that came.
+
+        Of several processes always: they agree on it when they have the chunk's numbers.
+        """
+        seconds = time.monotonic() - self._saved
+        due = save_due(epoch, self._ready.config, seconds)
+        return due or bool(asked) or processes.several()
+
     def take(self, now: loop.Progress, asked: list[int]) -> None:
-        """Write, show and, when it is due, save a chunk. asked: signals that came.
+        """Write, show and, when it is due and its state is there, save a chunk. asked: signals that
+        came.
 
         signals.Interrupted: after a signal. cli.Stopped: a collapse that config.collapse.stop ends
         the run at, or a last
@@ -181,8 +191,10 @@ class Recorder:
         self._files.write(line)
         self._tracker.write(line, step=steps_of(line))
         _show(self._bar, now, self._name)
+        if now.population is None:
+            return
         collapsed = self._evaluated(now) if now.evaluated else None
-        due = save_due(now, config, time.monotonic() - self._saved)
+        due = save_due(now.epoch, config, time.monotonic() - self._saved)
         # Several processes save and stop at the same chunk, whichever of them a signal or a clock
         # told to.
         number, collapsing, due = processes.largest(
@@ -297,9 +309,9 @@ def check(config: ConfigDict) -> None:
         )
 
 
-def save_due(now: loop.Progress, config: ConfigDict, seconds: float) -> bool:
-    """Whether the configuration wants a checkpoint now. seconds: since the last one."""
-    by_epochs = config.checkpoint.epochs and now.epoch and now.epoch % config.checkpoint.epochs == 0
+def save_due(epoch: float, config: ConfigDict, seconds: float) -> bool:
+    """Whether the configuration wants a checkpoint at `epoch`. seconds: since the last one."""
+    by_epochs = config.checkpoint.epochs and epoch and epoch % config.checkpoint.epochs == 0
     return seconds > 60 * config.checkpoint.minutes or bool(by_epochs)
 
 

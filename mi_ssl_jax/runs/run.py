@@ -169,6 +169,7 @@ def _go_on(
             evaluate=recorder.clock.evaluating(experiments.measure(ready)),
             evaluate_steps=config.mi.every_steps,
             done=start.progress['chunk'],
+            wanted=lambda epoch: recorder.wants(epoch, asked),
         )
         try:
             for now in recorder.clock.training(chunks):

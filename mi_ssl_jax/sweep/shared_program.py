@@ -110,12 +110,19 @@ def _go_on(
             evaluate_steps=config.mi.every_steps,
             done=progress['chunk'],
             check=files.check,
+            wanted=lambda epoch: (
+                bool(asked)
+                or len(files.diverged) == len(members)
+                or recording.save_due(epoch, config, time.monotonic() - saved)
+            ),
         )
         for now in files.clock.training(chunks):
             files.write(now.line)
             bar.update(now.epoch - bar.n)
+            if now.population is None:
+                continue
             last = now.epoch == config.epochs or len(files.diverged) == len(members)
-            if last or asked or recording.save_due(now, config, time.monotonic() - saved):
+            if last or asked or recording.save_due(now.epoch, config, time.monotonic() - saved):
                 progress = {'chunk': now.chunk, 'epoch': now.epoch, 'sizes': files.sizes}
                 progress |= {'diverged': dict(files.diverged), 'streams': streams.VERSION}
                 standing = Standing(experiments.stacked(now.population), progress)

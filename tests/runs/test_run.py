@@ -11,6 +11,7 @@ import pytest
 from configs import jmi_gaussian
 from mi_ssl_jax.experiment import build
 from mi_ssl_jax.runs import run, run_folder, signals
+from mi_ssl_jax.train import loop
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures('own_data_dir')
@@ -36,6 +37,25 @@ def test_resumed_equals_uninterrupted_to_the_bit(tmp_path, monkeypatch, name, st
     assert whole[0] == parts[0]
     for a, b in zip(*(build.jax.tree.leaves(state) for _, state in (whole, parts)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_only_chunks_whose_state_is_needed_are_waited_for(tmp_path, monkeypatch):
+    """Four epochs of three chunks, evaluated every second epoch, saved at the third."""
+    config, held, train = (
+        runs.small('jmi', mi={'every': 2}, checkpoint={'epochs': 3}),
+        [],
+        loop.train,
+    )
+
+    def seen(*args, **kwargs):
+        for now in train(*args, **kwargs):
+            held.append(now.epoch) if now.population is not None else None
+            yield now
+
+    monkeypatch.setattr(loop, 'SLOW', np.inf)
+    monkeypatch.setattr(loop, 'train', seen)
+    run.run(config, tmp_path)
+    assert held == [0, 2, 3, 4]
 
 
 def test_lines_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path, monkeypatch):
