@@ -150,7 +150,7 @@ def cost(ready: experiments.Setup, phase_name: str) -> Cost:
     alone, two = (
         experiments.build(ready.config, ready.source, (device,) * count).spec for count in (1, 2)
     )
-    state = jax.eval_shape(lambda: states.init(0, alone.hyper[0], alone, ready.source.example))
+    state = states.shapes(alone, ready.source.example)
     views = jax.eval_shape(
         jax.vmap(alone.views, (None, 0)),
         jax.random.PRNGKey(0),

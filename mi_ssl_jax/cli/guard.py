@@ -27,6 +27,7 @@ def guard(command: Callable[[], int | None]) -> int:
     cpu_tuning.use_compilation_cache()
     cpu_tuning.convolve_fast(os.environ)
     cpu_tuning.keep_freed_memory()
+    cpu_tuning.collect_seldom()
     try:
         return command() or 0
     except ValueError as error:

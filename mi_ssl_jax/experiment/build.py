@@ -107,7 +107,9 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
         optimiser(hyper, phase)
     # The mode is chosen by the forward pass of one device, whose networks know of no axis.
     alone = layout._replace(devices=layout.devices[:1])
-    single = methods.load(config.method.name, _parts(config, alone, features), **arguments)
+    single = method
+    if alone != layout:
+        single = methods.load(config.method.name, _parts(config, alone, features), **arguments)
     with checks.fitting('net', config.net.name, source):
         checks.memory(spec, source)
         mode = _mode(config.mode, spec._replace(method=single, layout=alone), source)
@@ -185,11 +187,9 @@ def initial(ready: Setup) -> parallel.Population:
 
 def abstract(ready: Setup) -> State:
     """Shapes and dtypes of the stacked population, with nothing computed."""
-    one = jax.eval_shape(
-        lambda: states.init(0, ready.spec.hyper[0], ready.spec, ready.source.example)
-    )
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype), one
+        lambda leaf: jax.ShapeDtypeStruct((ready.layout.seeds, *leaf.shape), leaf.dtype),
+        states.shapes(ready.spec, ready.source.example),
     )
 
 
@@ -264,8 +264,7 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
         return mode
     phase = spec.method.phases[0]
 
-    def forward(x: Tree) -> jax.Array:
-        state = states.init(0, spec.hyper[0], spec, inputs.pick(x, 0))
+    def forward(x: Tree, state: State) -> jax.Array:
         examples = {'x': x, 'y': jnp.zeros((spec.batch_size, source.rows), jnp.int32)}
         trained, frozen = states.split(state, spec.method, phase)
         batch = step.take(spec, spec.method, phase, trained, frozen, (), examples)
@@ -275,4 +274,5 @@ def _mode(mode: str, spec: Spec, source: inputs.Source) -> str:
 
     # The batch's own size: losses that refuse it (a queue or a slice that does not divide) say so
     # here.
-    return parallel.choose_mode(forward, batch_of(spec.batch_size, source.example))
+    batch = batch_of(spec.batch_size, source.example)
+    return parallel.choose_mode(forward, batch, states.shapes(spec, source.example))

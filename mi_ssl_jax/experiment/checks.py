@@ -164,7 +164,7 @@ def memory(spec: Spec, source: inputs.Source) -> None:
     """Whether the states of all seeds fit the device, or on a CPU the machine."""
     if spec.layout.seeds == 1:
         return
-    state = jax.eval_shape(lambda: states.init(0, spec.hyper[0], spec, source.example))
+    state = states.shapes(spec, source.example)
     needed = spec.layout.seeds * sum(
         leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)
     )

@@ -40,6 +40,8 @@ SETTINGS = {
     'legend.handlelength': 1.6,
     'figure.titlesize': 11.0,
     'figure.titleweight': 'bold',
+    'figure.autolayout': False,
+    'figure.constrained_layout.use': False,
     'savefig.dpi': 160,
 }
 
@@ -49,7 +51,8 @@ drawing = matplotlib.rc_context(SETTINGS)
 
 def new(width: float, height: float, *, row_gap: float = 0.04) -> Figure:
     """An empty figure (inches) outside pyplot, so nothing is shown or kept open."""
-    figure = Figure(figsize=(width, height), layout='constrained')
+    dpi = SETTINGS['savefig.dpi']
+    figure = Figure(figsize=(width, height), layout='constrained', dpi=dpi)
     figure.get_layout_engine().set(h_pad=row_gap)
     FigureCanvasAgg(figure)
     return figure
@@ -75,6 +78,10 @@ def save(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    # Laid out here, once: savefig would draw a figure that has a layout engine twice.
+    if figure.axes:
+        figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)
     try:
         figure.savefig(temporary)
         os.replace(temporary, path)

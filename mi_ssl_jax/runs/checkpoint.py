@@ -16,11 +16,13 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 Tree = Any
 MANIFEST = 'manifest.json'
@@ -227,10 +229,13 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         raise
 
 
-def _orbax() -> ocp.StandardCheckpointer:
+def _orbax() -> 'ocp.StandardCheckpointer':
     """Return an Orbax checkpointer of this process alone: a shared one would wait for all processes
     at every save.
     """
+    # a quarter of a second to import, which the first step need not wait for
+    import orbax.checkpoint as ocp
+
     here = jax.process_index()
     return ocp.StandardCheckpointer(
         multiprocessing_options=ocp.options.MultiprocessingOptions(

@@ -113,13 +113,27 @@ def init(seed: int, hyper: Mapping[str, float], spec: Spec, example: Tree) -> St
     """A seed's state before its first step. example: one item of the data set, for the shapes of
     its views.
     """
-    key = jax.random.PRNGKey(seed)
-    leaves, structure = jax.tree.flatten(jax.eval_shape(spec.views, key, example))
-    views = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    key, views = jax.random.PRNGKey(seed), _view_shapes(spec, example)
     start = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
     if isinstance(key, jax.core.Tracer):  # part of another program, or only its shapes are wanted
         return _init(key, start, spec.method, spec.optimiser, views, spec.classes)
     return _compiled_init(spec.method, spec.optimiser, views, spec.classes)(key, start)
+
+
+def shapes(spec: Spec, example: Tree) -> State:
+    """The shapes and types of a seed's state; nothing is computed. The trace serves `init` too."""
+    key = jax.eval_shape(jax.random.PRNGKey, 0)
+    start = {name: jax.ShapeDtypeStruct((), jnp.float32) for name in spec.hyper[0]}
+    views = _view_shapes(spec, example)
+    compiled = _compiled_init(spec.method, spec.optimiser, views, spec.classes)
+    return jax.eval_shape(compiled, key, start)
+
+
+def _view_shapes(spec: Spec, example: Tree) -> tuple:
+    """What a view is, in a form that can be compared: (structure, ((shape, type), ...))."""
+    key = jax.eval_shape(jax.random.PRNGKey, 0)
+    leaves, structure = jax.tree.flatten(jax.eval_shape(spec.views, key, example))
+    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """What the commands share."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_freed_memory_is_kept_unless_the_user_tunes_the_c_library():
     plain = faults(keep=False)
     assert faults(keep=True) < plain / 10
     assert faults(keep=True, MALLOC_ARENA_MAX='8') > plain / 2
+
+
+def test_garbage_is_looked_for_seldom():
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700, 10, 10)
+        cpu_tuning.collect_seldom()
+        assert gc.get_threshold() == (50_000, 10, 10)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_a_full_device_is_one_line_that_names_what_needs_less(capsys):

@@ -88,6 +88,20 @@ def test_fields_reach_the_step(monkeypatch):
     assert together.method.branches['target'].net.backbone.axis_name == together.layout.axis
 
 
+def test_the_initialisation_is_traced_once(monkeypatch):
+    """For the mode, for the shapes of a checkpoint and for the first state."""
+    traced, init = [], state._init
+    monkeypatch.setattr(state, '_init', lambda *own: (traced.append(own), init(*own))[1])
+    with tiny.quick_compilation():
+        ready = experiments.setup(small(devices=1))
+        shapes = experiments.abstract(ready)
+        first = experiments.stacked(experiments.initial(ready))
+    assert len(traced) == 1
+    assert [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(shapes)] == [
+        (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(first)
+    ]
+
+
 @pytest.mark.parametrize('asked', [False, True])
 def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeypatch):
     """What the check finds is tested with two devices, in tests/helpers/two_devices.py."""

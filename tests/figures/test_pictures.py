@@ -8,6 +8,7 @@ import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mi_ssl_jax.figures import curves, methods, one_run, run_files, spheres, style
@@ -316,6 +317,24 @@ def test_drawing_leaves_the_callers_settings_alone(workdirs, tmp_path):
     before = dict(matplotlib.rcParams)
     gaussian.nn_gaps({'jmi': workdirs['jmi']}, tmp_path / 'a.png')
     assert dict(matplotlib.rcParams) == before
+
+
+@style.drawing
+def test_a_picture_is_laid_out_and_drawn_once(tmp_path, monkeypatch):
+    def new():
+        figure = style.new(3, 3)
+        figure.add_subplot().set(title='a title', ylabel='a label')
+        return figure
+
+    drawn, draw = [], Figure.draw
+    monkeypatch.setattr(Figure, 'draw', lambda own, by: (drawn.append(own), draw(own, by)))
+    once = style.save(new(), tmp_path / 'a.png')
+    assert len(drawn) == 1 + 1  # the fixture draws too, to look at the texts
+    drawn.clear()
+    twice = tmp_path / 'b.png'
+    new().savefig(twice)  # as matplotlib does it
+    assert len(drawn) == 2
+    np.testing.assert_array_equal(*map(matplotlib.image.imread, (once, twice)))
 
 
 def test_a_failed_save_leaves_the_old_picture(tmp_path):
