@@ -34,7 +34,7 @@ def on_one_device():
     return functools.cache(devices.one_device)
 
 
-@pytest.mark.parametrize('name', tiny.structures('sdmi', 'jmi', 'byol', 'barlow', 'swav', 'bgrl'))
+@pytest.mark.parametrize('name', tiny.structures('sdmi', 'byol', 'swav'))
 def test_eight_devices_equal_one(name, on_one_device):
     """Parameters, batch statistics, optimiser state and the method's own, after every pass."""
     for eight, one in zip(devices.logical_devices(name, 8), on_one_device(name), strict=True):
@@ -82,7 +82,9 @@ def process_of_two_devices(path, mode, names):
             yield name, [arrays[key] for key in arrays.files]
 
 
-@pytest.mark.parametrize('name, mode', [('sdmi', 'loop'), ('byol', 'scan')])
+@pytest.mark.parametrize(
+    'name, mode', [('sdmi', 'loop'), pytest.param('byol', 'scan', marks=pytest.mark.slow)]
+)
 def test_two_devices_in_a_process_of_their_own(name, mode, on_one_device, tmp_path):
     for _, two in process_of_two_devices(tmp_path, mode, [name]):
         assert devices.disagreement(two, jax.tree.leaves(on_one_device(name)[-1])) <= 1e-5

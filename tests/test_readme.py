@@ -140,6 +140,7 @@ def test_the_estimate_of_ones_own(tmp_path):
     assert abs(float(printed.split()[0]) - np.log(2)) < 0.1
 
 
+@pytest.mark.slow
 def test_the_probe_by_scikit_learn(tmp_path, monkeypatch):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
     config = importlib.import_module('configs.jmi_digits').get_config()
@@ -149,6 +150,7 @@ def test_the_probe_by_scikit_learn(tmp_path, monkeypatch):
     assert float(printed.split()[-1]) > 0.8
 
 
+@pytest.mark.slow
 def test_the_example_method_trains(tmp_path, monkeypatch):
     files = blocks('mi_ssl_jax/methods/README.md')
     assert set(files) == {'my_method.py', 'my_gaussian.py', 'my_net.py'}

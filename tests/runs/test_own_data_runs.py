@@ -103,10 +103,8 @@ CASES = {  # name: source, form, options, configuration, examples in all, their 
 }
 
 
-@pytest.mark.parametrize(
-    'name',
-    [pytest.param(name, marks=() if name == 'vectors' else pytest.mark.slow) for name in CASES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CASES)
 def test_from_the_source_to_a_training(name, tmp_path, monkeypatch, capsys):
     make, form, options, configuration, count, shape, classes = CASES[name]
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))

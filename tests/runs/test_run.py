@@ -58,6 +58,7 @@ def test_only_chunks_whose_state_is_needed_are_waited_for(tmp_path, monkeypatch)
     assert held == [0, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_lines_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path, monkeypatch):
     config = runs.small('jmi')
     with monkeypatch.context() as patch:
@@ -137,6 +138,7 @@ def evaluations(lines):
     return [sum(line.get('step', {}).values()) for line in lines if 'mi' in line]
 
 
+@pytest.mark.slow
 def test_evaluations_by_steps_come_at_the_first_log_point_after_them_and_change_nothing_else(
     tmp_path, monkeypatch
 ):
