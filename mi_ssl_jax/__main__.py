@@ -6,6 +6,8 @@ COMMANDS = {
     'embed': "a run's embeddings as arrays",
     'estimate_mi': 'mutual information between two arrays, or in a run',
     'compare': 'one page of several runs',
+    'export': "a run's encoder for timm, torchvision or a program of its own",
+    'readout': 'the information in an encoder of your own or of others',
     'data.prepare': 'prepare a data set',
     'figures.views': 'look at the views of a configuration',
     'bench': 'speed of a configuration on this machine',

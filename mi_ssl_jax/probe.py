@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mi_ssl_jax.cli import guard
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.runs import probes, run, run_folder
+from mi_ssl_jax.runs import probes, restoring, run_folder
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     values = parser.parse_args()
     workdir = values.workdir
     ready = experiments.setup(run_folder.read_config(workdir))
-    population, progress = run.restore(ready, workdir, best=values.best)
+    population, progress = restoring.restore(ready, workdir, best=values.best)
     print(f'checkpoint of epoch {progress["epoch"]:g}')
     print(
         probes.text(

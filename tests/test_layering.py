@@ -28,7 +28,17 @@ LEVELS = (
     ('experiment',),
     ('runs',),
     ('cli',),
-    ('main', 'probe', 'embed', 'estimate_mi', 'compare', 'bench', 'sweep'),
+    (
+        'main',
+        'probe',
+        'embed',
+        'estimate_mi',
+        'compare',
+        'export',
+        'readout',
+        'bench',
+        'sweep',
+    ),
     ('reproduce',),
 )
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}

@@ -21,6 +21,7 @@ CAPS = {  # document -> most lines (of configs/README.md without its table), mos
     'launch/README.md': (90, None),
     'mi_ssl_jax/README.md': (100, None),
     'mi_ssl_jax/runs/README.md': (80, None),
+    'mi_ssl_jax/runs/WEIGHTS.md': (80, None),
     'mi_ssl_jax/methods/README.md': (90, None),
     'mi_ssl_jax/evals/README.md': (90, None),
     'mi_ssl_jax/reproduce/README.md': (150, None),

@@ -27,6 +27,8 @@ def base() -> ConfigDict:
     # 'scan', 'apart', 'loop' or, by network and platform, 'auto'; see parallel.choose_mode
     config.mode = 'auto'
 
+    # 'timm', 'torchvision', 'npz' or 'stablehlo': the trained encoder for others, in exported/
+    config.export = 'none'
     config.wandb = ''  # project of Weights & Biases to log to as well; '' = none
 
     config.method = ConfigDict({'name': ''})  # the method's own arguments beside it
@@ -74,6 +76,8 @@ def base() -> ConfigDict:
     config.net.dtype = 'float32'
     # of convolutions in float32 on CPUs: 'fast' or 'accurate' as matrix products, or 'xla'
     config.net.convolution = 'fast'
+    # weights of the backbone to begin with: FILE.safetensors, an exported folder or a run's
+    config.net.weights = 'none'
     # statistics of the batch over all devices, or of each device's part: 'device'
     config.net.batch_norm = 'global'
     config.net.options = ConfigDict()  # network name -> its own arguments

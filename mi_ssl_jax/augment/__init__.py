@@ -16,7 +16,7 @@ vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jax import Array
@@ -74,9 +74,9 @@ def load(name: str, **options: Any) -> Pipeline:
         **options: for 'noise', 'digits', 'graph', 'vectors' and 'series' the keyword arguments of
             the functions of those names in `points`, `digits`, `graph` and `series`. For the
             methods' image pipelines: data (a name in `recipes.IMAGES`, or 'own', required); size,
-            the side of the views; local_views, the number of small views of dino and swav; any
-            field of `rgb.View` but size, for all views; and with data='own' statistics, those of
-            the training set.
+            the side of the views; mean and std of the normalisation, in place of the data's;
+            local_views, the number of small views of dino and swav; any field of `rgb.View` but
+            size, for all views; and with data='own' statistics, those of the training set.
 
     Returns:
         The function `(key, example) -> tuple of views`.
@@ -135,6 +135,27 @@ def evaluation(name: str, **options: Any) -> Evaluation:
     )
 
 
+class Normalisation(NamedTuple):
+    """How pixels become network inputs: to [0, 1], then minus the mean, over the deviation.
+
+    scale: values that become 0 and 1; None for 0 and 255 in all channels.
+    """
+
+    norm: rgb.Norm
+    scale: rgb.Scale | None
+
+
+def normalisation(name: str, **options: Any) -> Normalisation | None:
+    """The normalisation of a pipeline of images, by `load`'s arguments; None of other pipelines."""
+    if name == 'digits':
+        norm = rgb.Norm((digits.DIGITS_MEAN,), (digits.DIGITS_STD,))
+        return Normalisation(norm, None)
+    if name not in recipes.RECIPES:
+        return None
+    images, _ = _recipe(name, **options)
+    return Normalisation(images.norm, images.scale)
+
+
 def _scale(images: recipes.Images) -> dict[str, rgb.Scale]:
     return {} if images.scale is None else {'scale': images.scale}
 
@@ -146,6 +167,8 @@ def _recipe(
     size: int | None = None,
     local_views: int | None = None,
     statistics: Statistics | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     **strengths: Any,
 ) -> tuple[recipes.Images, tuple[rgb.View, ...]]:
     if name not in recipes.RECIPES:
@@ -159,6 +182,7 @@ def _recipe(
             f' {data!r}'
         )
     images = _own(name, size, statistics) if data == OWN else recipes.IMAGES[data]
+    images = images._replace(norm=_norm(name, images.norm, mean, std))
     made = recipes.RECIPES[name](images.kind, size or images.size)
     if local_views is not None:
         if len(made) == 2:
@@ -168,6 +192,19 @@ def _recipe(
     if len(images.norm.mean) != 3:
         _check_colourless(name, made, len(images.norm.mean))
     return images, made
+
+
+def _norm(
+    name: str, norm: rgb.Norm, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> rgb.Norm:
+    """The normalisation with what is given in place of the data's own."""
+    own = rgb.Norm(tuple(mean or norm.mean), tuple(std or norm.std))
+    if {len(own.mean), len(own.std)} != {len(norm.mean)}:
+        raise ValueError(
+            f"views '{name}': mean={own.mean} and std={own.std} must have a number for each of the"
+            f' {len(norm.mean)} channels'
+        )
+    return own
 
 
 def _own(name: str, size: int | None, statistics: Statistics | None) -> recipes.Images:
@@ -195,7 +232,7 @@ def _strengths(name: str, strengths: dict[str, Any]) -> dict[str, Any]:
     known = [field for field in rgb.View._fields if field != 'size']
     unknown = sorted(set(strengths) - set(known))
     if unknown:
-        options = ', '.join(['data', 'size', 'local_views', *known])
+        options = ', '.join(['data', 'size', 'mean', 'std', 'local_views', *known])
         raise ValueError(f"views '{name}' do not take {', '.join(unknown)}; options: {options}")
     # Configurations hold lists; a view is compared with its neighbours and must be hashable.
     return {

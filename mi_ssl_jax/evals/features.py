@@ -38,6 +38,11 @@ def encode(apply: Callable[[Batch], jax.Array], x: Tree, *, batch_size: int) -> 
     return found[: rows * count]
 
 
+def varying(z: np.ndarray) -> np.ndarray:
+    """The columns of z (N, D) that are not constant: the others carry no information."""
+    return z[:, np.ptp(z, axis=0) > 0]
+
+
 def _batch(x: Tree, start: int, size: int, count: int) -> Batch:
     chosen = np.minimum(np.arange(start, start + size), count - 1)
     return jax.tree.map(lambda leaf: leaf[chosen], x)

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import augment, methods, nets, parallel
+from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.evals import monitor
 from mi_ssl_jax.experiment import checks, inputs, schema
 from mi_ssl_jax.methods import api
@@ -63,9 +65,9 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     with checks.fitting('views', config.views.name, source):
         view = checks.views(pipeline, source.example)
         jax.eval_shape(plain, source.example)
-    backbone = _backbone(config, None)
+    network = backbone(config)
     with checks.fitting('net', config.net.name, source):
-        features = checks.width(backbone, view, source.rows)
+        features = checks.width(network, view, source.rows)
     parts = _parts(config, layout, features)
     arguments = method_arguments(config.method)
     steps = source.size // config.batch_size
@@ -175,13 +177,15 @@ def together(ready: Setup, configs: Sequence[ConfigDict]) -> Setup:
     return ready._replace(config=configs[0], spec=ready.spec._replace(hyper=hyper, layout=layout))
 
 
-def initial(ready: Setup) -> parallel.Population:
-    """The population before step one."""
+def initial(ready: Setup, weights: Variables | None = None) -> parallel.Population:
+    """The population before step one. weights: of every backbone, in the place of random ones."""
     create = functools.partial(states.init, spec=ready.spec, example=ready.source.example)
     seed, seeds = ready.config.seed, ready.config.seeds
     states_ = [
         create(seed + number % seeds, hyper) for number, hyper in enumerate(ready.spec.hyper)
     ]
+    if weights is not None:
+        states_ = [states.begun_with(own, ready.method, weights) for own in states_]
     return parallel.population(states_, ready.layout)
 
 
@@ -231,7 +235,8 @@ def measure(ready: Setup):
     )
 
 
-def _backbone(config: ConfigDict, axis: str | None):
+def backbone(config: ConfigDict, axis: str | None = None) -> nn.Module:
+    """The configuration's network. axis: over which batch norm averages, of the devices."""
     return nets.load(
         config.net.name,
         dtype=jnp.dtype(config.net.dtype),
@@ -245,7 +250,7 @@ def _parts(config: ConfigDict, layout: parallel.Layout, features: int) -> api.Pa
     axis = None if config.net.batch_norm == 'device' else layout.axis
     projector = tuple(config.net.projector)
     return api.Parts(
-        _backbone(config, axis),
+        backbone(config, axis),
         projector,
         tuple(config.net.predictor),
         projector[-1] if projector else features,

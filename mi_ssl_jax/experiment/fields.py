@@ -49,6 +49,12 @@ FIELDS: dict[str, Field] = {
     'accumulate': Field('pieces of a batch per device (gradient caching)', 'int', 1, MANY),
     'check_replicas': Field('compares the devices at every log point', 'bool', free=True),
     'mode': Field('how steps run; auto chooses', 'str', choices=('auto', 'scan', 'apart', 'loop')),
+    'export': Field(
+        'the trained encoder, into exported/ when training ends',
+        'str',
+        choices=('none', 'timm', 'torchvision', 'npz', 'stablehlo'),
+        free=True,
+    ),
     'wandb': Field("Weights & Biases project; '' = none", 'str', free=True),
     'method': Field('its name and arguments', 'open'),
     'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adam', 'adamw', 'lars')),
@@ -79,6 +85,9 @@ FIELDS: dict[str, Field] = {
     ),
     'net.convolution': Field(
         'on CPUs, in float32', 'str', choices=('fast', 'accurate', 'xla'), began=True
+    ),
+    'net.weights': Field(
+        "to begin with: a .safetensors, a folder or a run; 'none' = random ones", 'str'
     ),
     'net.batch_norm': Field('batch statistics over', 'str', choices=('global', 'device')),
     'net.options': Field('options of each backbone', 'open'),
@@ -155,6 +164,8 @@ OPTIONS: dict[str, Field] = {
     'use_bias': Field('', 'bool'),
     'affine': Field('', 'bool'),
     'size': Field('px, side of the views', 'int', 1, 4096),
+    'mean': Field('of each channel in [0, 1], for the normalisation', 'numbers', -LARGEST, LARGEST),
+    'std': Field('of each channel in [0, 1]', 'numbers', math.ulp(0.0), LARGEST),
     'local_views': Field('', 'int', 0, 1000),
     'scale': Field('range of the size', 'numbers', math.ulp(0.0), LARGEST),
     'jitter': Field('strengths', 'numbers', 0, LARGEST),
@@ -194,7 +205,8 @@ OPTIONS: dict[str, Field] = {
 # Fields and arguments that earlier versions did not have, with the value that is as it was then.
 LATER: dict[str, Any] = {
     'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
-    'net': {'convolution': 'xla'},
+    'net': {'convolution': 'xla', 'weights': 'none'},
+    'export': 'none',
     'schedule': {'name': 'cosine', 'start': 0.0, 'final': 0.0, 'drops': (), 'drop_factor': 0.2},
 }
 LATER_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -224,6 +236,9 @@ SYNONYMS = {
     'backbone': 'net.name',
     'encoder': 'net.name',
     'arch': 'net.name',
+    'pretrained': 'net.weights',
+    'init_from': 'net.weights',
+    'load_from': 'net.weights',
     'model': 'net.name',
     'dataset': 'data.name',
     'data_dir': 'data.dir',

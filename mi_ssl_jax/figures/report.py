@@ -24,6 +24,8 @@ CAPTIONS = {
     ),
     'trajectory.png': 'How the five cluster centres move over the embedding sphere.',
 }
+READOUT = 'readout.json'
+KINDS = {'lower': 'lower', 'upper': 'upper', 'neither': 'no bound'}
 PARADIGMS = {
     'sdmi': 'an SDMI method: encoders updated in alternation',
     'jmi': 'a JMI method: one encoder for both views',
@@ -45,8 +47,13 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
     ]
     if not run.lines:
         sections.append('Nothing has been measured yet.')
+    found = workdir / READOUT
+    if found.exists():
+        remedy = 'python -m mi_ssl_jax.readout writes it anew'
+        sections += ['## Read-out', read_out(run_files.json_value(found, dict, remedy), found)]
     for title, part in (('Mutual information', information), ('Collapse', collapse)):
-        if run_files.keys(run, 'mi' if part is information else 'collapse'):
+        trained = part is collapse or not found.exists() or run.lines[-1]['epoch'] > 0
+        if trained and run_files.keys(run, 'mi' if part is information else 'collapse'):
             sections += [f'## {title}', part(run)]
     if run.config['method']['name'] in methods.METHODS and run_files.keys(run, 'centres'):
         sections += [
@@ -66,19 +73,29 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
 
 
 def setting(run: run_files.Run) -> str:
-    """Describe the run in one line."""
+    """Describe the run as a list, with where to find the rest."""
+    where = (
+        'All settings: config.json. All numbers: metrics.jsonl. Versions and device:'
+        ' environment.json'
+    )
+    return '\n'.join(f'- {line}' for line in (*facts(run), where))
+
+
+def facts(run: run_files.Run) -> list[str]:
+    """Method, data, network and training of a run, a line each."""
     config, look = run.config, run_files.look(run)
     arguments = ', '.join(
         f'{key} = {value}' for key, value in config['method'].items() if key != 'name'
     )
     done = run.lines[-1]['epoch'] if run.lines else 0
-    lines = [
+    start = config['net'].get('weights', 'none')
+    return [
         f'Method: {look.label}'
         + (f', {PARADIGMS[look.paradigm]}' if look.paradigm else '')
         + (f' ({arguments})' if arguments else ''),
         (
             f'Data: {config["data"]["name"]}; views: {config["views"]["name"]}; network:'
-            f' {config["net"]["name"]}'
+            f' {config["net"]["name"]}' + (f', begun with {start}' if start != 'none' else '')
         ),
         (
             f'Training: {done:g} of {config["epochs"]} epochs, batch size {config["batch_size"]}, '
@@ -86,12 +103,7 @@ def setting(run: run_files.Run) -> str:
             f'{config["weight_decay"]:g}'
         ),
         f'Seeds: {config["seeds"]}, starting at {config["seed"]}',
-        (
-            'All settings: config.json. All numbers: metrics.jsonl. Versions and device:'
-            ' environment.json'
-        ),
     ]
-    return '\n'.join(f'- {line}' for line in lines)
 
 
 def information(run: run_files.Run) -> str:
@@ -127,6 +139,41 @@ def information(run: run_files.Run) -> str:
     )
     header = ('estimator', 'first', 'last', 'interval', 'maximum', 'Spearman')
     return tables.markdown(Table('Estimates', header, rows, (note,)))
+
+
+def read_out(found: dict[str, Any], path: Path) -> str:
+    """Information that two views share in an encoder that was not trained here, and its rank.
+
+    ValueError: `found`, read from `path`, lacks something.
+    """
+    try:
+        rows = [
+            (run_files.ESTIMATORS[name], 'cosine', 'lower' if name != 'jsd' else 'not nats')
+            + (number(value, 3), _ends(found['intervals'][name]))
+            for name, value in found['cosine'].items()
+        ]
+        rows += [
+            (name, one['critic'] or 'none', KINDS[one['kind']])
+            + (number(np.nan if one['mi'] is None else one['mi'], 3), _ends(one['interval']))
+            for name, one in found['learned'].items()
+        ]
+        rank, width = found['collapse']['effective_rank'], found['dimension']
+        note = (
+            f'{found["network"]} from {found["weights"]}: features of two views of'
+            f' {found["examples"]} held-out examples, which a lower bound says share at least so'
+            ' much. Intervals: of the cosine critic 95 % over examples; of learned critics the'
+            ' spread of their fits, which does not promise to hold the truth. Effective rank'
+            f' {rank:.1f} of {width}; {found["varying"]} columns vary; spread {found["spread"]:.2f}'
+            ' of an even one.'
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is damaged ({error}): read the encoder out again') from error
+    header = ('estimate', 'critic', 'bound', 'nats', 'interval')
+    return tables.markdown(Table('Read-out', header, rows, (note,)))
+
+
+def _ends(interval: Sequence[float | None]) -> str:
+    return ' to '.join('–' if end is None else number(end, 3) for end in interval)
 
 
 def collapse(run: run_files.Run) -> str:

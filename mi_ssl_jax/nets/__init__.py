@@ -14,9 +14,10 @@ import jax.numpy as jnp
 
 from mi_ssl_jax.core import plugins
 from mi_ssl_jax.nets import conv, conv1d, gcn, mlp, resnet, vit
+from mi_ssl_jax.nets.torch_names import from_torch, to_torch
 from mi_ssl_jax.nets.vit import from_timm, to_timm
 
-__all__ = ['from_timm', 'load', 'names', 'to_timm']
+__all__ = ['from_timm', 'from_torch', 'load', 'names', 'to_timm', 'to_torch']
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'mlp': mlp.MLP,

@@ -1,11 +1,11 @@
-"""The end of a run: probes where the labels are worth probing, pictures, a report."""
+"""The end of a run: probes where the labels are worth probing, pictures, a report, an export."""
 
 from pathlib import Path
 
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.figures import run_files
-from mi_ssl_jax.runs import probes, recording, run, signals
+from mi_ssl_jax.runs import exporting, probes, recording, restoring, signals
 
 
 def finish(ready: experiments.Setup, workdir: Path) -> None:
@@ -16,7 +16,9 @@ def finish(ready: experiments.Setup, workdir: Path) -> None:
 
 
 def _finish(ready: experiments.Setup, workdir: Path) -> None:
-    """Probe (once), warn of a collapse, draw, report; prints what a person wants to see first."""
+    """Probe (once), warn of a collapse, draw, report, export; prints what a person wants to see
+    first.
+    """
     # matplotlib is slow to import, and bad input should not wait for it
     from mi_ssl_jax.figures import one_run, report
 
@@ -28,6 +30,8 @@ def _finish(ready: experiments.Setup, workdir: Path) -> None:
     for picture in one_run.draw(workdir):
         print(f'drew {picture}')
     print(f'wrote {report.write(workdir, warnings)}')
+    for file in exported(ready, workdir):
+        print(f'wrote {file}')
 
 
 def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None = None) -> dict:
@@ -43,8 +47,16 @@ def probed(ready: experiments.Setup, workdir: Path, *, before: list[dict] | None
         else:
             if result['settings'] == probes.settings(ready):
                 return result
-    population, _ = run.restore(ready, workdir)
+    population, _ = restoring.restore(ready, workdir)
     return probes.write(ready, population, workdir, before=before)
+
+
+def exported(ready: experiments.Setup, workdir: Path) -> list[Path]:
+    """The files of exported/, written where the configuration asks for it: the first encoder that
+    is trained, of the first seed.
+    """
+    form = ready.config.export
+    return [] if form == 'none' else exporting.write(workdir, workdir / 'exported', form=form)
 
 
 def collapses(ready: experiments.Setup, workdir: Path) -> list[str]:

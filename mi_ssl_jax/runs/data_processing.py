@@ -19,7 +19,7 @@ from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.runs import run, run_folder
+from mi_ssl_jax.runs import encoders, restoring, run_folder
 
 RAW_FEATURES = 1024  # inputs of more numbers than this reach the critic by their embeddings alone
 
@@ -60,24 +60,14 @@ def samples(workdir: Path) -> Samples:
         raise ValueError(
             f'{config.data.name} holds graphs: points and images only have an input to compare with'
         )
-    population, _ = run.restore(ready, workdir)
+    population, _ = restoring.restore(ready, workdir)
     variables = population.first().variables
     plain = augment.evaluation(config.views.name, **inputs.views_options(config, ready.source))
     held_out, tracked = ready.source.test.x, ready.method.tracked
-    keys = jax.random.split(streams.evaluation(streams.FINISHED), len(held_out))
 
     def encode(branch: str, view: int | None) -> np.ndarray:
-        def one(key: jax.Array, example: jax.Array) -> jax.Array:
-            return plain(example) if view is None else ready.spec.views(key, example)[view]
-
-        def apply(rows: np.ndarray) -> jax.Array:
-            return encoder(variables[branch], keys[rows], held_out[rows])
-
-        net = ready.method.branches[branch].net
-        encoder = jax.jit(
-            lambda own, keys, x: net.apply(own, jax.vmap(one)(keys, x), train=False).z
-        )
-        return features.encode(apply, np.arange(len(held_out)), batch_size=config.mi.batch_size)
+        key = streams.evaluation(streams.FINISHED)
+        return encoders.embeddings(ready, branch, variables[branch], held_out, key=key, view=view)
 
     x = np.asarray(jax.vmap(plain)(held_out)).reshape(len(held_out), -1)
     notes = [
@@ -103,14 +93,14 @@ def samples(workdir: Path) -> Samples:
 
 def _varying(array: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     """The columns that are not constant; those that are carry no information (and are noted)."""
-    keep = np.ptp(array, axis=0) > 0
-    if not keep.any():
+    kept = features.varying(array)
+    if not kept.shape[1]:
         raise ValueError(
             f'{name} is the same for every held-out example: the run has collapsed, and I = 0'
         )
-    if not keep.all():
-        notes.append(f'{np.sum(~keep)} constant columns of {name} are left out')
-    return array[:, keep]
+    if kept.shape != array.shape:
+        notes.append(f'{array.shape[1] - kept.shape[1]} constant columns of {name} are left out')
+    return kept
 
 
 def verdict(found: Mapping[str, Estimate]) -> str:

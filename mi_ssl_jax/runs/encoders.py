@@ -1,17 +1,20 @@
 """A finished run's encoder, for use elsewhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from mi_ssl_jax import augment, parallel
-from mi_ssl_jax.core.types import Variables
+from mi_ssl_jax.core.types import Key, Variables
+from mi_ssl_jax.evals import features
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.nets.heads import Output
-from mi_ssl_jax.runs import run, run_folder
+from mi_ssl_jax.runs import restoring, run_folder
 
 
 def load_encoder(
@@ -42,11 +45,20 @@ def load_encoder(
     return restored(setup(workdir), workdir, branch=branch, seed=seed, best=best)
 
 
-def setup(workdir: Path) -> experiments.Setup:
+class Chosen(NamedTuple):
+    """One encoder of a run, as a checkpoint has it."""
+
+    branch: str
+    variables: Variables
+    epoch: float  # of the checkpoint
+
+
+def setup(workdir: Path, changes: Mapping[str, Any] | None = None) -> experiments.Setup:
     """The run on one device of this machine, with neither its data nor its other devices; those of
-    runs that kept no description of their data are loaded.
+    runs that kept no description of their data are loaded. changes: values of fields in place of
+    the run's.
     """
-    config = run_folder.read_config(workdir)
+    config = schema.changed(run_folder.read_config(workdir), changes or {})
     source = _described(workdir) or inputs.load(config)
     return experiments.build(config, source, parallel.choose_devices(1))
 
@@ -69,17 +81,25 @@ def restored(
     ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int, best: bool
 ) -> tuple[Callable[[Variables, jax.Array], Output], Variables]:
     """As `load_encoder`, of a run that is set up already."""
+    found = chosen(ready, workdir, branch=branch, seed=seed, best=best)
     trained_on = _described(workdir)
     if trained_on is not None:  # other data, under --data_dir, are standardised as those were
         source = ready.source._replace(statistics=trained_on.statistics)
         ready = ready._replace(source=source)
+    return encoder(ready, found.branch), found.variables
+
+
+def chosen(
+    ready: experiments.Setup, workdir: Path, *, branch: str | None, seed: int, best: bool
+) -> Chosen:
+    """The variables of one of the run's encoders; arguments and errors as of `load_encoder`."""
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
     name = branch or ready.method.phases[0].trains
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
-    population, _ = run.restore(ready, workdir, best=best)
-    return encoder(ready, name), population.members()[seed].variables[name]
+    population, progress = restoring.restore(ready, workdir, best=best)
+    return Chosen(name, population.members()[seed].variables[name], progress['epoch'])
 
 
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:
@@ -88,3 +108,34 @@ def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.A
     options = inputs.views_options(ready.config, ready.source)
     plain = jax.vmap(augment.evaluation(ready.config.views.name, **options))
     return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))
+
+
+def embeddings(
+    ready: experiments.Setup,
+    branch: str,
+    variables: Variables,
+    examples: np.ndarray,
+    *,
+    key: Key,
+    view: int | None,
+) -> np.ndarray:
+    """z (n, D) of a branch for one random view of each example; view None: un-augmented. key: of
+    the views, from which example i draws by the i-th of its keys.
+    """
+    options = inputs.views_options(ready.config, ready.source)
+    plain = augment.evaluation(ready.config.views.name, **options)
+    keys, net = (
+        jax.random.split(key, len(examples)),
+        ready.method.branches[branch],
+    )
+
+    def one(key: jax.Array, example: jax.Array) -> jax.Array:
+        return plain(example) if view is None else ready.spec.views(key, example)[view]
+
+    encode = jax.jit(lambda own, keys, x: net(own, jax.vmap(one)(keys, x)).z)
+
+    def apply(rows: np.ndarray) -> jax.Array:
+        return encode(variables, keys[rows], examples[rows])
+
+    size = ready.config.mi.batch_size
+    return features.encode(apply, np.arange(len(examples)), batch_size=size)

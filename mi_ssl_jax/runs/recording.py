@@ -17,7 +17,7 @@ from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.figures import run_files
-from mi_ssl_jax.runs import exits, processes, run_folder, signals, wandb_log
+from mi_ssl_jax.runs import exits, exporting, processes, run_folder, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Clock, Silent, Writer, plain
 from mi_ssl_jax.train import loop, schedule
@@ -303,6 +303,7 @@ def check(config: ConfigDict) -> None:
     """ValueError for settings of saving, stopping and tracking that cannot work."""
     schema.check_values(config)
     wandb_log.check(config)
+    exporting.check(config, config.export)
     if config.checkpoint.best == 'online_top1' and not config.probe.online:
         raise ValueError(
             "checkpoint.best='online_top1' needs the online probe: set probe.online=True"

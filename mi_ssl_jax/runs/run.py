@@ -14,8 +14,9 @@ from tqdm import tqdm
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.figures import run_files
-from mi_ssl_jax.runs import exits, log, processes, recording, run_folder, signals
+from mi_ssl_jax.runs import exits, log, processes, recording, run_folder, signals, weights
 from mi_ssl_jax.runs.checkpoint import Elsewhere, Store
+from mi_ssl_jax.runs.restoring import restore as restore
 from mi_ssl_jax.train import loop, schedule
 
 Tree = Any
@@ -77,14 +78,14 @@ def run(
         standing = signals.watched(
             lambda: f'{store.standing()}; run the same command to continue from there'
         )
-        asked, start = held.enter_context(standing), _start(ready, workdir, store)
+        asked, start = held.enter_context(standing), _start(ready, workdir, store, say)
         while start.progress['epoch'] < config.epochs:
             try:
                 _go_on(ready, workdir, store, start, asked, say)
                 return ready
             except loop.Diverged as error:
                 _roll_back(error, config, workdir, store, say)
-                start = _start(ready, workdir, store)
+                start = _start(ready, workdir, store, say)
     if first:
         log.check_size(workdir / 'metrics.jsonl', start.progress['bytes'])
         if not (workdir / 'config.json').exists():
@@ -93,23 +94,7 @@ def run(
     return ready
 
 
-def restore(
-    ready: experiments.Setup, workdir: Path, *, best: bool = False, say: Say = tqdm.write
-) -> tuple[Tree, dict]:
-    """(population, progress) of a run's newest good checkpoint, or of its best. ValueError when
-    there is none.
-    """
-    with contextlib.closing(Store(workdir / 'checkpoints', keep=1, report=say)) as store:
-        found = store.restore(experiments.abstract(ready), best=best)
-    if found is None:
-        raise ValueError(
-            f'{workdir} holds no {"best " * best}checkpoint: train it first with python -m'
-            ' mi_ssl_jax.main'
-        )
-    return experiments.from_stacked(found[1], ready.layout), found[2]
-
-
-def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
+def _start(ready: experiments.Setup, workdir: Path, store: Store, say: Say) -> Start:
     """The newest good checkpoint or the initial state, with the learning rate that is due there.
 
     Process 0 sends it to the others: all go on from the same step, with the same bits.
@@ -118,7 +103,7 @@ def _start(ready: experiments.Setup, workdir: Path, store: Store) -> Start:
     with processes.together():
         number, state, saved = store.restore(like) or (
             0,
-            experiments.stacked(experiments.initial(ready)),
+            experiments.stacked(weights.initial(ready, say=say)),
             {},
         )
     state = processes.from_first(state, like)

@@ -51,6 +51,7 @@ def _alone(member: Member, say: Say) -> None:
         return
     with _at_once():
         after_training.probed(ready, member.folder)
+        after_training.exported(ready, member.folder)
 
 
 def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: Say) -> None:
@@ -70,6 +71,7 @@ def _together(job: Sequence[Member], left: Sequence[Member], folder: Path, say: 
                 own = experiments.together(ready, [member.config])
                 before = before or probes.untrained(own)
                 after_training.probed(own, member.folder, before=before)
+                after_training.exported(own, member.folder)
     shutil.rmtree(folder)  # each member has its own checkpoint
 
 

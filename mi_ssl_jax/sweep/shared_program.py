@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mi_ssl_jax.core import streams
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.runs import exits, recording, run_folder, signals
+from mi_ssl_jax.runs import exits, recording, run_folder, signals, weights
 from mi_ssl_jax.runs.checkpoint import Store
 from mi_ssl_jax.sweep import results
 from mi_ssl_jax.sweep.plan import Member
@@ -78,7 +78,7 @@ def _go_on(
     """Train to the last epoch, or until no member is left."""
     config, layout, progress = ready.config, ready.layout, standing.progress
     population = (
-        experiments.initial(ready)
+        weights.initial(ready, say=say)
         if standing.state is None
         else experiments.from_stacked(standing.state, layout)
     )

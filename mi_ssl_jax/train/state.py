@@ -196,6 +196,26 @@ def _probe(branch: api.Branch, variables: Tree, view: Tree, classes: int) -> Tre
     return online_probe.init(features.shape[-1], classes)
 
 
+def begun_with(state: State, method: api.Method, weights: Mapping[str, Tree]) -> State:
+    """An initial state with these variables in the backbone of every branch, each with its own
+    copy.
+
+    Raises:
+        ValueError: a branch without a backbone.
+    """
+    variables = {}
+    for name, own in state.variables.items():
+        if 'backbone' not in own['params']:
+            raise ValueError(f"branch '{name}' has no backbone that could begin with weights")
+        variables[name] = {
+            collection: {**tree, 'backbone': jax.tree.map(jnp.array, weights[collection])}
+            if weights.get(collection)
+            else tree
+            for collection, tree in own.items()
+        }
+    return keep_lagged(state._replace(variables=variables), method)
+
+
 def own_part(follower: Mapping[str, Tree], leader: Mapping[str, Tree]) -> dict[str, Tree]:
     """The leader's modules that the follower has too (a target has no predictor)."""
     return {module: leader[module] for module in follower}
