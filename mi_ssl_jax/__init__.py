@@ -32,11 +32,13 @@ if TYPE_CHECKING:
         surrogates,
     )
     from mi_ssl_jax.evals.estimate import Estimate, estimate_mi
+    from mi_ssl_jax.evals.read_out import ReadOut, read_out
     from mi_ssl_jax.runs.encoders import load_encoder
 
 __version__ = '0.1.0'
 __all__ = [
     'Estimate',
+    'ReadOut',
     '__version__',
     'assignment',
     'augment',
@@ -51,6 +53,7 @@ __all__ = [
     'nets',
     'pairs',
     'queue',
+    'read_out',
     'sphere',
     'surrogates',
 ]
@@ -72,8 +75,10 @@ _MODULES = {
 }
 _MEMBERS = {  # functions and classes, and the module of each
     'Estimate': 'mi_ssl_jax.evals.estimate',
+    'ReadOut': 'mi_ssl_jax.evals.read_out',
     'estimate_mi': 'mi_ssl_jax.evals.estimate',
     'load_encoder': 'mi_ssl_jax.runs.encoders',
+    'read_out': 'mi_ssl_jax.evals.read_out',
 }
 
 

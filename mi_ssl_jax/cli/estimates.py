@@ -44,12 +44,16 @@ def table(found: dict[str, Estimate]) -> str:
 
 
 def remarks(found: dict[str, Estimate]) -> list[str]:
-    """The estimator and its limits, and what to mind of each quantity."""
-    first = next(iter(found.values()))
-    with_critic = f' with a {first.critic} critic' if first.critic else ''
-    ceiling = '' if first.ceiling is None else f' (ceiling {first.ceiling:.2f} nats)'
-    lines = [f'{first.bound}{with_critic}: {KINDS[first.kind]}; {first.notes[0]}{ceiling}', SPREAD]
-    return lines + [f'{name}: {note}' for name, one in found.items() for note in one.notes[1:]]
+    """The estimators and their limits, and what to mind of each quantity."""
+    lines = list(dict.fromkeys(map(_limit, found.values())))
+    own = [f'{name}: {note}' for name, one in found.items() for note in one.notes[1:]]
+    return [*lines, SPREAD, *own]
+
+
+def _limit(one: Estimate) -> str:
+    with_critic = f' with a {one.critic} critic' if one.critic else ''
+    ceiling = '' if one.ceiling is None else f' (ceiling {one.ceiling:.2f} nats)'
+    return f'{one.bound}{with_critic}: {KINDS[one.kind]}; {one.notes[0]}{ceiling}'
 
 
 def check_finite(found: dict[str, Estimate]) -> None:

@@ -44,7 +44,9 @@ def probe(
     """
     if not ready.source.classes:
         raise ValueError(f'{inputs.without_classes(ready.source)}: there is nothing to probe')
-    return {'rows': [*(before or untrained(ready)), *_encoders('', ready, population)]}
+    if before is None:
+        before = untrained(ready)
+    return {'rows': [*before, *_encoders('', ready, population)]}
 
 
 def untrained(ready: experiments.Setup) -> list[dict]:

@@ -314,9 +314,10 @@ def test_options_and_errors():
         ({'data': 'cifar'}, "need data=NAME, one of cifar10, .*; not 'cifar'"),
         (
             {'data': 'cifar10', 'blurp': 1},
-            'do not take blurp; options: data, size, local_views, .*blur_p',
+            'do not take blurp; options: data, size, mean, std, local_views, .*blur_p',
         ),
         ({'data': 'cifar10', 'local_views': 2}, 'have no local views: leave local_views out'),
+        ({'data': 'cifar10', 'mean': (0.5,)}, 'must have a number for each of the 3 channels'),
     ):
         for build in (augment.load, augment.evaluation):
             with pytest.raises(ValueError, match=message):
