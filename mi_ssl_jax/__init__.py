@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         linalg,
         pairs,
         queue,
+        spectrum,
         sphere,
         surrogates,
     )
@@ -54,6 +55,7 @@ __all__ = [
     'pairs',
     'queue',
     'read_out',
+    'spectrum',
     'sphere',
     'surrogates',
 ]
@@ -70,6 +72,7 @@ _MODULES = {
     'nets': 'mi_ssl_jax.nets',
     'pairs': 'mi_ssl_jax.core.pairs',
     'queue': 'mi_ssl_jax.core.queue',
+    'spectrum': 'mi_ssl_jax.core.spectrum',
     'sphere': 'mi_ssl_jax.core.sphere',
     'surrogates': 'mi_ssl_jax.core.surrogates',
 }

@@ -89,6 +89,9 @@ def base() -> ConfigDict:
     config.mi.temperature = 1.0  # of the cosine critic that measures
     config.mi.examples = 0  # held-out examples that are watched, evenly picked; 0 = all
     config.mi.batch_size = 2500  # held-out examples encoded at a time
+    # figures without labels that are measured beside it: 'rankme', 'lidar', 'alpha_req',
+    # 'alignment', 'uniformity'
+    config.mi.label_free = ()
 
     config.probe = ConfigDict()
     # a linear classifier trained beside the encoder, on its training batches
@@ -105,7 +108,8 @@ def base() -> ConfigDict:
     config.checkpoint.minutes = 5.0  # between two checkpoints; there is always one at the end
     config.checkpoint.epochs = 0  # save also every so many epochs; 0 = by the clock alone
     config.checkpoint.keep = 2  # the last ones; the best evaluation is kept beside them
-    # by held-out cos-DV ('mi'), by the online probe ('online_top1'), or 'none'
+    # by held-out cos-DV ('mi'), by the online probe ('online_top1'), by a figure of mi.label_free,
+    # or 'none'
     config.checkpoint.best = 'mi'
 
     config.collapse = ConfigDict()

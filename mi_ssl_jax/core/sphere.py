@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mi_ssl_jax.core import linalg, pairs
+from mi_ssl_jax.core import linalg, pairs, spectrum
 from mi_ssl_jax.core.bounds import reductions
 
 __all__ = ['AngleGaps', 'alignment', 'effective_rank', 'feature_std', 'nn_angle_gaps', 'uniformity']
@@ -61,15 +61,7 @@ def effective_rank(z: chex.Array) -> jax.Array:
     >>> f'{ms.sphere.effective_rank(jnp.eye(3)):.3f}'
     '3.000'
     """
-    chex.assert_rank(z, 2)
-    chex.assert_type(z, float)
-    z = linalg.promote(z)
-    # The triangular factor of the longer side has the same singular values: an SVD of (D, D)
-    # instead of (N, D), which GPUs take seconds for. The Gram matrix would square the spread.
-    factor = jnp.linalg.qr(z if len(z) >= z.shape[1] else z.T, mode='r')
-    singular = jnp.linalg.svd(factor, compute_uv=False)
-    total = jnp.sum(singular)
-    return jnp.exp(jnp.sum(jax.scipy.special.entr(singular / jnp.where(total > 0, total, 1.0))))
+    return spectrum.effective_number(spectrum.singular_values(z))
 
 
 def alignment(za: chex.Array, zb: chex.Array, *, alpha: chex.Numeric = 2.0) -> jax.Array:

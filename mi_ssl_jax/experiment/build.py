@@ -68,6 +68,7 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     network = backbone(config)
     with checks.fitting('net', config.net.name, source):
         features = checks.width(network, view, source.rows)
+    checks.label_free(config, source, features)
     parts = _parts(config, layout, features)
     arguments = method_arguments(config.method)
     steps = source.size // config.batch_size
@@ -232,6 +233,7 @@ def measure(ready: Setup):
         watched,
         temperature=config.mi.temperature,
         batch_size=config.mi.batch_size,
+        label_free_names=tuple(dict.fromkeys(config.mi.label_free)),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mi_ssl_jax import data, parallel
-from mi_ssl_jax.core import plugins
+from mi_ssl_jax.core import plugins, spectrum
 from mi_ssl_jax.evals import linear
 from mi_ssl_jax.experiment import inputs, schema
 from mi_ssl_jax.train import state as states
@@ -75,6 +75,24 @@ def schedule(config: ConfigDict) -> None:
     if own.drops and max(own.drops) >= config.epochs:
         raise ValueError(
             f'schedule.drops={tuple(own.drops)} must lie before epochs={config.epochs}'
+        )
+
+
+def label_free(config: ConfigDict, source: inputs.Source, features: int) -> None:
+    """Figures without labels that the features are too few for."""
+    needed = spectrum.FIRST_RANK + 1
+    if 'alpha_req' in config.mi.label_free and features < needed:
+        raise ValueError(
+            f"mi.label_free: 'alpha_req' fits eigenvalues from rank {spectrum.FIRST_RANK} on and"
+            f' needs {needed} features, but {config.net.name} has {features}: leave it out'
+        )
+    if not source.at_hand or not config.mi.label_free:
+        return
+    count = len(inputs.watched(source, config).y) * source.rows
+    if count < needed:
+        raise ValueError(
+            f'mi.label_free={tuple(config.mi.label_free)} of {count} held-out examples: use at'
+            f' least {needed}'
         )
 
 

@@ -6,6 +6,8 @@ configs/base/common.py gives the fields their defaults.
 import math
 from typing import Any, NamedTuple
 
+from mi_ssl_jax.figures.label_free import FIGURES
+
 
 class Field(NamedTuple):
     """The values that a field accepts."""
@@ -96,6 +98,9 @@ FIELDS: dict[str, Field] = {
     'mi.temperature': Field('of the cosine critic', 'float', 1e-6, LARGEST),
     'mi.examples': Field('held-out examples; 0 = all', 'int', 0, MANY),
     'mi.batch_size': Field('examples encoded at a time', 'int', 1, MANY),
+    'mi.label_free': Field(
+        'figures measured beside it; () = none', 'names', choices=tuple(FIGURES), free=True
+    ),
     'probe.online': Field('trains a linear probe alongside', 'bool'),
     'probe.at_end': Field('probes when training ends', 'bool', free=True),
     'probe.labels': Field("'all', '1%', '10%', 'N a class'", 'names', free=True),
@@ -107,7 +112,10 @@ FIELDS: dict[str, Field] = {
     ),
     'checkpoint.keep': Field('number of recent checkpoints kept', 'int', 1, MANY, free=True),
     'checkpoint.best': Field(
-        'figure that selects the best', 'str', choices=('mi', 'online_top1', 'none'), free=True
+        'figure that selects the best',
+        'str',
+        choices=('mi', 'online_top1', *FIGURES, 'none'),
+        free=True,
     ),
     'collapse.stop': Field(
         'after so many collapsed evaluations; 0 = never', 'int', 0, MANY, free=True
@@ -207,6 +215,7 @@ LATER: dict[str, Any] = {
     'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
     'net': {'convolution': 'xla', 'weights': 'none'},
     'export': 'none',
+    'mi': {'label_free': ()},
     'schedule': {'name': 'cosine', 'start': 0.0, 'final': 0.0, 'drops': (), 'drop_factor': 0.2},
 }
 LATER_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -123,7 +123,7 @@ def _with(absent: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 def check_values(config: ConfigDict) -> None:
     """Refuse a value of the wrong kind or out of its range. ValueError, in one line."""
     for name, field in FIELDS.items():
-        _check_value(name, value_of(config, name), field)
+        check_value(name, value_of(config, name), field)
     last = config.seed + config.seeds - 1
     if last > FIELDS['seed'].most:
         raise ValueError(
@@ -134,7 +134,7 @@ def check_values(config: ConfigDict) -> None:
         _check_group('method', config.method, ARGUMENTS)
     for name, options in config.net.options.items():
         if ':' not in name:
-            _check_value(f'net.options.{name}', options, Field('', 'open'))
+            check_value(f'net.options.{name}', options, Field('', 'open'))
             _check_group(f'net.options.{name}', options, OPTIONS)
     _check_group('data.options', config.data.options, OPTIONS)
     if ':' not in config.views.name:
@@ -151,12 +151,15 @@ def value_of(config: ConfigDict, name: str) -> Any:
 def _check_group(group: str, values: ConfigDict, fields: Mapping[str, Field]) -> None:
     for name, field in fields.items():
         if values.get(name) is not None:  # None is left to whatever reads it
-            _check_value(f'{group}.{name}', values[name], field)
+            check_value(f'{group}.{name}', values[name], field)
 
 
-def _check_value(name: str, value: Any, field: Field) -> None:
+def check_value(name: str, value: Any, field: Field) -> None:
+    """Refuse a value that a field does not accept. name: what it is called in the message.
+    ValueError, in one line.
+    """
     kinds = {'bool': (bool, 'True or False'), 'str': (str, 'text'), 'open': (ConfigDict, 'a group')}
-    if field.choices:
+    if field.choices and field.kind == 'str':
         if value not in field.choices:
             *first, last = (f"'{choice}'" for choice in field.choices)
             raise ValueError(f"{name}='{value}': use {', '.join(first)} or {last}")
@@ -180,7 +183,11 @@ def _check_several(name: str, values: Any, field: Field) -> None:
     if not isinstance(values, (tuple, list)):
         raise ValueError(f'{name}={values!r} must be a tuple, such as {form}')
     if field.kind == 'names':
-        return  # names are checked with what they name
+        unknown = [own for own in values if field.choices and own not in field.choices]
+        if unknown:
+            known = ', '.join(field.choices)
+            raise ValueError(f"{name}: '{unknown[0]}' is none of {known}")
+        return  # others are checked with what they name
     if not values and name not in FIELDS:
         raise ValueError(f'{name}={values!r} is empty: use a tuple, such as {form}')
     for value in values:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from mi_ssl_jax.figures import curves, run_files, spheres, style
+from mi_ssl_jax.figures import curves, label_free, run_files, spheres, style
 from mi_ssl_jax.figures.paper import gaussian
 
 PHASES = {'e': 'E-step', 'm': 'M-step', 'joint': 'joint step'}
@@ -21,6 +21,7 @@ def draw(workdir: str | Path) -> list[Path]:
         (loss, 'loss', 'loss.png'),
         (information, 'mi', 'mi.png'),
         (collapse, 'collapse', 'collapse.png'),
+        (without_labels, 'label_free', 'label_free.png'),
         (trajectory, 'centres', 'trajectory.png'),
     ]
     return [
@@ -123,6 +124,30 @@ def collapse(run: run_files.Run, output: Path) -> Path:
         'Held-out embeddings of unit length. NN gap: mean angle from a class to its nearest other '
         'class. A collapsed run falls towards spread 0, rank 1 or 0 degrees; behind a final batch '
         f'norm the spread cannot fall. {_bands(run)}',
+    )
+    return style.save(figure, output)
+
+
+@style.drawing
+def without_labels(run: run_files.Run, output: Path) -> Path:
+    """The figures of mi.label_free, a panel each, of every branch."""
+    branches = run_files.keys(run, 'label_free')
+    present = run_files.keys(run, 'label_free', branches[0])
+    figures = {name: own for name, own in label_free.FIGURES.items() if name in present}
+    figure = style.new(max(2.6 * len(figures), 4.2), 3.6)
+    labels = _branch_names(branches)
+    for ax, (name, own) in zip(figure.subplots(1, len(figures), squeeze=False)[0], figures.items()):
+        for branch, line in zip(branches, ('-', style.DASHES)):
+            path, colour = ('label_free', branch, name), run_files.look(run).colour
+            curves.draw(ax, _curve(run, path, labels[branch], colour, line))
+        ax.set(xlabel='epoch', title=own.label, ylabel=f'better {own.better}')
+        if len(branches) > 1:
+            ax.legend(loc='upper center', bbox_to_anchor=(0.5, 0.0), borderaxespad=3.9, ncols=2)
+    style.heading(
+        figure,
+        f'{_name(run)}: what can be told without labels',
+        'RankMe, LiDAR and α-ReQ: of backbone features; alignment and uniformity: of the embeddings'
+        f' of two views; of held-out examples. {_bands(run)}',
     )
     return style.save(figure, output)
 

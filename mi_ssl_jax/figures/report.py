@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import methods, run_files, statistics, tables, timing
+from mi_ssl_jax.figures import label_free, methods, run_files, statistics, tables, timing
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -22,6 +22,7 @@ CAPTIONS = {
     'collapse.png': (
         'Whether embeddings of different examples stay different. Dashed: an even distribution.'
     ),
+    'label_free.png': 'Figures by which encoders are chosen where there are no labels.',
     'trajectory.png': 'How the five cluster centres move over the embedding sphere.',
 }
 READOUT = 'readout.json'
@@ -51,9 +52,13 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
     if found.exists():
         remedy = 'python -m mi_ssl_jax.readout writes it anew'
         sections += ['## Read-out', read_out(run_files.json_value(found, dict, remedy), found)]
-    for title, part in (('Mutual information', information), ('Collapse', collapse)):
-        trained = part is collapse or not found.exists() or run.lines[-1]['epoch'] > 0
-        if trained and run_files.keys(run, 'mi' if part is information else 'collapse'):
+    for title, needs, part in (
+        ('Mutual information', 'mi', information),
+        ('Collapse', 'collapse', collapse),
+        ('Without labels', 'label_free', without_labels),
+    ):
+        trained = part is not information or not found.exists() or run.lines[-1]['epoch'] > 0
+        if trained and run_files.keys(run, needs):
             sections += [f'## {title}', part(run)]
     if run.config['method']['name'] in methods.METHODS and run_files.keys(run, 'centres'):
         sections += [
@@ -201,6 +206,28 @@ def collapse(run: run_files.Run) -> str:
     )
     header = ('branch', 'spread', 'of an even spread', f'effective rank{of}', 'NN gap (°)')
     return tables.markdown(Table('At the last evaluation', header, rows, (note,)))
+
+
+def without_labels(run: run_files.Run) -> str:
+    """The figures of mi.label_free of every branch, at the start and at the end."""
+    rows = []
+    for branch in run_files.keys(run, 'label_free'):
+        present = run_files.keys(run, 'label_free', branch)
+        for name, own in label_free.FIGURES.items():
+            if name not in present:
+                continue
+            epochs, values = run_files.series(run, 'label_free', branch, name)
+            ends = [statistics.cell(value, 3) for value in (values[0], values[-1])]
+            rows.append((own.label, branch, *ends, own.better))
+    note = (
+        f'At epochs {epochs[0]:g} and {epochs[-1]:g}, of held-out examples. RankMe (effective'
+        ' rank), LiDAR (rank of the discriminants between examples, 100 of ten views each) and'
+        ' α-ReQ (decay of the eigenspectrum): of backbone features. Alignment (mean squared'
+        ' distance of two views) and uniformity (log mean e^(-2 d^2) over pairs): of embeddings of'
+        ' unit length.'
+    )
+    header = ('figure', 'branch', 'first', 'last', 'better')
+    return tables.markdown(Table('Figures without labels', header, rows, (note,)))
 
 
 def probes(found: dict[str, Any], run: run_files.Run) -> str:

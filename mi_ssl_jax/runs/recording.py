@@ -3,7 +3,7 @@ the state.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import collapse
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs, schema
-from mi_ssl_jax.figures import run_files
+from mi_ssl_jax.figures import label_free, run_files
 from mi_ssl_jax.runs import exits, exporting, processes, run_folder, signals, wandb_log
 from mi_ssl_jax.runs.checkpoint import Checkpoint, Store, on_host
 from mi_ssl_jax.runs.log import Clock, Silent, Writer, plain
@@ -226,7 +226,8 @@ class Recorder:
             if self._told.get(branch) != kinds[branch]:
                 self._say(f'{self._name}, epoch {now.epoch:g}: {branch}: {sentence}')
         self._told = kinds
-        value = _figure(now.line, config.checkpoint.best)
+        trained = dict.fromkeys(phase.trains for phase in self._ready.method.phases)
+        value = _figure(now.line, config.checkpoint.best, list(trained))
         if np.isfinite(value) and (
             self._best is None
             or self._best['figure'] != config.checkpoint.best
@@ -308,6 +309,10 @@ def check(config: ConfigDict) -> None:
         raise ValueError(
             "checkpoint.best='online_top1' needs the online probe: set probe.online=True"
         )
+    best = config.checkpoint.best
+    if best in label_free.FIGURES and best not in config.mi.label_free:
+        chosen = (*config.mi.label_free, best)
+        raise ValueError(f"checkpoint.best='{best}' needs that figure: set mi.label_free={chosen}")
 
 
 def save_due(epoch: float, config: ConfigDict, seconds: float) -> bool:
@@ -321,21 +326,19 @@ def collapse_figures(path: Path) -> list[dict]:
     return [line['collapse'] for line in run_files.log(path) if 'collapse' in line]
 
 
-def _figure(line: Mapping[str, Any], name: str) -> float:
-    """Return the figure by which the best checkpoint is chosen, averaged over seeds (and phases);
-    NaN where a line lacks it.
+def _figure(line: Mapping[str, Any], name: str, branches: Sequence[str]) -> float:
+    """Return the figure by which the best checkpoint is chosen, the higher the better, averaged
+    over seeds (and phases, or `branches`); NaN where a line lacks it.
     """
-    values = {
-        'mi': lambda: line['mi']['cos_dv'],
-        'none': lambda: np.nan,
-        'online_top1': (
-            lambda: (
-                [line['online_top1'][phase] for phase in sorted(line.get('online_top1', {}))]
-                or np.nan
-            )
-        ),
-    }
-    return float(np.mean(values[name]()))
+    if name == 'mi':
+        return float(np.mean(line['mi']['cos_dv']))
+    if name == 'online_top1':
+        return float(np.mean(list(line.get('online_top1', {}).values()) or np.nan))
+    if name in label_free.FIGURES:
+        found = line.get('label_free', {})
+        own = [found[branch][name] for branch in branches if branch in found]
+        return float(np.mean(label_free.promise(label_free.FIGURES[name], own or np.nan)))
+    return np.nan
 
 
 def _check_finite(tree: Any, what: str, epoch: float) -> None:

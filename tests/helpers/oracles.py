@@ -93,6 +93,40 @@ def effective_rank(z):
     return math.exp(-sum(q * math.log(q) for q in p if q > 0))
 
 
+def lidar(z, delta=1e-4):
+    """Thilak et al. 2024, Eqs. 1 to 4, by whole covariance matrices; z (n, q, D)."""
+    z = np.float64(z)
+    n, q, width = z.shape
+    means = [own.mean(axis=0) for own in z]
+    centre = sum(means) / n
+    between = sum(np.outer(m - centre, m - centre) for m in means) / (n - 1)
+    within = delta * np.eye(width)
+    for own, m in zip(z, means):
+        for view in own:
+            within = within + np.outer(view - m, view - m) / (n * (q - 1))
+    values, vectors = np.linalg.eigh(within)
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    eigenvalues = np.linalg.eigvalsh(root @ between @ root)
+    p = [max(value, 0.0) / sum(eigenvalues) for value in eigenvalues]
+    return math.exp(-sum(own * math.log(own) for own in p if own > 0))
+
+
+def alpha_req(z, first=4, last=100):
+    """Agrawal et al. 2022: the line through log eigenvalue and log rank, with weights 1 / rank."""
+    z = np.float64(z)
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(z.T)))[::-1]
+    ranks = np.arange(first, min(last, len(eigenvalues)) + 1)
+    # polyfit weighs the distances, not their squares.
+    slope, _ = np.polyfit(
+        np.log(ranks), np.log(eigenvalues[ranks - 1]), deg=1, w=1 / np.sqrt(ranks)
+    )
+    return -slope
+
+
+def alignment(za, zb):
+    return mean([np.sum((a - b) ** 2) for a, b in zip(unit(za), unit(zb))])
+
+
 def uniformity(z, t):
     z = unit(z)
     return log_mean_exp(off_diagonal([[-t * np.sum((a - b) ** 2) for b in z] for a in z]))

@@ -94,8 +94,18 @@ def test_the_best_evaluation_is_kept_also_by_a_run_that_was_stopped(tmp_path, mo
     [
         (
             {'checkpoint': {'best': 'loss'}},
-            "checkpoint.best='loss': use 'mi', 'online_top1' or 'none'",
+            "checkpoint.best='loss': use 'mi', 'online_top1', 'rankme', 'lidar', 'alpha_req',"
+            " 'alignment', 'uniformity' or 'none'",
         ),
+        (
+            {'checkpoint': {'best': 'lidar'}, 'mi': {'label_free': ('rankme',)}},
+            r"set mi.label_free=\('rankme', 'lidar'\)",
+        ),
+        (
+            {'mi': {'label_free': ('rank',)}},
+            "mi.label_free: 'rank' is none of rankme, lidar, alpha_req, alignment, uniformity",
+        ),
+        ({'mi': {'label_free': ('alpha_req',)}}, 'needs 5 features, but mlp has 3: leave it out'),
         ({'checkpoint': {'best': 'online_top1'}}, 'set probe.online=True'),
         ({'checkpoint': {'keep': 0}}, 'checkpoint.keep=0 must be at least 1'),
         ({'rollback': {'factor': 0.0}}, 'rollback.factor=0.0 must be above 0'),
