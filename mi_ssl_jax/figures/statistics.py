@@ -41,6 +41,15 @@ def spearman(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
     )
 
 
+def kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of x (n,) and y (n,): pairs in the same order less those in the other, ties
+    left out; NaN for a constant or one point.
+    """
+    one, other = (np.sign(values[:, None] - values[None]) for values in (x, y))
+    scale = np.sqrt((one**2).sum() * (other**2).sum())
+    return float((one * other).sum() / scale) if scale > 0 else np.nan
+
+
 def rising(values: np.ndarray, *, tolerance: float) -> np.ndarray:
     """Share (seeds,) of steps from row to row of values (T, seeds) that fall by `tolerance` at
     most.

@@ -18,7 +18,10 @@ COLLECTED = {  # commands that put finished runs together
         'Figure 4: SDMI without its marginal term, SimSiam without its predictor, from finished'
         ' runs'
     ),
-    'scatter': 'final mutual information against linear-probe accuracy, from finished runs',
+    'scatter': (
+        'final mutual information and figures without labels against linear-probe accuracy, from'
+        ' finished runs'
+    ),
 }
 
 

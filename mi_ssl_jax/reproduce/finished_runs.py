@@ -1,5 +1,5 @@
-"""Tables and pictures from finished runs: Table 1, Figure 4, information against accuracy; without
-JAX.
+"""Tables and pictures from finished runs: Table 1, Figure 4, information and other figures without
+labels against accuracy; without JAX.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def figure4(*, runs: Sequence[Path], workdir: Path) -> None:
 
 
 def scatter(*, runs: Sequence[Path], workdir: Path) -> None:
-    """Final mutual information against linear-probe accuracy."""
+    """Final mutual information and other figures without labels against linear-probe accuracy."""
     found, left_out = probes.read_all(runs)
     picture = clouds.draw(found, workdir / 'figures' / 'scatter.png')
     alone = [probes.Pool(run.variant, run.data, [run]) for run in found]

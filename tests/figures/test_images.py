@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mi_ssl_jax.figures import methods, probes, run_files, views
+from mi_ssl_jax.figures import methods, probes, run_files, statistics, views
 from mi_ssl_jax.figures.paper import figure2, figure4, scatter, table1
 from tests.figures import test_pictures
 from tests.figures.test_pictures import check, words
@@ -303,9 +303,13 @@ def test_scatter_has_a_point_a_seed_and_the_rank_correlation(tmp_path, drawn):
     ]
     x, y = [0.5, 0.6, 0.2, 0.9, 0.3, 0.1], [82, 61, 70, 90, 75, 30]
     rho = scipy.stats.spearmanr(x, y).statistic
-    own = scatter.correlation(scatter.points(runs)['cifar10'], 'cos_dv')
-    assert own.points == 6 and own.rho == pytest.approx(rho)
-    assert scatter.table(runs).rows[0] == ('CIFAR-10', 'cos-DV', f'{rho:.3f}', '6', '3')
+    own = scatter.agreement(scatter.points(runs)['cifar10'], 'cos_dv')
+    assert own.points == 6 and own.spearman == pytest.approx(rho)
+    tau = scipy.stats.kendalltau(x, y).statistic
+    rows = scatter.table(runs).rows
+    numbers = (f'{rho:.3f}', f'{tau:.3f}', '0.00')  # the run with the most information is the best
+    assert rows[0] == ('CIFAR-10', 'cos-DV', 'higher', *numbers, '6', '3')
+    assert [row[1] for row in rows] == ['cos-DV', 'InfoNCE', 'JSD']  # nothing else was measured
     check(scatter.draw(runs, tmp_path / 'a.png'), drawn[0])
     ax = drawn[0].axes[0]
     spots = np.concatenate([own.get_offsets() for own in ax.collections])
@@ -321,16 +325,55 @@ def test_scatter_keeps_data_sets_apart_and_leaves_out_what_is_not_finite(tmp_pat
     ]
     rows = [row for row in scatter.table(runs).rows if row[1] == 'cos-DV']
     assert rows == [
-        ('CIFAR-10', 'cos-DV', '1.000', '3', '2'),
-        ('CIFAR-100', 'cos-DV', '-1.000', '3', '1'),
+        ('CIFAR-10', 'cos-DV', 'higher', '1.000', '1.000', '2.00', '3', '2'),
+        ('CIFAR-100', 'cos-DV', 'higher', '-1.000', '-1.000', '2.00', '3', '1'),
     ]
     check(scatter.draw(runs, tmp_path / 'a.png'), drawn[0])
 
 
 def test_two_points_have_no_correlation(tmp_path, drawn):
     runs = [read(tmp_path / 'a', 'jmi', [1.0, 2.0], mi=[0.1, 0.2])]
-    assert scatter.table(runs).rows[0][2:4] == ('–', '2')
+    assert scatter.table(runs).rows[0][3:7] == ('–', '–', '–', '2')
     check(scatter.draw(runs, tmp_path / 'a.png'), drawn[0])
+
+
+def test_other_figures_without_labels_have_a_panel_and_a_row_each(tmp_path, drawn):
+    """Each is ordered so that the better comes first; a run without them is no point of theirs."""
+    figures = {
+        'rankme': [10.0, 20.0, 30.0, 40.0],
+        'alpha_req': [0.2, 1.9, 0.9, 1.4],
+        'alignment': [0.9, 0.4, 0.3, 0.1],
+    }
+    accuracy = [50.0, 60.0, 90.0, 80.0]
+    folder = probed.write(tmp_path / 'a', 'jmi', accuracy, mi=[0.1, 0.2, 0.3, 0.4])
+    lines = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+    lines[-1]['label_free'] = {'theta': figures}
+    (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    runs = [probes.read(folder), read(tmp_path / 'b', 'simclr', [70.0], mi=[0.25])]
+    rows = {row[1]: row[2:] for row in scatter.table(runs).rows}
+    assert list(rows) == ['cos-DV', 'InfoNCE', 'JSD', 'RankMe', 'α-ReQ', 'alignment']
+    assert rows['cos-DV'][-2] == '5' and rows['RankMe'][-2] == '4'
+    for name, values, better in (
+        ('RankMe', figures['rankme'], 'higher'),
+        ('α-ReQ', [-abs(value - 1) for value in figures['alpha_req']], 'near 1'),
+        ('alignment', [-value for value in figures['alignment']], 'lower'),
+    ):
+        rho, tau = (
+            correlation(values, accuracy).statistic
+            for correlation in (scipy.stats.spearmanr, scipy.stats.kendalltau)
+        )
+        regret = 90.0 - accuracy[int(np.argmax(values))]
+        assert rows[name][:4] == (better, f'{rho:.3f}', f'{tau:.3f}', f'{regret:.2f}')
+    check(scatter.draw(runs, tmp_path / 'a.png'), drawn[0])
+    titles = [ax.get_title('left') for ax in drawn[0].axes]
+    assert titles[:6] == list(rows)
+
+
+def test_kendall_counts_ties_as_scipy_does():
+    x, y = np.array([1.0, 2, 2, 3, 5, 5]), np.array([2.0, 1, 3, 3, 4, 4])
+    tau = statistics.kendall(x, y)
+    np.testing.assert_allclose(tau, scipy.stats.kendalltau(x, y).statistic)
+    assert np.isnan(statistics.kendall(np.ones(3), y[:3]))
 
 
 # Views
