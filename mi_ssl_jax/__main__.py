@@ -4,6 +4,7 @@ COMMANDS = {
     'main': 'train one configuration in a folder, or resume it',
     'probe': 'linear probes and kNN of a run',
     'embed': "a run's embeddings as arrays",
+    'finetune': 'train an encoder further on labels, beside random weights',
     'estimate_mi': 'mutual information between two arrays, or in a run',
     'compare': 'one page of several runs',
     'export': "a run's encoder for timm, torchvision or a program of its own",

@@ -35,6 +35,7 @@ LEVELS = (
         'estimate_mi',
         'compare',
         'export',
+        'finetune',
         'readout',
         'bench',
         'sweep',

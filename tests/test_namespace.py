@@ -14,7 +14,13 @@ import mi_ssl_jax as ms
 from tests.helpers import subprocesses
 
 # Loaders by name pass the options on to what the name refers to, the user's own code included.
-PASS_ON_OPTIONS = {'augment.evaluation', 'augment.load', 'methods.load', 'nets.load'}
+PASS_ON_OPTIONS = {
+    'augment.evaluation',
+    'augment.load',
+    'augment.supervised',
+    'methods.load',
+    'nets.load',
+}
 
 
 def members(module: types.ModuleType, prefix: str = '') -> dict[str, object]:

@@ -25,9 +25,10 @@ from mi_ssl_jax.augment import digits, graph, ops, points, recipes, rgb, series
 from mi_ssl_jax.core import plugins
 from mi_ssl_jax.core.statistics import Statistics
 
-__all__ = ['evaluation', 'load', 'names', 'ops']
+__all__ = ['evaluation', 'load', 'names', 'ops', 'supervised']
 
 Pipeline = Callable[[Array, Array], tuple[Array, ...]]
+Augmentation = Callable[[Array, Array], Array]
 Evaluation = Callable[[Array], Array]
 
 
@@ -46,6 +47,14 @@ _STANDARDISED = {  # they need the statistics of their data set
     'series': _Entry(series.series, series.whole),
 }
 OWN = 'own'  # views.options.data of images of any channels and type
+# Of images, what training with labels changes: crops of any size and flips, but no colours.
+_SUPERVISED = {
+    'scale': (0.08, 1.0),
+    'jitter_p': 0.0,
+    'grey_p': 0.0,
+    'blur_p': 0.0,
+    'solarize_p': 0.0,
+}
 
 
 def names() -> list[str]:
@@ -154,6 +163,30 @@ def normalisation(name: str, **options: Any) -> Normalisation | None:
         return None
     images, _ = _recipe(name, **options)
     return Normalisation(images.norm, images.scale)
+
+
+def supervised(name: str, **options: Any) -> Augmentation:
+    """Build the function `(key, example) -> network input` for training with labels.
+
+    Of images it crops and flips, and leaves colours alone; of others it is the first view of the
+    pipeline.
+
+    Args:
+        name: as of `load`.
+        **options: those of `load`, so that one configuration serves both.
+
+    Returns:
+        The function `(key, example) -> network input`.
+
+    Raises:
+        ValueError: as `load`.
+
+    >>> ms.augment.supervised('noise', sigma=0.1)(jax.random.PRNGKey(0), jnp.zeros(3)).shape
+    (3,)
+    """
+    changes = _SUPERVISED if name in recipes.RECIPES else {}
+    pipeline = load(name, **{**options, **changes})
+    return lambda key, example: pipeline(key, example)[0]
 
 
 def _scale(images: recipes.Images) -> dict[str, rgb.Scale]:

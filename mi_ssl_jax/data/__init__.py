@@ -9,7 +9,14 @@ import numpy as np
 
 from mi_ssl_jax.data import in_memory, on_disk, statistics, streamed
 from mi_ssl_jax.data.in_memory import available_memory
-from mi_ssl_jax.data.splits import Resident, Split, few_labels, label_sets, subset
+from mi_ssl_jax.data.splits import (
+    Resident,
+    Split,
+    few_labels,
+    label_sets,
+    labelled,
+    subset,
+)
 
 __all__ = [
     'Resident',
@@ -19,6 +26,7 @@ __all__ = [
     'few_labels',
     'find',
     'label_sets',
+    'labelled',
     'load',
     'names',
     'statistics',

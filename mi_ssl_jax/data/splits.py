@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+_PER_CLASS = re.compile(r'(\d+) a class')
 LABEL_DRAWS = 5  # probes on few labels are repeated over the draws 0, ..., LABEL_DRAWS - 1
 
 
@@ -85,12 +86,15 @@ def subset(y: np.ndarray, name: str) -> np.ndarray:
     return np.flatnonzero(~chosen if name == 'fit' else chosen)
 
 
-def label_sets(y: np.ndarray | None, wanted: Sequence[str]) -> dict[str, np.ndarray | None]:
+def label_sets(
+    y: np.ndarray | None, wanted: Sequence[str], *, field: str = 'probe.labels'
+) -> dict[str, np.ndarray | None]:
     """The training labels that probes may use, by the names of the configuration.
 
     Args:
         y: (n,) integer labels; None to check the names alone.
         wanted: of 'all', '1%', '10%' and 'N a class'.
+        field: where they stand, for messages.
 
     Returns:
         {'all': None, '10 a class': (draws, n) indices, '1%': (1, n)}.
@@ -100,12 +104,12 @@ def label_sets(y: np.ndarray | None, wanted: Sequence[str]) -> dict[str, np.ndar
     """
     found: dict[str, np.ndarray | None] = {}
     for name in wanted:
-        count = re.fullmatch(r'(\d+) a class', str(name))
+        count = _PER_CLASS.fullmatch(str(name))
         if name != 'all' and name not in ('1%', '10%') and not count:
             near = difflib.get_close_matches(str(name), ('all', '1%', '10%', '10 a class'), 1)
             hint = f"; did you mean '{near[0]}'?" if near else ''
             raise ValueError(
-                f"unknown probe.labels '{name}'; use 'all', '1%', '10%' or 'N a class'{hint}"
+                f"unknown {field} '{name}'; use 'all', '1%', '10%' or 'N a class'{hint}"
             )
         if name == 'all' or y is None:
             found[name] = None
@@ -116,3 +120,22 @@ def label_sets(y: np.ndarray | None, wanted: Sequence[str]) -> dict[str, np.ndar
         else:
             found[name] = subset(y, name)[None]
     return found
+
+
+def labelled(y: np.ndarray, name: str, *, draw: int) -> np.ndarray:
+    """Indices of the labelled examples of one draw: (m,) int64, sorted.
+
+    Args:
+        y: (n,) integer labels.
+        name: as of `label_sets`.
+        draw: which one of 'N a class'; the other sets are fixed.
+
+    Returns:
+        The indices; of draws below `LABEL_DRAWS` those of `label_sets`.
+
+    Raises:
+        ValueError: as `label_sets`.
+    """
+    label_sets(None, (name,), field='labels')
+    count = _PER_CLASS.fullmatch(name)
+    return few_labels(y, per_class=int(count[1]), draw=draw) if count else subset(y, name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_ssl_jax.figures import label_free, methods, run_files, statistics, tables, timing
+from mi_ssl_jax.figures import finetuned, label_free, methods, run_files, statistics, tables, timing
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table
 
@@ -68,6 +68,9 @@ def write(workdir: str | Path, notes: Sequence[str] = ()) -> Path:
         ]
     if (workdir / 'probe.json').exists():
         sections += ['## Probes', probes(run_files.probe_result(workdir / 'probe.json'), run)]
+    tuned = finetuned.results(workdir)
+    if tuned:
+        sections += ['## Fine-tuning', tables.markdown(finetuned.table(tuned))]
     spent = timing.read(workdir)
     if spent:
         sections += ['## Time', time(spent)]

@@ -1,0 +1,46 @@
+"""Fine-tuning on labels: python -m mi_ssl_jax.finetune --workdir=runs/jmi_digits
+--labels='10 a class' [--seeds=3] [--data.name=NAME]
+
+The encoder and a linear classifier on it are trained on labelled examples by the field's protocol,
+beside the same network from random weights; top-1 accuracies on the held-out split go into the
+run's report. --data.name names another data set for transfer; its inputs are normalised as in
+training. A killed command goes on where it was.
+"""
+
+import sys
+
+from mi_ssl_jax.cli import finetuning as command
+from mi_ssl_jax.cli import guard
+from mi_ssl_jax.figures import finetuned, report, tables
+from mi_ssl_jax.runs import after_training, encoders, exits, finetuning
+from mi_ssl_jax.train import loop
+
+
+def main() -> int:
+    """Fine-tune with every set of labels; print the table and write the run's report."""
+    options = command.arguments(__doc__.splitlines()[0])
+    encoder = finetuning.of_run(options.workdir, branch=options.branch, best=options.best)
+    task = finetuning.prepare(encoder, finetuning.on_data(encoder.config, options.changes))
+    out = options.out or options.workdir / finetuned.FOLDER
+    settings = finetuning.Settings(
+        **{name: getattr(options, name) for name in finetuning.Settings._fields}
+    )
+    found = []
+    for labels in options.labels:
+        folder = out / finetuning.folder_name(task, labels, branch=options.branch)
+        try:
+            found.append(finetuning.finetune(task, labels, settings, folder, say=print))
+        except loop.Diverged as error:
+            print(f'error: {error}', file=sys.stderr)
+            return exits.DIVERGED
+    print(tables.text(finetuned.table(found)))
+    print(f'wrote {out}')
+    if options.out is None:
+        ready = encoders.setup(options.workdir)
+        warnings = after_training.collapses(ready, options.workdir)
+        print(f'wrote {report.write(options.workdir, warnings)}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(guard.guard(main))
