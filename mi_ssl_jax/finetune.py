@@ -3,11 +3,14 @@
 
 The encoder and a linear classifier on it are trained on labelled examples by the field's protocol,
 beside the same network from random weights; top-1 accuracies on the held-out split go into the
-run's report. --data.name names another data set for transfer; its inputs are normalised as in
-training. A killed command goes on where it was.
+run's report. --weights, with --config for its data, takes an encoder from elsewhere. --data.name
+names another data set for transfer; its inputs are normalised as in training. A killed command goes
+on where it was.
 """
 
 import sys
+from argparse import Namespace
+from pathlib import Path
 
 from mi_ssl_jax.cli import finetuning as command
 from mi_ssl_jax.cli import guard
@@ -17,14 +20,17 @@ from mi_ssl_jax.train import loop
 
 
 def main() -> int:
-    """Fine-tune with every set of labels; print the table and write the run's report."""
+    """Fine-tune with every set of labels; print the table and write the report."""
     options = command.arguments(__doc__.splitlines()[0])
-    encoder = finetuning.of_run(options.workdir, branch=options.branch, best=options.best)
+    if options.workdir:
+        encoder = finetuning.of_run(options.workdir, branch=options.branch, best=options.best)
+        out = options.out or options.workdir / finetuned.FOLDER
+    else:
+        encoder = finetuning.of_weights(options.weights, options.config, say=print)
+        out = options.out or Path(f'runs/finetune_{options.weights.resolve().stem}')
     task = finetuning.prepare(encoder, finetuning.on_data(encoder.config, options.changes))
-    out = options.out or options.workdir / finetuned.FOLDER
-    settings = finetuning.Settings(
-        **{name: getattr(options, name) for name in finetuning.Settings._fields}
-    )
+    fields = finetuning.Settings._fields
+    settings = finetuning.Settings(**{name: getattr(options, name) for name in fields})
     found = []
     for labels in options.labels:
         folder = out / finetuning.folder_name(task, labels, branch=options.branch)
@@ -34,12 +40,18 @@ def main() -> int:
             print(f'error: {error}', file=sys.stderr)
             return exits.DIVERGED
     print(tables.text(finetuned.table(found)))
-    print(f'wrote {out}')
-    if options.out is None:
-        ready = encoders.setup(options.workdir)
-        warnings = after_training.collapses(ready, options.workdir)
-        print(f'wrote {report.write(options.workdir, warnings)}')
+    print(f'wrote {_report(options, out, found)}')
     return 0
+
+
+def _report(options: Namespace, out: Path, found: list[dict]) -> Path:
+    """The run's report, with the results; a page of them alone where they are no part of a run."""
+    if options.workdir and options.out is None:
+        ready = encoders.setup(options.workdir)
+        return report.write(options.workdir, after_training.collapses(ready, options.workdir))
+    page = out / 'report.md'
+    page.write_text(tables.markdown(finetuned.table(found)))
+    return page
 
 
 if __name__ == '__main__':

@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from mi_ssl_jax import data
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import config_file, guard
 from mi_ssl_jax.experiment import schema
 from mi_ssl_jax.experiment.fields import FIELDS
 from mi_ssl_jax.runs import labelled
@@ -20,6 +22,10 @@ def arguments(description: str) -> argparse.Namespace:
     parser = guard.Parser(prog='python -m mi_ssl_jax.finetune', description=description)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--workdir', type=Path, help='the folder of a run')
+    what.add_argument(
+        '--weights', type=Path, help='a .safetensors file or a folder of weights, with --config'
+    )
+    parser.add_argument('--config', help='configs/NAME.py, whose data and views --weights takes')
     parser.add_argument('--branch', help='of a run, the encoder (default: the first trained)')
     parser.add_argument(
         '--best', action='store_true', help='of a run, the best checkpoint instead of the last'
@@ -39,16 +45,32 @@ def arguments(description: str) -> argparse.Namespace:
         ('scratch_lr', 'both, from random weights'),
     ):
         parser.add_argument(f'--{name}', type=float, help=f"of {of} (default: the protocol's)")
-    parser.add_argument('--out', type=Path, help='default: WORKDIR/finetune')
+    parser.add_argument('--out', type=Path, help='default: WORKDIR/finetune, or runs/finetune_NAME')
     names = [name for name, own in FIELDS.items() if _can_be_set(name, own.kind)]
     for name in names:
         parser.add_argument(f'--{name}', help=f'{FIELDS[name].unit} (default: as in training)')
     options = parser.parse_args()
+    options.config = _configuration(parser, options)
     options.labels = [name.strip() for name in options.labels.split(',')]
     _check(parser, options)
     options.changes = {name: _value(parser, options, name) for name in names}
     options.changes = {name: own for name, own in options.changes.items() if own is not None}
     return options
+
+
+def _configuration(parser: guard.Parser, options: argparse.Namespace) -> ConfigDict | None:
+    """The configuration whose data weights are fine-tuned on; None where none was given."""
+    if options.weights is not None and (options.branch or options.best):
+        parser.error('--branch and --best are of runs: give --workdir')
+    if options.config is None:
+        return None
+    if options.weights is None:
+        parser.error('--config goes with --weights: a run has its own')
+    if not Path(options.config).is_file():
+        parser.error(f'no configuration {options.config}: give configs/NAME.py')
+    found = config_file.read(options.config)
+    schema.check(found, options.config)
+    return found
 
 
 def _can_be_set(name: str, kind: str) -> bool:

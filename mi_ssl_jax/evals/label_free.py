@@ -26,7 +26,7 @@ def figures(
     names: Sequence[str],
     *,
     features: chex.Array,
-    pair: tuple[chex.Array, chex.Array] | None,
+    pair: Sequence[chex.Array],
     draws: chex.Array | None,
 ) -> dict[str, jax.Array]:
     """Compute the figures of these names.
@@ -34,7 +34,7 @@ def figures(
     Args:
         names: of figures.label_free.FIGURES.
         features: (N, F) backbone features of un-augmented examples.
-        pair: (N, D) embeddings of two views each, for NEED_PAIRS.
+        pair: (N, D) embeddings of two views each, for NEED_PAIRS; () without.
         draws: (n, q, F) backbone features of q views of n examples, for NEED_DRAWS.
 
     Returns:

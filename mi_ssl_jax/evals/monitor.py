@@ -156,7 +156,7 @@ def _label_free(
         return label_free.figures(
             names,
             features=jnp.concatenate(plain)[rows],
-            pair=(both[0], both[1]) if both else None,
+            pair=both,
             draws=None if views is None else views.swapaxes(0, 1),
         )
 

@@ -23,11 +23,12 @@ from tqdm import tqdm
 
 from mi_ssl_jax import augment
 from mi_ssl_jax.core.types import Variables
+from mi_ssl_jax.data import faults
 from mi_ssl_jax.evals import features, finetuning
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import checks, inputs
 from mi_ssl_jax.figures import finetuned
-from mi_ssl_jax.runs import encoders, labelled, run, run_folder, signals
+from mi_ssl_jax.runs import encoders, labelled, readout, restoring, run_folder, signals, weights
 from mi_ssl_jax.runs.checkpoint import Store
 from mi_ssl_jax.train import loop
 
@@ -90,7 +91,7 @@ def of_run(workdir: Path, *, branch: str | None = None, best: bool = False) -> E
     name = branch or ready.method.phases[0].trains
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
-    population, progress = run.restore(ready, workdir, best=best)
+    population, progress = restoring.restore(ready, workdir, best=best)
     members = []
     for member in population.members():
         own = member.variables[name]
@@ -98,6 +99,35 @@ def of_run(workdir: Path, *, branch: str | None = None, best: bool = False) -> E
     facts = {'encoder': str(workdir), 'branch': name, 'epoch': progress['epoch'], 'best': best}
     source = ready.source
     return Encoder(str(workdir), ready.config, source.example, source.statistics, members, facts)
+
+
+def of_weights(path: Path, config: ConfigDict | None, *, say: Say) -> Encoder:
+    """A backbone from elsewhere, with the data and the views of a configuration.
+
+    Args:
+        path: see weights.load.
+        config: gives the data and the views; the network and, of images, the normalisation are
+            those of the weights. None for those of a run.
+        say: told what was left aside.
+
+    Raises:
+        ValueError: no weights there, or damaged ones, or of an unknown network.
+    """
+    config = readout.configuration(path) if config is None else config
+    found = weights.load(path)
+    if found.ignored:
+        say(f'left aside of {path}: {faults.listed(found.ignored)}')
+    facts = {'encoder': str(path), 'weights': _digest(found.variables)}
+    own = experiments.decided(readout.configured(config, found))
+    return Encoder(str(path), own, None, None, [found.variables], facts)
+
+
+def _digest(variables: Variables) -> str:
+    """SHA-256 of all arrays."""
+    total = hashlib.sha256()
+    for place, leaf in jax.tree_util.tree_leaves_with_path(dict(variables)):
+        total.update(jax.tree_util.keystr(place).encode() + np.asarray(leaf).tobytes())
+    return total.hexdigest()
 
 
 def on_data(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:

@@ -48,7 +48,7 @@ def test_each_figure_equals_its_oracle():
 def test_rankme_takes_as_many_examples_as_it_needs(monkeypatch):
     monkeypatch.setattr(label_free, 'MOST', 50)
     features = made(300, 12, 0)
-    compute = jax.jit(functools.partial(label_free.figures, ('rankme',), pair=None, draws=None))
+    compute = jax.jit(functools.partial(label_free.figures, ('rankme',), pair=(), draws=None))
     found = compute(features=features)
     np.testing.assert_allclose(found['rankme'], oracles.effective_rank(features[::6]), rtol=1e-4)
 

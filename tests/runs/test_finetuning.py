@@ -132,6 +132,17 @@ def test_an_encoder_moves_to_other_data_with_its_own_normalisation(workdir, tmp_
     assert pretrained > 60 and scratch < pretrained  # three classes; 18 steps
 
 
+def test_weights_begin_as_the_run_that_they_are_of(workdir, tmp_path):
+    settings = FEW._replace(seeds=1)
+    encoder = finetuning.of_weights(workdir, None, say=print)
+    own = finetuning.prepare(encoder, finetuning.on_data(encoder.config, {}))
+    found = finetuning.finetune(own, '2 a class', settings, tmp_path / 'weights', say=print)
+    expected = finetuned_in(tmp_path / 'run', workdir, settings=settings)
+    assert found['rows'] == expected['rows'] and found['settings'] != expected['settings']
+    with pytest.raises(ValueError, match='give FILE.safetensors|is not there|is no run'):
+        finetuning.of_weights(tmp_path / 'none.safetensors', own.config, say=print)
+
+
 def test_data_that_the_encoder_cannot_take_are_one_line(workdir):
     with pytest.raises(
         ValueError, match=r'gaussian holds float32 \(2,\), but .* was trained on uint8'
@@ -191,6 +202,8 @@ def test_the_command_writes_the_runs_report(workdir, monkeypatch, capsys):
         (['--head_lr=-1'], '--head_lr=-1.0 must be at least 0'),
         (['--data.limit=few'], "--data.limit='few' must be a whole number"),
         (['--data.streamed=no'], "--data.streamed='no' must be True or False"),
+        (['--config=configs/jmi_digits.py'], '--config goes with --weights'),
+        (['--weights=a.safetensors'], 'not allowed with argument'),
     ],
 )
 def test_bad_arguments_are_one_line(workdir, monkeypatch, capsys, arguments, message):
