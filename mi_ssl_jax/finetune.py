@@ -15,7 +15,7 @@ from pathlib import Path
 from mi_ssl_jax.cli import finetuning as command
 from mi_ssl_jax.cli import guard
 from mi_ssl_jax.figures import finetuned, report, tables
-from mi_ssl_jax.runs import after_training, encoders, exits, finetuning
+from mi_ssl_jax.runs import after_training, encoders, exits, finetuning, transfer
 from mi_ssl_jax.train import loop
 
 
@@ -23,12 +23,12 @@ def main() -> int:
     """Fine-tune with every set of labels; print the table and write the report."""
     options = command.arguments(__doc__.splitlines()[0])
     if options.workdir:
-        encoder = finetuning.of_run(options.workdir, branch=options.branch, best=options.best)
+        encoder = transfer.of_run(options.workdir, branch=options.branch, best=options.best)
         out = options.out or options.workdir / finetuned.FOLDER
     else:
-        encoder = finetuning.of_weights(options.weights, options.config, say=print)
+        encoder = transfer.of_weights(options.weights, options.config, say=print)
         out = options.out or Path(f'runs/finetune_{options.weights.resolve().stem}')
-    task = finetuning.prepare(encoder, finetuning.on_data(encoder.config, options.changes))
+    task = transfer.prepare(encoder, transfer.on_data(encoder.config, options.changes))
     fields = finetuning.Settings._fields
     settings = finetuning.Settings(**{name: getattr(options, name) for name in fields})
     found = []

@@ -13,7 +13,7 @@ import pytest
 from mi_ssl_jax import finetune
 from mi_ssl_jax.data import prepare
 from mi_ssl_jax.figures import finetuned
-from mi_ssl_jax.runs import finetuning, labelled, run, signals
+from mi_ssl_jax.runs import finetuning, labelled, run, signals, transfer
 from tests.helpers import subprocesses, tiny
 from tests.runs import test_encoders
 
@@ -55,8 +55,8 @@ def workdir(tmp_path_factory, own_data_dir):
 
 
 def task(workdir, **changes):
-    encoder = finetuning.of_run(workdir)
-    return finetuning.prepare(encoder, finetuning.on_data(encoder.config, changes))
+    encoder = transfer.of_run(workdir)
+    return transfer.prepare(encoder, transfer.on_data(encoder.config, changes))
 
 
 def finetuned_in(folder, workdir, labels='2 a class', settings=FEW, **changes):
@@ -134,13 +134,13 @@ def test_an_encoder_moves_to_other_data_with_its_own_normalisation(workdir, tmp_
 
 def test_weights_begin_as_the_run_that_they_are_of(workdir, tmp_path):
     settings = FEW._replace(seeds=1)
-    encoder = finetuning.of_weights(workdir, None, say=print)
-    own = finetuning.prepare(encoder, finetuning.on_data(encoder.config, {}))
+    encoder = transfer.of_weights(workdir, None, say=print)
+    own = transfer.prepare(encoder, transfer.on_data(encoder.config, {}))
     found = finetuning.finetune(own, '2 a class', settings, tmp_path / 'weights', say=print)
     expected = finetuned_in(tmp_path / 'run', workdir, settings=settings)
     assert found['rows'] == expected['rows'] and found['settings'] != expected['settings']
     with pytest.raises(ValueError, match='give FILE.safetensors|is not there|is no run'):
-        finetuning.of_weights(tmp_path / 'none.safetensors', own.config, say=print)
+        transfer.of_weights(tmp_path / 'none.safetensors', own.config, say=print)
 
 
 def test_data_that_the_encoder_cannot_take_are_one_line(workdir):
@@ -149,7 +149,7 @@ def test_data_that_the_encoder_cannot_take_are_one_line(workdir):
     ):
         task(workdir, **{'data.name': 'gaussian'})
     with pytest.raises(ValueError, match="no branch 'xi': the run has theta"):
-        finetuning.of_run(workdir, branch='xi')
+        transfer.of_run(workdir, branch='xi')
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,11 @@ def test_a_damaged_result_is_named(workdir, tmp_path):
 def test_killed_again_and_again_it_ends_with_the_same_numbers(workdir, tmp_path):
     """SIGKILL at growing times after the start, checkpoints at every look at the loss."""
     code = (
-        'import sys; from pathlib import Path; from mi_ssl_jax.runs import finetuning as f\n'
+        'import sys; from pathlib import Path\n'
+        'from mi_ssl_jax.runs import finetuning as f, transfer\n'
         'f.SAVE_SECONDS, f.CHUNK = 0.0, 2\n'
-        'e = f.of_run(Path(sys.argv[1])); t = f.prepare(e, f.on_data(e.config, {}))\n'
+        'e = transfer.of_run(Path(sys.argv[1]))\n'
+        't = transfer.prepare(e, transfer.on_data(e.config, {}))\n'
         's = f.Settings(seeds=1, epochs=30, batch_size=16)\n'
         'f.finetune(t, "2 a class", s, Path(sys.argv[2]), say=print)\n'
     )
