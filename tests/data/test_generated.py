@@ -208,6 +208,18 @@ def test_unknown_name_lists_the_known():
         data.load('gausian', None)
 
 
+def test_labelled_examples_are_those_of_the_probes(numerals):
+    y = numerals.train.y
+    sets = data.label_sets(y, ('3 a class', '10%'))
+    for draw in (0, LABEL_DRAWS - 1):
+        own = data.labelled(y, '3 a class', draw=draw)
+        np.testing.assert_array_equal(own, sets['3 a class'][draw])
+        np.testing.assert_array_equal(data.labelled(y, '10%', draw=draw), sets['10%'][0])
+    assert len(data.labelled(y, 'all', draw=0)) == len(y)
+    with pytest.raises(ValueError, match="unknown labels '3 per class'"):
+        data.labelled(y, '3 per class', draw=0)
+
+
 def test_few_labels(numerals):
     y = numerals.train.y
     draws = [few_labels(y, per_class=10, draw=d) for d in range(LABEL_DRAWS)]
