@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax.core import sphere
+from mi_ssl_jax.core import sphere, streams
 from mi_ssl_jax.evals import label_free, monitor
 from mi_ssl_jax.figures.label_free import FIGURES, promise
 from mi_ssl_jax.runs import recording
@@ -82,10 +82,10 @@ def test_an_evaluation_holds_the_figures_of_every_branch(name, monkeypatch):
     line, method, variables = measured(name, labels=labels)
     branches = {method.tracked.a, method.tracked.b}
     assert line['label_free'].keys() == branches
-    keys = jax.random.split(jax.random.PRNGKey(0), len(POINTS))
+    keys = jax.random.split(streams.evaluation(streams.VIEWS), len(POINTS))
     first, second, _ = jax.vmap(views)(keys, POINTS)
     chosen = np.arange(20) * len(POINTS) // 20
-    keys = jax.random.split(jax.random.PRNGKey(0), 100)
+    keys = jax.random.split(streams.evaluation(streams.VIEWS), 100)
     drawn = jax.vmap(views)(keys, np.tile(POINTS[chosen], (5, 1)))[:2]
     for branch in branches:
         own = variables[branch]
