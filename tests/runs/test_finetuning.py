@@ -123,13 +123,13 @@ def test_interrupted_fine_tuning_goes_on_to_the_same_bits(workdir, tmp_path, mon
     assert len(taken) == 24 and parts == whole
 
 
-def test_an_encoder_moves_to_other_data_with_its_own_normalisation(workdir, tmp_path):
-    found = finetuned_in(
-        tmp_path, workdir, labels='10 a class', settings=FEW, **{'data.name': 'three'}
-    )
+def test_an_encoder_moves_to_other_data(workdir, tmp_path):
+    settings = FEW._replace(seeds=1, epochs=60, scratch_lr=0.1)
+    changes = {'data.name': 'three'}
+    found = finetuned_in(tmp_path, workdir, labels='10 a class', settings=settings, **changes)
     assert found['settings']['data'] == 'three' and found['settings']['limit'] == 0
-    pretrained, scratch = (np.mean(row['seeds']) for row in found['rows'])
-    assert pretrained > 60 and scratch < pretrained  # three classes; 18 steps
+    # Three classes, one in three by chance.
+    assert all(row['seeds'][0] > 60 for row in found['rows']), found['rows']
 
 
 def test_weights_begin_as_the_run_that_they_are_of(workdir, tmp_path):
