@@ -36,6 +36,7 @@ def base() -> ConfigDict:
     config.optimizer = ConfigDict()
     config.optimizer.name = 'sgd'  # sgd, adam, adamw or lars
     config.optimizer.momentum = 0.9  # of sgd and lars
+    config.optimizer.nesterov = False  # of sgd and lars: Nesterov's momentum
     config.optimizer.lars = ConfigDict()
     config.optimizer.lars.eta = 1e-3  # trust coefficient
     # |p| / |g + wd p|; 'parts': |p| / (|g| + wd |p|)

@@ -5,7 +5,7 @@ A pipeline is a function `(key, example) -> tuple of views` of ONE key and ONE e
 vmaps it. Images come in as uint8 (H, W, C), views leave as normalised float32.
 
     augment.load('noise', sigma=0.1)                  points; two views
-    augment.load('digits', rotation=20.0)             8x8 grey images; two views
+    augment.load('digits', rotation=20.0)             8x8 grey images; two views, or views=N
     augment.load('graph', edge_drop=(0.2, 0.3))       a graph; two views
     augment.load('simclr', data='cifar10')            RGB images; the method's views for that data
     augment.load('dino', data='imagenet100', size=112, local_views=4, jitter_p=0.5)

@@ -19,8 +19,9 @@ def digits(
     contrast: float = 0.3,
     brightness: float = 0.1,
     noise_std: float = 0.2,
-) -> tuple[Array, Array]:
-    """Two views of one grey uint8 image (H, W, 1), normalised float32; black beyond the border.
+    views: int = 2,
+) -> tuple[Array, ...]:
+    """Views of one grey uint8 image (H, W, 1), normalised float32; black beyond the border.
 
     Each view is warped by a random affine map, its intensities changed by gain * x + offset, and
     noise added.
@@ -36,6 +37,7 @@ def digits(
       contrast: gain is uniform in 1 +- contrast.
       brightness: offset is uniform in +- brightness, in units of the full intensity range.
       noise_std: standard deviation of the Gaussian noise, in the same units.
+      views: their number.
     """
 
     def view(key: Array) -> Array:
@@ -47,8 +49,7 @@ def digits(
         eps = jax.random.normal(key_noise, warped.shape)
         return _normalise_digits(gain * warped + level + noise_std * eps)
 
-    first, second = jax.random.split(key)
-    return view(first), view(second)
+    return tuple(view(own) for own in jax.random.split(key, views))
 
 
 def digit(image: Array) -> Array:

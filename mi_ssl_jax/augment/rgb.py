@@ -34,7 +34,7 @@ class View(NamedTuple):
 
     Attributes:
       size: side of the view in pixels.
-      scale: range of the crop's area, in fractions of the image's; its ratio is in [3/4, 4/3].
+      scale: range of the crop's area, in fractions of the image's.
       method: 'bilinear' or 'bicubic'.
       jitter: strengths of brightness, contrast, saturation and hue (torchvision's ColorJitter).
       jitter_p, grey_p, blur_p, solarize_p: probabilities. Solarize inverts from 0.5 up.
@@ -42,6 +42,7 @@ class View(NamedTuple):
       taps.
       crop_last: crop and flip after the colours instead of before (W-MSE).
       grey_first: turn grey before the colour jitter instead of after (MoCo v1).
+      ratio: range of the crop's width over its height, torchvision's; (1, 1) for squares.
     """
 
     size: int
@@ -55,6 +56,7 @@ class View(NamedTuple):
     solarize_p: float = 0.0
     crop_last: bool = False
     grey_first: bool = False
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
 
 def make(
@@ -140,7 +142,7 @@ def _check(image: Array, scale: Scale | None) -> None:
 
 def _crop(key: Array, planes: Planes, view: View, *, flip: Array) -> Planes:
     height, width = planes[0].shape
-    box = resample.random_box(key, height, width, scale=view.scale, ratio=(3 / 4, 4 / 3))
+    box = resample.random_box(key, height, width, scale=view.scale, ratio=view.ratio)
     cropped = _resize(planes, box, size=view.size, method=view.method, flip=flip < 0.5)
     return (
         tuple(jnp.clip(plane, 0, 1) for plane in cropped) if view.method == 'bicubic' else cropped

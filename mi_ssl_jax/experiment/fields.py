@@ -61,6 +61,7 @@ FIELDS: dict[str, Field] = {
     'method': Field('its name and arguments', 'open'),
     'optimizer.name': Field('optimiser', 'str', choices=('sgd', 'adam', 'adamw', 'lars')),
     'optimizer.momentum': Field('of sgd and lars', 'float', 0, BELOW_ONE),
+    'optimizer.nesterov': Field("of sgd and lars: Nesterov's momentum", 'bool'),
     'optimizer.lars.eta': Field('trust coefficient', 'float', math.ulp(0.0), 1),
     'optimizer.lars.ratio': Field(
         '|p| / |g + wd p|; parts: |p| / (|g| + wd |p|)', 'str', choices=('whole', 'parts')
@@ -175,6 +176,8 @@ OPTIONS: dict[str, Field] = {
     'mean': Field('of each channel in [0, 1], for the normalisation', 'numbers', -LARGEST, LARGEST),
     'std': Field('of each channel in [0, 1]', 'numbers', math.ulp(0.0), LARGEST),
     'local_views': Field('', 'int', 0, 1000),
+    'views': Field('number of views', 'int', 2, 1000),
+    'ratio': Field("range of the crop's width over its height", 'numbers', math.ulp(0.0), LARGEST),
     'scale': Field('range of the size', 'numbers', math.ulp(0.0), LARGEST),
     'jitter': Field('strengths', 'numbers', 0, LARGEST),
     'jitter_p': Field('probability', 'float', *PROBABILITY),
@@ -212,7 +215,10 @@ OPTIONS: dict[str, Field] = {
 
 # Fields and arguments that earlier versions did not have, with the value that is as it was then.
 LATER: dict[str, Any] = {
-    'optimizer': {'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False}},
+    'optimizer': {
+        'nesterov': False,
+        'lars': {'eta': 1e-3, 'ratio': 'whole', 'clip': False, 'vectors': False},
+    },
     'net': {'convolution': 'xla', 'weights': 'none'},
     'export': 'none',
     'mi': {'label_free': ()},

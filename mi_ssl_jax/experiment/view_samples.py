@@ -118,9 +118,9 @@ def described(pipeline: augment.Pipeline) -> str:
 def _words(view: rgb.View) -> str:
     low, high = (100 * share for share in view.scale)
     jitter = [f'{name} {strength:g}' for name, strength in zip(JITTER, view.jitter, strict=True)]
-    words = [
-        f'crop of {low:g} to {high:g} % of the area to {view.size} px ({view.method}), flip p 0.5'
-    ]
+    area = f'{low:g} to {high:g} %' if low < high else f'{low:g} %'
+    crop = 'crop' if view.ratio[0] < view.ratio[1] else 'square crop'
+    words = [f'{crop} of {area} of the area to {view.size} px ({view.method}), flip p 0.5']
     words += [f'jitter ({", ".join(jitter)}) p {view.jitter_p:g}'] if view.jitter_p else []
     words += [f'grey p {view.grey_p:g}'] if view.grey_p else []
     if view.blur_p:

@@ -86,18 +86,21 @@ def make(
     groups: tuple[api.Group, ...] = (),
     rules: api.Rules = api.Rules(),
     lars: Lars = REFERENCE,
+    nesterov: bool = False,
 ) -> optax.GradientTransformation:
     """An optimiser for one phase over that phase's own steps.
 
     'sgd', 'adam': weight decay on every parameter, added to the gradient, as PyTorch does. 'adamw':
     decoupled weight decay. 'lars': decay and trust ratio for weights only (biases and batch norms
     are excluded), learning rate outside the momentum; see Lars. momentum: of sgd and lars.
-    schedule: factor of the learning rate by step. steps_per_epoch, total_steps: of this phase.
-    groups: modules with a rule of their own; see methods.api.Group. rules: see methods.api.Rules.
+    nesterov: that momentum is Nesterov's, as in PyTorch. schedule: factor of the learning rate by
+    step. steps_per_epoch, total_steps: of this phase. groups: modules with a rule of their own; see
+    methods.api.Group. rules: see methods.api.Rules.
     """
     if name not in NAMES:
         raise ValueError(f"unknown optimizer '{name}'; use one of {', '.join(NAMES)}")
 
+    ball = _heavy_ball(momentum, nesterov)
     decay = weight_decay
     if rules.final_weight_decay is not None:
         decay = cosine(weight_decay, rules.final_weight_decay, total_steps=total_steps)
@@ -113,11 +116,9 @@ def make(
             return lr * factor(count + frozen)
 
         if name == 'lars':
-            steps += [*_adapted(lars, own_decay, rate), *_heavy_ball(momentum)]
+            steps += [*_adapted(lars, own_decay, rate), *ball]
         else:
-            steps += _direction(
-                name, weight_decay=own_decay, momentum=momentum, decay_vectors=rules.decay_vectors
-            )
+            steps += _direction(name, own_decay, ball, decay_vectors=rules.decay_vectors)
         steps += [optax.scale_by_schedule(lambda count: -rate(count))]
         steps += [_unit_rows()] if group.unit_rows else []
         update = optax.chain(*steps)
@@ -161,16 +162,20 @@ def _weights(params):
     return jax.tree.map(lambda p: p.ndim > 1, params)
 
 
-def _heavy_ball(momentum: float) -> list[optax.GradientTransformation]:
-    return [optax.trace(decay=momentum)] if momentum else []
+def _heavy_ball(momentum: float, nesterov: bool) -> list[optax.GradientTransformation]:
+    return [optax.trace(decay=momentum, nesterov=nesterov)] if momentum else []
 
 
 def _direction(
-    name: Name, *, weight_decay: float | optax.Schedule, momentum: float, decay_vectors: bool
+    name: Name,
+    weight_decay: float | optax.Schedule,
+    ball: list[optax.GradientTransformation],
+    *,
+    decay_vectors: bool,
 ) -> list[optax.GradientTransformation]:
     decay = optax.add_decayed_weights(weight_decay, mask=None if decay_vectors else _weights)
     if name == 'sgd':
-        return [decay, *_heavy_ball(momentum)]
+        return [decay, *ball]
     if name == 'adam':
         return [decay, optax.scale_by_adam()]
     return [optax.scale_by_adam(), decay]

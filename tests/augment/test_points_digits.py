@@ -70,6 +70,14 @@ class SmallViewsTest(chex.TestCase):
             np.testing.assert_allclose(view, expected, atol=1e-5)
 
 
+def test_as_many_views_as_are_asked_for():
+    """Each with randomness of its own."""
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
+    made = jax.jit(augment.load('digits', views=5))(jax.random.key(0), image)
+    assert [view.shape for view in made] == [(8, 8, 1)] * 5
+    assert len(np.unique(np.reshape(made, (5, -1)), axis=0)) == 5
+
+
 def test_noise_has_the_asked_spread():
     point = jnp.asarray([3.0, -2.0])
     pipeline = jax.vmap(augment.load('noise', sigma=0.3), in_axes=(0, None))

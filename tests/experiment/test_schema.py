@@ -54,6 +54,7 @@ BAD = [
     ({'method__temperature': math.inf}, 'method.temperature=inf must be finite'),
     ({'optimizer__momentum': 2.0}, 'optimizer.momentum=2.0 must be below 1'),
     ({'optimizer__name': 'lamb'}, "optimizer.name='lamb': use 'sgd', 'adam', 'adamw' or 'lars'"),
+    ({'optimizer__nesterov': 1}, 'optimizer.nesterov=1 must be True or False'),
     ({'optimizer__lars__eta': 0.0}, 'optimizer.lars.eta=0.0 must be above 0'),
     ({'optimizer__lars__ratio': 'raw'}, "optimizer.lars.ratio='raw': use 'whole' or 'parts'"),
     ({'schedule__start': 3.0}, 'schedule.start=3.0 must be at most 1'),
@@ -89,6 +90,7 @@ OPTIONS = [
     ('data', {'separation': math.inf}, 'data.options.separation=inf must be finite'),
     ('data', {'nodes': 10**9}, 'data.options.nodes=1000000000 must be at most 100,000'),
     ('data', {'seed': -1}, 'data.options.seed=-1 must be at least 0'),
+    ('views', {'views': 1}, 'views.options.views=1 must be at least 2'),
     ('views', {'size': 0}, 'views.options.size=0 must be at least 1'),
     ('views', {'size': 10**6}, 'views.options.size=1000000 must be at most 4,096'),
     ('views', {'jitter_p': 2}, 'views.options.jitter_p=2 must be at most 1'),
@@ -214,7 +216,7 @@ def test_a_schedule_that_would_say_nothing_is_one_line(fields, message):
 def earlier(name):
     """The stored form of a configuration before the fields in schema.LATER were there."""
     config = importlib.import_module(f'configs.{name}').get_config().to_dict()
-    del config['schedule'], config['optimizer']['lars']
+    del config['schedule'], config['optimizer']['lars'], config['optimizer']['nesterov']
     for argument in schema.LATER_ARGUMENTS.get(config['method']['name'], {}):
         del config['method'][argument]
     return config

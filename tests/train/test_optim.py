@@ -83,7 +83,7 @@ def rates(start=1e-4, final=0.01, warmup=10):
             yield LR * (final + (1 - final) * wave)
 
 
-def lars_oracle(param, gradients, lars):
+def lars_oracle(param, gradients, lars, nesterov=False):
     """One parameter's positions: decay, trust ratio, heavy ball, one after the other."""
     velocity, adapted = 0.0, param.ndim > 1 or lars.vectors
     for gradient, rate in zip(gradients, rates()):
@@ -96,7 +96,19 @@ def lars_oracle(param, gradients, lars):
             scale = lars.eta * size / below
             gradient = decayed * (min(scale / rate, 1) if lars.clip else scale)
         velocity = MOMENTUM * velocity + gradient
-        param = param - rate * velocity
+        ahead = gradient + MOMENTUM * velocity if nesterov else velocity
+        param = param - rate * ahead
+        yield param
+
+
+def sgd_oracle(param, gradients):
+    """PyTorch's SGD with the decay in the gradient and Nesterov's momentum (Sutskever et al.
+    2013, as its documentation writes it)."""
+    velocity = 0.0
+    for gradient, rate in zip(gradients, rates()):
+        gradient = gradient + DECAY * param
+        velocity = MOMENTUM * velocity + gradient
+        param = param - rate * (gradient + MOMENTUM * velocity)
         yield param
 
 
@@ -114,6 +126,12 @@ def adam_oracle(param, gradients):
 
 ORACLES = {
     'adam': ('adam', {}, adam_oracle),
+    'sgd nesterov': ('sgd', {'nesterov': True}, sgd_oracle),
+    'lars parts nesterov': (
+        'lars',
+        {'lars': SOLO, 'nesterov': True},
+        functools.partial(lars_oracle, lars=SOLO, nesterov=True),
+    ),
     **{
         f'lars {ratio} clip={clip} vectors={vectors}': (
             'lars',
