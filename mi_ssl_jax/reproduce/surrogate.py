@@ -122,6 +122,7 @@ def with_dot(za: jax.Array, zb: jax.Array) -> dict[str, jax.Array]:
         'eq13': bounds.eq13(a, b),
         'barlow': loss,
         'barlow_1': barlow.barlow_loss(za, zb, redundancy_weight=1.0),
+        'width': jnp.asarray(float(a.shape[1])),
         'chi_squared': bounds.chi_squared(pairs.in_batch(critics.dot(a, b, temperature=1.0))),
     }
 

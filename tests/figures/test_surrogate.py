@@ -31,6 +31,9 @@ def record(epoch, rng):
             'squares',
             'eq13',
             'barlow',
+            'barlow_1',
+            'chi_squared',
+            'width',
         )
         made[critic] = {name: list(rng.uniform(0.1, 1.0, 2)) for name in names}
         exact = np.array(made[critic]['exact'])
@@ -39,6 +42,8 @@ def record(epoch, rng):
         variance=[3.0, 3.2], auto=[3.1, 3.1], auto_off=[0.2, 0.2], squares=[0.1, 0.3]
     )
     made['dot 1'].update(auto_off=[0.4, 0.4], squares=[0.1, 0.1])
+    made['dot 0.1'].update(width=[3.0, 3.0], barlow_1=[epoch, epoch], chi_squared=[-epoch, epoch])
+    made['dot 1'].update(width=[3.0, 3.0], barlow_1=[0.5, 0.5], chi_squared=[1.0, 1.5])
     return made
 
 
@@ -88,6 +93,16 @@ def test_findings_notice_a_remainder_beyond_its_bound(path):
     lines = '\n'.join(surrogate.findings(path))
     assert len(re.findall('never exceeded: no', lines)) == 1
     assert 'with view noise 1 they are 25 % of them' in lines
+
+
+def test_chi_squared_is_compared_with_barlow_twins_of_weight_one(path):
+    """3 + epoch and 3 - epoch of the two seeds: one rises with Barlow Twins' loss, one falls."""
+    steps, *_ = surrogate.tables(path)
+    assert {row[0]: row[1:] for row in steps.rows}['D − chi-squared bound'] == ('3.000',) * 4
+    (line, _) = [line for line in surrogate.findings(path) if 'chi-squared' in line]
+    assert line.startswith('Barlow Twins, D minus the chi-squared bound is Barlow Twins’ loss')
+    assert '3.000 for 8.000 at the end, rank correlation 0.00 along training' in line
+    assert line.endswith('with view noise 1 1.750 for 0.500.')
 
 
 def test_a_missing_file_names_the_command(tmp_path):

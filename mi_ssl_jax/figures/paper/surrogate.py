@@ -59,6 +59,8 @@ STEPS = {
     '−DV, second order (Eq. 24)': lambda v: v(DOT, 'second_order') - v(DOT, 'joint'),
     'Eq. 13': lambda v: v(DOT, 'eq13'),
     'Barlow Twins’ loss': lambda v: v(DOT, 'barlow'),
+    'Barlow Twins’ loss of weight 1': lambda v: v(DOT, 'barlow_1'),
+    'D − chi-squared bound': lambda v: v(DOT, 'width') - v(DOT, 'chi_squared'),
 }
 
 
@@ -170,7 +172,12 @@ def findings(path: str | Path) -> list[str]:
     return [
         f'{_label(name)}, {line}'
         for name, value in _runs(path).items()
-        for line in (*_on_the_expansion(value), *_on_the_variance(value), _on_the_losses(value))
+        for line in (
+            *_on_the_expansion(value),
+            *_on_the_variance(value),
+            _on_the_losses(value),
+            _on_chi_squared(value),
+        )
     ]
 
 
@@ -218,6 +225,21 @@ def _on_the_losses(value: Measured) -> str:
     }
     words = ', '.join(f'{what} {correlation:.2f}' for what, correlation in follow.items())
     return f'rank correlation with the exact −DV along training: {words}.'
+
+
+def _on_chi_squared(value: Measured) -> str:
+    barlow, chi_squared = (
+        STEPS[what](value) for what in ('Barlow Twins’ loss of weight 1', 'D − chi-squared bound')
+    )
+    noisy = value.critics('dot')[-1]
+    far = value.last(noisy, 'width') - value.last(noisy, 'chi_squared')
+    agreement = _agreement(barlow, chi_squared)
+    return (
+        'D minus the chi-squared bound is Barlow Twins’ loss of weight 1 with auto- in place of'
+        f' cross-correlations, up to one Nth: {chi_squared[-1].mean():.3f} for'
+        f' {barlow[-1].mean():.3f} at the end, rank correlation {agreement:.2f} along training;'
+        f' with view noise {noisy.split()[1]} {far:.3f} for {value.last(noisy, "barlow_1"):.3f}.'
+    )
 
 
 @style.drawing
