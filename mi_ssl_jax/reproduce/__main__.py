@@ -112,6 +112,7 @@ def _on_known_truth(commands: argparse._SubParsersAction) -> None:
         coverage.add_argument(
             f'--{name}', type=int, default=default, help=f'{what} (default: {default})'
         )
+    coverage.add_argument('--steps', type=int, help='of a learned bound (default: 2000)')
 
 
 def _on_images(commands: argparse._SubParsersAction) -> None:
@@ -194,6 +195,7 @@ def _check(parser: guard.Parser, options: dict) -> None:
         ('samples', 1, fields['data.limit'].most),
         ('fits', 2, 10_000),
         ('draws', 2, 10_000),
+        ('steps', 1, 1_000_000),
     ):
         value = options.get(name)
         numbers = value if isinstance(value, list) else [value]
