@@ -17,6 +17,7 @@ from mi_ssl_jax.methods.corinfomax import corinfomax_loss as corinfomax
 from mi_ssl_jax.methods.corinfomax import moments_init as corinfomax_moments
 from mi_ssl_jax.methods.dino import dino_loss as dino
 from mi_ssl_jax.methods.dino import moved_centre as dino_centre
+from mi_ssl_jax.methods.empssl import empssl_loss as empssl
 from mi_ssl_jax.methods.jmi import jmi_loss as jmi
 from mi_ssl_jax.methods.mec import mec_loss as mec
 from mi_ssl_jax.methods.mmi import eigenvalues_init as mmi_eigenvalues
@@ -41,6 +42,7 @@ __all__ = [
     'dcl',
     'dino',
     'dino_centre',
+    'empssl',
     'jmi',
     'mec',
     'mmi',

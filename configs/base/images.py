@@ -43,7 +43,7 @@ from configs.base import common, methods
 # ours.
 VIEWS = {'sdmi': 'simclr', 'jmi': 'simclr', 'tico': 'byol', 'mec': 'mocov3', 'mmi': 'byol'}
 # Methods whose code leaves the last scale of a residual block at 1 in a ResNet-18.
-PLAIN_RESIDUAL = ('byol', 'dino', 'swav', 'mocov1', 'mocov2', 'wmse')
+PLAIN_RESIDUAL = ('byol', 'dino', 'swav', 'mocov1', 'mocov2', 'wmse', 'empssl')
 
 
 def base(name: str, data: str, *, size: int, stem: str) -> ConfigDict:

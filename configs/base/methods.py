@@ -64,6 +64,7 @@ def arguments(name: str) -> dict:
         },
         'mec': {**_COSINE, 'distortion': 64.0, 'order': 4, 'warmup_epochs': 10.0},
         'tico': {**_COSINE, 'momentum': 0.99, 'decay': 0.9, 'weight': 8.0},
+        'empssl': {'invariance_weight': 200.0, 'distortion': 0.2},
         'corinfomax': {'invariance_weight': 250.0, 'decay': 0.01, 'eps': 1e-8},
         'mmi': {
             **_COSINE,

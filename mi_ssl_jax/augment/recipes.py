@@ -139,6 +139,15 @@ def corinfomax(kind: str, size: int) -> Views:
     return _asymmetric(size, (0.08, 1.0), blur=True)
 
 
+def empssl(kind: str, size: int) -> Views:
+    """EMP-SSL: twenty squares of a quarter of the image, made as large as the image (its code);
+    local_views=N makes them N + 2. Its pixels are scaled by one half alone.
+    """
+    quarter = (0.25, 0.25)
+    view = View(size, quarter, 'bilinear', (0.4, 0.4, 0.4, 0.2), blur_p=0.1, ratio=(1.0, 1.0))
+    return (view._replace(solarize_p=0.1),) * 20
+
+
 RECIPES: dict[str, Callable[[str, int], Views]] = {
     'simclr': simclr,
     'simsiam': simsiam,
@@ -153,6 +162,7 @@ RECIPES: dict[str, Callable[[str, int], Views]] = {
     'wmse': wmse,
     'corinfomax': corinfomax,
     'dino_vit': dino_vit,
+    'empssl': empssl,
 }
 
 

@@ -37,6 +37,7 @@ BEYOND = {
     'mec': Look('MEC', '#999933', 'jmi'),
     'mmi': Look('MMI', '#CC6677', 'jmi'),
     'corinfomax': Look('CorInfoMax', '#6699CC', 'jmi'),
+    'empssl': Look('EMP-SSL', '#AA7744', 'jmi'),
     'tico': Look('TiCo', '#661100', 'jmi'),
     'bgrl': Look('BGRL', '#44AA99', 'jmi'),
 }

@@ -184,6 +184,15 @@ _TABLE = {
         (0.14, 1),
         (0.05, 0.14),
     ),
+    ('empssl', 'cifar10'): (
+        (0.4, 0.4, 0.4, 0.2),
+        0.8,
+        0.2,
+        (0.1,) * 20,
+        (0.1,) * 20,
+        (0.25, 0.25),
+        (0.25, 0.25),
+    ),
     ('wmse', 'cifar10'): ((0.4, 0.4, 0.4, 0.1), 0.8, 0.1, (0, 0), (0, 0), (0.2, 1), (0.2, 1)),
 }
 
@@ -217,7 +226,7 @@ def test_crops_are_resized_as_each_methods_code_does():
         for name, recipe in recipes.RECIPES.items()
         if {view.method for view in recipe('imagenet', 224)} == {'bilinear'}
     }
-    assert bilinear == {'simsiam', 'mocov1', 'mocov2', 'mocov3', 'swav'}
+    assert bilinear == {'simsiam', 'mocov1', 'mocov2', 'mocov3', 'swav', 'empssl'}
     for name in recipes.RECIPES.keys() - bilinear:
         assert {view.method for view in recipes.RECIPES[name]('imagenet', 224)} == {'bicubic'}
 
@@ -231,7 +240,8 @@ def test_every_pipeline_has_static_shapes(name, data):
     local = {'dino': 8, 'swav': 6}.get(name, 0) if side > 32 else 0
     local = 8 if name == 'dino_vit' else local
     small = 96 if side == 224 else side // 2
-    assert [view.shape for view in made] == [(12, side, side, 3)] * 2 + [
+    whole = 20 if name == 'empssl' else 2
+    assert [view.shape for view in made] == [(12, side, side, 3)] * whole + [
         (12, small, small, 3)
     ] * local
     assert jax.eval_shape(augment.evaluation(name, data=data), IMAGES[0]).shape == (side, side, 3)
@@ -305,6 +315,8 @@ def test_evaluation_on_imagenet_is_the_centre_seven_eighths():
 
 def test_options_and_errors():
     assert len(augment.load('dino', data='tin', local_views=2).keywords['views']) == 4
+    patches = augment.load('empssl', data='cifar10', local_views=5).keywords['views']
+    assert len(patches) == 7 and len(set(patches)) == 1 and patches[0].ratio == (1, 1)
     changed = augment.load(
         'simclr', data='cifar10', size=16, blur_p=0.5, scale=[0.3, 1.0]
     ).keywords['views']

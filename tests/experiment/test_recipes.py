@@ -145,6 +145,30 @@ def test_corinfomax_and_mmi_by_its_recipe(data, number, weight):
     assert own == other
 
 
+@pytest.mark.parametrize('data, numbers', [('cifar10', '80.6 90.7 93.1'), ('cifar100', '70.1')])
+def test_emp_ssl(data, numbers):
+    """Twenty patches; SGD with Nesterov's momentum inside solo-learn's LARS."""
+    config, text = load(f'empssl_{data}_tuned')
+    assert all(number in text for number in numbers.split()) and 'offline' in text
+    assert 'mean over 128 patches' in ' '.join(text.split())  # what our probe does not do
+    assert (config.batch_size, config.epochs, config.warmup_epochs) == (100, 30, 0)
+    assert (build.learning_rate(config), config.weight_decay) == (0.3, 1e-4)
+    lars = config.optimizer.lars
+    assert (lars.eta, lars.ratio, lars.clip, lars.vectors) == (0.005, 'parts', True, False)
+    assert config.optimizer.nesterov and config.optimizer.momentum == 0.9
+    assert config.method.to_dict() == {
+        'name': 'empssl',
+        'invariance_weight': 200,
+        'distortion': 0.2,
+    }
+    assert config.net.projector == (4096, 4096, 1024)
+    assert not config.net.options.resnet18.zero_init_residual
+    made = augment.load(config.views.name, **config.views.options).keywords['views']
+    assert len(made) == 20 and {(view.scale, view.ratio) for view in made} == {
+        ((0.25, 0.25), (1, 1))
+    }
+
+
 def test_vicreg_in_the_units_of_eb_jepa():
     """Invariance + 1 (hinge a + hinge b) + 100 (mean of the D (D - 1) squared covariances, a and
     b)."""
