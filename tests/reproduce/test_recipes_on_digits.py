@@ -26,6 +26,13 @@ def test_optimiser_schedule_and_method_are_the_presets(method):
             assert config[name] == digits[name], name
 
 
+def test_vicreg_with_adapted_vectors_differs_in_that_alone():
+    own, tuned = PARTS['recipes'][-1].make(), recipes.transferred('vicreg', '_tuned')
+    assert own.optimizer.lars.vectors and not tuned.optimizer.lars.vectors
+    tuned.optimizer.lars.vectors = True
+    assert own.to_dict() == tuned.to_dict()
+
+
 def test_other_parts_change_what_they_are_named_after():
     own = [variant.make().method.critic for variant in PARTS['critics']]
     assert own == ['cosine', 'separable', 'concatenated']
