@@ -38,9 +38,9 @@ def empssl_terms(
 
 
 def empssl_loss(z: chex.Array, *, invariance_weight: float, distortion: float) -> jax.Array:
-    """Compute EMP-SSL's loss of V patches (Tong et al. 2023, arXiv 2304.03977, as its code has
-    it).
+    """Compute EMP-SSL's loss of V patches.
 
+    Tong et al. 2023, arXiv 2304.03977, as its code has it:
     -invariance_weight * mean cos(u_v, mean_w u_w) - mean_v log det(I + D / (N distortion) u_v^T
     u_v) / 2, u_v of unit length; gradients flow through the mean over patches too.
 

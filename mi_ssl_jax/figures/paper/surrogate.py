@@ -1,67 +1,20 @@
 """From the DV bound to Barlow Twins in numbers: the change at each step of section 3.4 and appendix
-A.3.
-
-surrogate.json holds `points`, `seeds`, `epochs` and `runs` of {method: records}, one an evaluation:
-'epoch' and, by critic ('cosine 1': temperature 1; 'dot 0.5': Eq. 12 on standardised features, view
-noise 0.5), lists over seeds.
+A.3; tables, sentences and the picture.
 """
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from mi_ssl_jax.figures import curves, methods, statistics, style
+from mi_ssl_jax.figures.paper.surrogate_steps import COSINE, DOT, STEPS, Measured, read, runs_of
 from mi_ssl_jax.figures.statistics import number
 from mi_ssl_jax.figures.tables import Table, markdown
 from mi_ssl_jax.figures.tables import text as fixed_width
 
-DOT, COSINE = 'dot 0.1', 'cosine 1'  # Barlow Twins' critic on views as in training; JMI's critic
 EXACT, SECOND, THIRD, FOURTH = '#0072B2', '#D55E00', '#009E73', '#882288'
-
-
-class Measured(NamedTuple):
-    """A run's numbers. epochs: (T,). rows: its records, see above."""
-
-    epochs: np.ndarray
-    rows: list[dict[str, Any]]
-
-    def __call__(self, critic: str, what: str) -> np.ndarray:
-        """(T, seeds)."""
-        return np.array([row[critic][what] for row in self.rows], float)
-
-    def last(self, critic: str, what: str) -> float:
-        """After training, mean over seeds."""
-        return float(self(critic, what)[-1].mean())
-
-    def critics(self, kind: str) -> list[str]:
-        """The critics of a kind: 'cosine' from warm to cold, 'dot' from little view noise to
-        much.
-        """
-        own = [critic for critic in self.rows[0] if critic.startswith(kind)]
-        return sorted(own, key=lambda critic: float(critic.split()[1]), reverse=kind == 'cosine')
-
-
-# The steps in order: what stands there, its source, its value.
-STEPS = {
-    'log E[exp T], exact': lambda v: v(DOT, 'exact'),
-    'E[T] + Var[T] / 2 (Eq. 23)': lambda v: v(DOT, 'second_order'),
-    'bound on the difference': lambda v: v(DOT, 'bound'),
-    'E[T] + Var[T], without the half (Eq. 11)': lambda v: v(DOT, 'mean') + v(DOT, 'variance'),
-    'Var[T]': lambda v: v(DOT, 'variance'),
-    'sum over i, j of A_ij B_ij': lambda v: v(DOT, 'auto'),
-    'of it i ≠ j': lambda v: v(DOT, 'auto_off'),
-    'sum over i ≠ j of C_ij C_ji (Eq. 28)': lambda v: v(DOT, 'cross'),
-    'sum over i ≠ j of C_ij² (Eq. 13)': lambda v: v(DOT, 'squares'),
-    '−DV, exact': lambda v: v(DOT, 'exact') - v(DOT, 'joint'),
-    '−DV, second order (Eq. 24)': lambda v: v(DOT, 'second_order') - v(DOT, 'joint'),
-    'Eq. 13': lambda v: v(DOT, 'eq13'),
-    'Barlow Twins’ loss': lambda v: v(DOT, 'barlow'),
-    'Barlow Twins’ loss of weight 1': lambda v: v(DOT, 'barlow_1'),
-    'D − chi-squared bound': lambda v: v(DOT, 'width') - v(DOT, 'chi_squared'),
-}
 
 
 def report(path: str | Path) -> list[Path]:
@@ -73,7 +26,7 @@ def report(path: str | Path) -> list[Path]:
         '\n\n'.join(
             [
                 '# From the DV bound to Barlow Twins, measured (section 3.4, appendix A.3)',
-                _setting(_read(path)),
+                _setting(read(path)),
                 '## Where the steps differ',
                 '\n'.join(f'- {line}' for line in findings(path)),
                 *(markdown(table).strip() for table in tables(path)),
@@ -92,7 +45,7 @@ def text(path: str | Path) -> str:
 
 def tables(path: str | Path) -> list[Table]:
     """The steps before and after training; Eq. 23 by temperature; correlations by view noise."""
-    runs = _runs(path)
+    runs = runs_of(path)
     ends = [(name, place) for name in runs for place in (0, -1)]
     rows = [
         (what, *(number(float(value(runs[name])[place].mean()), 3) for name, place in ends))
@@ -171,7 +124,7 @@ def findings(path: str | Path) -> list[str]:
     """Summarise, in words and numbers, where the exact marginal term and its surrogates differ."""
     return [
         f'{_label(name)}, {line}'
-        for name, value in _runs(path).items()
+        for name, value in runs_of(path).items()
         for line in (
             *_on_the_expansion(value),
             *_on_the_variance(value),
@@ -245,7 +198,7 @@ def _on_chi_squared(value: Measured) -> str:
 @style.drawing
 def draw(path: str | Path, output: str | Path) -> Path:
     """One row a run: Eq. 23 with its bound, its error by temperature, the variance, the losses."""
-    runs = _runs(path)
+    runs = runs_of(path)
     figure = style.new(14.4, 4.2 * len(runs) + 0.6)
     for (name, value), panels in zip(runs.items(), figure.subplots(len(runs), 4, squeeze=False)):
         _marginal(panels[0], value)
@@ -268,7 +221,7 @@ def draw(path: str | Path, output: str | Path) -> Path:
     style.heading(
         figure,
         'From the DV bound to Barlow Twins: every step on the same embeddings',
-        f'{_setting(_read(path))} From the left: log E[exp T], its second-order value and, '
+        f'{_setting(read(path))} From the left: log E[exp T], its second-order value and, '
         'shaded, where the exact term must lie; the difference of the two (solid) and its bound '
         '(dashed) by the critic’s temperature; the variance, which is a sum of auto-correlations, '
         'while Eq. 13 takes cross-correlations and leaves out i = j; the resulting losses. '
@@ -357,13 +310,6 @@ def _agreement(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean([np.corrcoef(a[:, seed], b[:, seed])[0, 1] for seed in range(a.shape[1])]))
 
 
-def _runs(path: str | Path) -> dict[str, Measured]:
-    return {
-        name: Measured(np.array([row['epoch'] for row in rows], float), rows)
-        for name, rows in _read(path)['runs'].items()
-    }
-
-
 def _label(name: str) -> str:
     return methods.METHODS[name].label
 
@@ -374,12 +320,3 @@ def _setting(found: dict[str, Any]) -> str:
         f' {statistics.counted(found["seeds"], "seed")}; '
         f'embeddings of {found["points"]} held-out points, all pairs.'
     )
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        return json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f'{path} cannot be read ({error}): run python -m mi_ssl_jax.reproduce surrogate'
-        ) from None
