@@ -17,6 +17,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (12, 20, 24, 3), dtype=np.uin
 KEYS = jax.random.split(jax.random.key(0), len(IMAGES))
 
 
+@pytest.mark.slow
 def test_8_bit_rgb_as_own_data_has_the_same_views():
     """At the range 0 to 255 and the norm of CIFAR-10, all of SimCLR's operations are those of the
     data set."""
@@ -34,7 +35,9 @@ def test_8_bit_rgb_as_own_data_has_the_same_views():
 COLOURLESS = {'jitter': (0.4, 0.4, 0.0, 0.0), 'grey_p': 0.0}
 
 
-@pytest.mark.parametrize('channels, dtype', [(1, np.uint16), (5, np.float32)])
+@pytest.mark.parametrize(
+    'channels, dtype', [pytest.param(1, np.uint16, marks=pytest.mark.slow), (5, np.float32)]
+)
 def test_images_of_other_channels_and_bits(channels, dtype):
     """Un-augmented they are standardised over the training set; every channel is treated alike."""
     made = np.random.default_rng(1).integers(0, 60_000, (30, 24, 24, channels)).astype(dtype)

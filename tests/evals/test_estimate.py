@@ -37,13 +37,17 @@ def test_second_moments_know_gaussians():
     assert found.interval[0] < found.mi < found.interval[1] and found.kind == 'neither'
 
 
-@pytest.mark.parametrize('bound', ['infonce', 'mine', 'js_nwj'])
+@pytest.mark.parametrize(
+    'bound',
+    ['infonce', *(pytest.param(name, marks=pytest.mark.slow) for name in ('mine', 'js_nwj'))],
+)
 def test_lower_bounds_come_near_from_below(bound):
     found = estimate_mi(X, Y, bound=bound, **SMALL)
     assert TRUTH - 0.2 < found.mi < TRUTH + 2 * found.standard_error + 3 / math.sqrt(N)
     assert found.kind == 'lower' and not found.at_ceiling and len(found.fits) == 2
 
 
+@pytest.mark.slow
 def test_each_fit_has_its_own_samples():
     draws = [
         np.stack(own)
@@ -60,11 +64,13 @@ def test_a_fit_that_is_not_finite_is_counted():
     assert found.notes == ('1 of 3 fits are not finite',) and math.isnan(found.standard_error)
 
 
+@pytest.mark.slow
 def test_club_lies_above():
     found = estimate_mi(X, Y, bound='club', **SMALL)
     assert found.upper and found.mi > TRUTH
 
 
+@pytest.mark.slow
 def test_few_samples_and_a_column_that_is_constant_in_most_fits():
     # Overfitting starts within a few passes: stopping must be quicker. A spike in a test part must
     # not be divided by the rounding error that is the standard deviation of the train part's

@@ -156,6 +156,7 @@ def test_bad_input_is_one_line_with_status_2(command, files):
         assert re.search(message, error), error
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_input(command, tmp_path, monkeypatch):
     config = jmi_gaussian.get_config()
     config.epochs, config.batch_size, config.data.limit, config.method.block_size = (

@@ -38,6 +38,7 @@ def test_scale_and_offset_change_nothing(x):
     assert gaussian(x, Y).mi == pytest.approx(gaussian(X, Y).mi, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_a_learned_bound_sees_huge_values():
     found = estimate_mi(X * 1e300, Y, bound='infonce', key=KEY, fits=2, steps=200)
     assert found.mi > 0.3
@@ -56,6 +57,7 @@ def test_columns_that_others_determine_change_nothing():
         assert '1 of the 3 columns of x are combinations of others' in found.notes
 
 
+@pytest.mark.slow
 def test_copies_are_left_out():
     order = RNG.permutation(1200)
     copied = [np.concatenate([a, a])[order] for a in (X, Y)]
