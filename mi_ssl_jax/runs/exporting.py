@@ -19,7 +19,6 @@ from ml_collections import ConfigDict
 from mi_ssl_jax import augment
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.figures import card
 from mi_ssl_jax.runs import encoders, export_formats, run_folder, weights
 from mi_ssl_jax.runs.export_formats import RESNETS, SMALL, Encoder
 
@@ -97,6 +96,8 @@ def write(
             folder of a run.
     """
     check(run_folder.read_config(workdir), form, field)
+    from mi_ssl_jax.figures import card  # imports matplotlib, which is slow
+
     if (out / 'checkpoints').exists() or (out / 'metrics.jsonl').exists():
         raise ValueError(f'{out} is the folder of a run: name another for the exported encoder')
     ready = encoders.setup(workdir, PLAIN)

@@ -21,7 +21,7 @@ from mi_ssl_jax.evals import estimate, read_out
 from mi_ssl_jax.evals.read_out import ReadOut
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
-from mi_ssl_jax.figures import report, run_files
+from mi_ssl_jax.figures import run_files
 from mi_ssl_jax.runs import encoders, probes, recording, run_folder, weights
 from mi_ssl_jax.runs.checkpoint import Store
 from mi_ssl_jax.runs.log import Writer
@@ -128,6 +128,8 @@ def run(
         if config.probe.at_end and ready.source.classes:
             say('probing')
             probes.write(ready, population, workdir, before=[])
+        from mi_ssl_jax.figures import report  # imports matplotlib, which is slow
+
         report.write(workdir, result.notes)
     return result
 
