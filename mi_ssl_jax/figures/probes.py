@@ -243,9 +243,9 @@ def _differences(one: Probed, other: Probed) -> Iterator[tuple[str, Any, Any]]:
     if one.epochs != other.epochs:
         yield 'epochs trained', f'{one.epochs:g}', f'{other.epochs:g}'
     here, there = (dict(_settings(run.run.config)) for run in (one, other))
-    for field in sorted(set(here) | set(there)):
-        if here.get(field) != there.get(field):
-            yield field, here.get(field), there.get(field)
+    for field in sorted(set(here) & set(there)):  # one alone has it: later versions added it
+        if here[field] != there[field]:
+            yield field, here[field], there[field]
     if one.protocol != other.protocol:
         yield 'the probe', f"'{one.protocol}'", f"'{other.protocol}'"
 
