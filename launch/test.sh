@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, then runs the tests. Further arguments go to pytest.
 #   bash launch/test.sh          the fast tier, minutes
-#   bash launch/test.sh --unit   maths, methods and the import law: a minute, the first time three
+#   bash launch/test.sh --unit   maths, golden values and the import law: a minute
 #   bash launch/test.sh --all    every test
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

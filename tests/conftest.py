@@ -18,8 +18,8 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
 os.environ.setdefault('XLA_FLAGS', '')
 
 
-# The unit tier: the maths, the methods and the import law.
-UNIT = ('core', 'methods', 'test_layering.py')
+# The unit tier: the maths, the methods against others' values, and the import law.
+UNIT = ('core', 'methods/test_golden_methods.py', 'methods/test_load.py', 'test_layering.py')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = pathlib.Path(__file__).parent
     for item in items:
         slow = item.get_closest_marker('slow') is not None
-        if item.path.relative_to(tests).parts[0] in UNIT and not slow:
+        place = item.path.relative_to(tests)
+        if not slow and any(place.is_relative_to(part) for part in UNIT):
             item.add_marker(pytest.mark.unit)
 
 
