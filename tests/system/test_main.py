@@ -136,7 +136,7 @@ def test_the_package_says_what_there_is_to_run():
     for name in names:
         path = ROOT / name.replace('.', '/')
         assert path.with_suffix('.py').exists() or (path / '__main__.py').exists(), name
-    assert 'mi_ssl_jax.main' in names and len(names) == 9
+    assert 'mi_ssl_jax.main' in names and len(names) == 13
 
 
 def test_print_shows_the_resolved_configuration():
