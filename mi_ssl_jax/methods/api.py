@@ -232,6 +232,30 @@ class Parts(NamedTuple):
         )
 
 
+def joint(
+    encoder: nn.Module,
+    loss: LossFn,
+    *,
+    objective: Literal['explicit', 'surrogate'],
+    stop_gradient: bool = False,
+    groups: tuple[Group, ...] = (),
+    **more: Any,
+) -> Method:
+    """A method that trains one encoder of both views in one phase (Algorithm 2): branch 'theta',
+    phase 'joint'. groups: of the phase. more: init_aux, remedy, traced of the Method.
+    """
+    return Method(
+        paradigm='jmi',
+        update='joint',
+        objective=objective,
+        branches={'theta': Branch(encoder)},
+        phases=(Phase('joint', 'theta', loss, groups),),
+        tracked=Tracked('theta', 'theta'),
+        stop_gradient=stop_gradient,
+        **more,
+    )
+
+
 def structure(method: Method) -> dict[str, bool]:
     """EMA, stop-gradient, predictor, queue: the devices by which Table 7's methods differ."""
     aux = jax.eval_shape(method.init_aux, jax.random.PRNGKey(0))

@@ -55,12 +55,4 @@ def build(parts: api.Parts, *, redundancy_weight: float, loss_scale: float) -> a
         terms = barlow_terms(*views['theta'].z, redundancy_weight=redundancy_weight)
         return api.mi_loss(jax.tree.map(lambda term: loss_scale * term, terms), aux)
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
-        objective='surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
-    )
+    return api.joint(parts.encoder(projector=PROJECTOR), loss, objective='surrogate')

@@ -121,14 +121,10 @@ def build(parts: api.Parts, *, invariance_weight: float, decay: float, eps: floa
         )
         return api.mi_loss(terms, moved)
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
+    return api.joint(
+        parts.encoder(projector=PROJECTOR),
+        loss,
         objective='surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
         init_aux=lambda key: moments_init(parts.embedding),
         remedy='a running covariance is singular: raise method.eps or batch_size, or lower lr',
     )

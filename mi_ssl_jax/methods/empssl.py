@@ -69,12 +69,4 @@ def build(parts: api.Parts, *, invariance_weight: float, distortion: float) -> a
             empssl_terms(z, invariance_weight=invariance_weight, distortion=distortion), aux
         )
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
-        objective='surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
-    )
+    return api.joint(parts.encoder(projector=PROJECTOR), loss, objective='surrogate')

@@ -134,14 +134,10 @@ def build(
         terms = learned_terms(*seen.z, score, objective=objective, block_size=block_size)
         return api.mi_loss(terms, aux)
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
+    return api.joint(
+        parts.encoder(projector=PROJECTOR, critic=scorer),
+        loss,
         objective='explicit' if marginal == 'bound' else 'surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR, critic=scorer))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
         traced=('temperature',) if scorer is None else (),
     )
 

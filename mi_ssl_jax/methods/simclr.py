@@ -139,13 +139,9 @@ def build(
         own = {'temperature': temperature} | traced
         return api.mi_loss(terms(*views['theta'].z, **own), aux)
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
+    return api.joint(
+        parts.encoder(projector=projector),
+        loss,
         objective='explicit',
-        branches={'theta': api.Branch(parts.encoder(projector=projector))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
         traced=('temperature',),
     )

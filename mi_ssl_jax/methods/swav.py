@@ -122,13 +122,11 @@ def build(
         return {'queue': tuple(queue.init(own, queue_size, parts.embedding) for own in keys)}
 
     groups = (api.Group('prototypes', frozen_epochs=frozen_epochs, unit_rows=True),)
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
+    return api.joint(
+        net,
+        loss,
         objective='surrogate',
-        branches={'theta': api.Branch(net)},
-        phases=(api.Phase('joint', 'theta', loss, groups),),
-        tracked=api.Tracked('theta', 'theta'),
+        groups=groups,
         stop_gradient=True,
         traced=('temperature',),
         init_aux=init_aux,

@@ -97,12 +97,4 @@ def build(
             aux,
         )
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
-        objective='surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
-    )
+    return api.joint(parts.encoder(projector=PROJECTOR), loss, objective='surrogate')

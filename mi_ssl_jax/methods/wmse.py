@@ -90,14 +90,10 @@ def build(parts: api.Parts, *, slice_size: int, iterations: int, eps: float) -> 
         value = wmse_loss(za, zb, permutations, slice_size=slice_size, eps=eps)
         return api.mi_loss(bounds.Terms(-value, None), aux)
 
-    return api.Method(
-        paradigm='jmi',
-        update='joint',
+    return api.joint(
+        parts.encoder(projector=PROJECTOR),
+        loss,
         objective='surrogate',
-        branches={'theta': api.Branch(parts.encoder(projector=PROJECTOR))},
-        phases=(api.Phase('joint', 'theta', loss),),
-        tracked=api.Tracked('theta', 'theta'),
-        stop_gradient=False,
         remedy=(
             'the Cholesky factor of a slice has failed, its covariance is nearly singular: '
             'raise method.eps or method.slice_size, or lower lr'
