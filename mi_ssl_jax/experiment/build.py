@@ -57,9 +57,8 @@ def build(config: ConfigDict, source: inputs.Source, devices: tuple[jax.Device, 
     config = decided(config)
     checks.numbers(config, source)
     checks.probes(config, source)
-    options = inputs.views_options(config, source)
-    pipeline = augment.load(config.views.name, **options)
-    plain = augment.evaluation(config.views.name, **options)
+    pipeline = augment.load(config.views.name, **inputs.views_options(config, source))
+    plain = inputs.plain(config, source)
     layout = parallel.Layout(devices, config.seeds, 'scan')
     checks.shares(config, source, len(layout.devices))
     with checks.fitting('views', config.views.name, source):
@@ -218,14 +217,13 @@ def from_stacked(tree: State, layout: parallel.Layout) -> parallel.Population:
 def measure(ready: Setup):
     """The evaluation of this experiment; see evals.watch.make."""
     config, source = ready.config, ready.source
-    plain = augment.evaluation(config.views.name, **inputs.views_options(config, source))
     held_out = inputs.watched(source, config)
     watched = monitor.HeldOut(
         held_out.x,
         held_out.y,
         source.classes,
         ready.spec.views,
-        plain,
+        inputs.plain(config, source),
         source.centres,
     )
     return monitor.make(

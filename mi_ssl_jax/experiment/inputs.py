@@ -138,6 +138,16 @@ def views_options(config: ConfigDict, source: Source) -> dict[str, Any]:
     return options if source.statistics is None else {**options, 'statistics': source.statistics}
 
 
+def plain(config: ConfigDict, source: Source) -> augment.Evaluation:
+    """Example -> network input without augmentation."""
+    return augment.evaluation(config.views.name, **views_options(config, source))
+
+
+def normalisation(config: ConfigDict, source: Source) -> augment.Normalisation | None:
+    """The normalisation of the configuration's images; None of other data."""
+    return augment.normalisation(config.views.name, **views_options(config, source))
+
+
 def describe(source: Source) -> dict[str, Any]:
     """Return the facts about the data that the networks depend on, in JSON's types; see
     `described`.

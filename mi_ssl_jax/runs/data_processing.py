@@ -13,7 +13,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mi_ssl_jax import augment
 from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.evals.estimate import Estimate
@@ -62,7 +61,7 @@ def samples(workdir: Path) -> Samples:
         )
     population, _ = restoring.restore(ready, workdir)
     variables = population.first().variables
-    plain = augment.evaluation(config.views.name, **inputs.views_options(config, ready.source))
+    plain = inputs.plain(config, ready.source)
     held_out, tracked = ready.source.test.x, ready.method.tracked
 
     def encode(branch: str, view: int | None) -> np.ndarray:

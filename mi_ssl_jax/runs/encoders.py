@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mi_ssl_jax import augment, parallel
+from mi_ssl_jax import parallel
 from mi_ssl_jax.core.types import Key, Variables
 from mi_ssl_jax.evals import features
 from mi_ssl_jax.experiment import build as experiments
@@ -43,6 +43,9 @@ def load_encoder(
     """
     workdir = Path(workdir)
     return restored(setup(workdir), workdir, branch=branch, seed=seed, best=best)
+
+
+COLLECTIONS = ('params', 'batch_stats')
 
 
 class Chosen(NamedTuple):
@@ -95,18 +98,31 @@ def chosen(
     """The variables of one of the run's encoders; arguments and errors as of `load_encoder`."""
     if not 0 <= seed < ready.layout.seeds:
         raise ValueError(f'seed={seed}, but the run has {ready.layout.seeds}: count from 0')
+    return every_seed(ready, workdir, branch=branch, best=best)[seed]
+
+
+def every_seed(
+    ready: experiments.Setup, workdir: Path, *, branch: str | None, best: bool
+) -> list[Chosen]:
+    """One of the run's encoders as each seed has it; arguments and errors as of `load_encoder`."""
     name = branch or ready.method.phases[0].trains
     if name not in ready.method.branches:
         raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
     population, progress = restoring.restore(ready, workdir, best=best)
-    return Chosen(name, population.members()[seed].variables[name], progress['epoch'])
+    return [
+        Chosen(name, member.variables[name], progress['epoch']) for member in population.members()
+    ]
+
+
+def backbone(variables: Variables) -> Variables:
+    """{'params', 'batch_stats'} of an encoder's backbone alone."""
+    return {name: variables.get(name, {}).get('backbone', {}) for name in COLLECTIONS}
 
 
 def encoder(ready: experiments.Setup, branch: str) -> Callable[[Variables, jax.Array], Output]:
     """The branch on un-augmented examples, with its running batch statistics; compiled."""
     net = ready.method.branches[branch].net
-    options = inputs.views_options(ready.config, ready.source)
-    plain = jax.vmap(augment.evaluation(ready.config.views.name, **options))
+    plain = jax.vmap(inputs.plain(ready.config, ready.source))
     return jax.jit(lambda variables, x: net.apply(variables, plain(x), train=False))
 
 
@@ -122,12 +138,8 @@ def embeddings(
     """z (n, D) of a branch for one random view of each example; view None: un-augmented. key: of
     the views, from which example i draws by the i-th of its keys.
     """
-    options = inputs.views_options(ready.config, ready.source)
-    plain = augment.evaluation(ready.config.views.name, **options)
-    keys, net = (
-        jax.random.split(key, len(examples)),
-        ready.method.branches[branch],
-    )
+    plain = inputs.plain(ready.config, ready.source)
+    keys, net = jax.random.split(key, len(examples)), ready.method.branches[branch]
 
     def one(key: jax.Array, example: jax.Array) -> jax.Array:
         return plain(example) if view is None else ready.spec.views(key, example)[view]

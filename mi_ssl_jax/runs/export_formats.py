@@ -10,11 +10,10 @@ import numpy as np
 import safetensors.numpy
 from jax import export
 
-from mi_ssl_jax import augment
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.nets import torch_names, vit
-from mi_ssl_jax.runs import weights
+from mi_ssl_jax.runs import encoders, weights
 
 PROGRAM = 'model.stablehlo'
 PLATFORMS = ('cpu', 'cuda')
@@ -49,15 +48,12 @@ class Encoder(NamedTuple):
     @property
     def backbone(self) -> dict[str, Any]:
         """{'params', 'batch_stats'} of the backbone alone."""
-        return {
-            name: self.variables.get(name, {}).get('backbone', {}) for name in weights.COLLECTIONS
-        }
+        return encoders.backbone(self.variables)
 
-
-def plain(ready: experiments.Setup) -> Callable:
-    """Example -> network input without augmentation."""
-    options = inputs.views_options(ready.config, ready.source)
-    return augment.evaluation(ready.config.views.name, **options)
+    @property
+    def plain(self) -> Callable:
+        """Example -> network input without augmentation."""
+        return inputs.plain(self.ready.config, self.ready.source)
 
 
 # The formats: (encoder, folder) -> the file of weights, lines of Python that use it
@@ -163,7 +159,7 @@ def program(found: Encoder) -> bytes:
     """The encoder as a StableHLO program of raw examples (n, ...) of any number -> features (n, F)
     float32, by jax.export, for CPUs and CUDA.
     """
-    network, prepare = experiments.backbone(found.ready.config), jax.vmap(plain(found.ready))
+    network, prepare = experiments.backbone(found.ready.config), jax.vmap(found.plain)
     (count,) = export.symbolic_shape('n')
     example = found.ready.source.example
     examples = jax.ShapeDtypeStruct((count, *example.shape), example.dtype)

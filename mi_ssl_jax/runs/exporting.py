@@ -9,14 +9,13 @@ card, README.md, whose lines of Python are how it is used. Nothing is pickled.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from mi_ssl_jax import augment
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.runs import encoders, export_formats, run_folder, weights
@@ -133,7 +132,7 @@ def _clear(out: Path) -> None:
 
 def _encoder(ready: experiments.Setup, chosen: encoders.Chosen) -> Encoder:
     x = experiments.batch_of(2, ready.source.example)
-    shapes = jax.eval_shape(jax.vmap(export_formats.plain(ready)), x)
+    shapes = jax.eval_shape(jax.vmap(inputs.plain(ready.config, ready.source)), x)
     output = jax.eval_shape(
         functools.partial(encoders.encoder(ready, chosen.branch), chosen.variables), x
     )
@@ -158,9 +157,7 @@ def description(found: Encoder, form: str) -> dict[str, Any]:
     if len(image) != 3:
         return described
     height, width, channels = image
-    config = found.ready.config
-    views = inputs.views_options(config, found.ready.source)
-    known = augment.normalisation(config.views.name, **views)
+    known = inputs.normalisation(found.ready.config, found.ready.source)
     norm = {} if known is None else known.norm._asdict()
     pool = POOLS[options['pool']] if found.network == 'vit' else 'avg'
     arguments = {} if channels == 3 else {'in_chans': channels}
@@ -182,7 +179,7 @@ def description(found: Encoder, form: str) -> dict[str, Any]:
             'input_size': [channels, height, width],
             'fixed_input_size': found.network == 'vit',
             'interpolation': 'bilinear',
-            'crop_pct': _fraction(found.ready),
+            'crop_pct': _fraction(found.plain),
             'crop_mode': 'center',
             **{name: list(own) for name, own in norm.items()},
             'num_classes': 0,
@@ -213,8 +210,7 @@ def _about(found: Encoder, described: Mapping[str, Any], form: str) -> list[str]
             if form == 'npz'
             else f'(n, {channels}, {height}, {width})'
         )
-        views = inputs.views_options(found.ready.config, found.ready.source)
-        scale = augment.normalisation(found.ready.config.views.name, **views).scale
+        scale = inputs.normalisation(found.ready.config, found.ready.source).scale
         span = '0 to 255' if scale is None else f'{list(scale.low)} to {list(scale.high)}'
         lines.append(
             f'Inputs: images {shape}, pixels scaled from {span} to 0 to 1, then minus'
@@ -228,7 +224,6 @@ def _about(found: Encoder, described: Mapping[str, Any], form: str) -> list[str]
     return lines
 
 
-def _fraction(ready: experiments.Setup) -> float:
+def _fraction(evaluation: Callable) -> float:
     """Share of the short side that an evaluation sees."""
-    evaluation = export_formats.plain(ready)
     return float(getattr(evaluation, 'keywords', {}).get('fraction', 1.0))

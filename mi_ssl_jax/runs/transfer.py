@@ -15,7 +15,7 @@ from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.data import faults
 from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import checks, inputs
-from mi_ssl_jax.runs import encoders, readout, restoring, weights
+from mi_ssl_jax.runs import encoders, readout, weights
 
 Say = Callable[[str], None]
 
@@ -55,15 +55,10 @@ def of_run(workdir: Path, *, branch: str | None = None, best: bool = False) -> E
         ValueError: no run or checkpoint there, or no such branch.
     """
     ready = encoders.setup(workdir)
-    name = branch or ready.method.phases[0].trains
-    if name not in ready.method.branches:
-        raise ValueError(f"no branch '{name}': the run has {', '.join(ready.method.branches)}")
-    population, progress = restoring.restore(ready, workdir, best=best)
-    members = []
-    for member in population.members():
-        own = member.variables[name]
-        members.append({kind: own.get(kind, {}).get('backbone', {}) for kind in own})
-    facts = {'encoder': str(workdir), 'branch': name, 'epoch': progress['epoch'], 'best': best}
+    found = encoders.every_seed(ready, workdir, branch=branch, best=best)
+    members = [encoders.backbone(own.variables) for own in found]
+    first = found[0]
+    facts = {'encoder': str(workdir), 'branch': first.branch, 'epoch': first.epoch, 'best': best}
     source = ready.source
     return Encoder(str(workdir), ready.config, source.example, source.statistics, members, facts)
 
@@ -123,12 +118,11 @@ def prepare(encoder: Encoder, config: ConfigDict) -> Task:
     _check_kind(encoder, source)
     if encoder.statistics is not None:  # inputs are standardised as in its training
         source = source._replace(statistics=encoder.statistics)
-    options = inputs.views_options(config, source)
     network = experiments.backbone(config)
     key = jax.random.PRNGKey(0)
     with checks.fitting('views', config.views.name, source):
-        view = augment.supervised(config.views.name, **options)
-        plain = augment.evaluation(config.views.name, **options)
+        view = augment.supervised(config.views.name, **inputs.views_options(config, source))
+        plain = inputs.plain(config, source)
         jax.eval_shape(view, key, source.example)
         shape = jax.eval_shape(plain, source.example)
     with checks.fitting('net', config.net.name, source):

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from mi_ssl_jax import augment, parallel
+from mi_ssl_jax import parallel
 from mi_ssl_jax.augment.rgb import Norm
 from mi_ssl_jax.core.types import Variables
 from mi_ssl_jax.data import faults
@@ -28,12 +28,12 @@ from mi_ssl_jax.experiment import build as experiments
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.nets import torch_names
 from mi_ssl_jax.runs import encoders
+from mi_ssl_jax.runs.encoders import COLLECTIONS
 
 Say = Callable[[str], None]
 
 TENSORS, ARRAYS = 'model.safetensors', 'weights.npz'  # of a folder
 SECTION = 'mi_ssl_jax'  # of an exported folder's config.json: network, options
-COLLECTIONS = ('params', 'batch_stats')
 HEADS = ('fc', 'head', 'heads', 'classifier', 'linear', 'head_dist')  # classifiers: ignored
 PICKLES = ('.pth', '.pt', '.bin', '.ckpt', '.tar', '.pkl')
 
@@ -89,7 +89,7 @@ def fitted(found: Weights, ready: experiments.Setup) -> Variables:
             f"{found.where} holds the weights of {found.network}, and net.name='{config.net.name}':"
             f" set net.name='{found.network}'"
         )
-    plain = augment.evaluation(config.views.name, **inputs.views_options(config, ready.source))
+    plain = inputs.plain(config, ready.source)
     x = jax.eval_shape(jax.vmap(plain), experiments.batch_of(2, ready.source.example))
     network = experiments.backbone(config)
     wanted = jax.eval_shape(lambda x: network.init(jax.random.PRNGKey(0), x, train=False), x)
@@ -132,8 +132,7 @@ def remarks(found: Weights, ready: experiments.Setup) -> list[str]:
     lines = []
     if found.ignored:
         lines.append(f'left aside of {found.where}: {faults.listed(found.ignored)}')
-    options = inputs.views_options(ready.config, ready.source)
-    own = augment.normalisation(ready.config.views.name, **options)
+    own = inputs.normalisation(ready.config, ready.source)
     same = own is None or found.norm is None or len(own.norm.mean) != len(found.norm.mean)
     if not same and not np.allclose(own.norm, found.norm, atol=1e-3):
         lines.append(
@@ -164,13 +163,9 @@ def _of_run(path: Path, *, branch: str | None, seed: int, best: bool) -> Weights
     config = ready.config
     if 'backbone' not in own['params']:
         raise ValueError(f'the encoder of {path} has no backbone')
-    variables = {
-        name: jax.tree.map(np.asarray, own.get(name, {}).get('backbone', {}))
-        for name in COLLECTIONS
-    }
+    variables = jax.tree.map(np.asarray, encoders.backbone(own))
     options = dict(config.net.options.get(config.net.name, {}))
-    views = inputs.views_options(config, ready.source)
-    known = augment.normalisation(config.views.name, **views)
+    known = inputs.normalisation(config, ready.source)
     norm = None if known is None else known.norm
     aside = tuple(sorted(name for name in own['params'] if name != 'backbone'))
     return Weights(str(path), config.net.name, options, variables, norm, aside)
