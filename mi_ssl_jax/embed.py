@@ -12,22 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import encoders, guard
 from mi_ssl_jax.runs import embeddings, run_folder
 
 
 def main() -> None:
     """Write the arrays of a finished run."""
     parser = guard.Parser(prog='python -m mi_ssl_jax.embed', description=__doc__.splitlines()[0])
-    parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
+    encoders.add(parser)
     parser.add_argument('--out', type=Path, help='where to write (default: WORKDIR/embeddings)')
-    parser.add_argument(
-        '--branch',
-        help='the encoder (default: the first that is trained; SDMI: theta is f, xi is g)',
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help="which of the run's seeds, counted from 0"
-    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--data_dir', help='where the data set lies now (default: as in training)')
     where.add_argument(

@@ -10,25 +10,18 @@ config.json and a card, README.md.
 import sys
 from pathlib import Path
 
-from mi_ssl_jax.cli import guard
+from mi_ssl_jax.cli import encoders, guard
 from mi_ssl_jax.runs import exporting
 
 
 def main() -> None:
     """Write the folder, and say what is in it."""
     parser = guard.Parser(prog='python -m mi_ssl_jax.export', description=__doc__.splitlines()[0])
-    parser.add_argument('--workdir', required=True, type=Path, help='the folder of a run')
+    encoders.add(parser)
     parser.add_argument(
         '--format', default='timm', choices=exporting.FORMATS, help='(default: timm)'
     )
     parser.add_argument('--out', type=Path, help='where to write (default: WORKDIR/exported)')
-    parser.add_argument(
-        '--branch',
-        help='the encoder (default: the first that is trained; SDMI: theta is f, xi is g)',
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help="which of the run's seeds, counted from 0"
-    )
     parser.add_argument(
         '--best', action='store_true', help='of the best checkpoint instead of the last'
     )

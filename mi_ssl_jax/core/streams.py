@@ -11,6 +11,8 @@ from mi_ssl_jax.core.types import Key
 INIT, ORDER, EVALUATION, STEPS = range(4)
 # Of EVALUATION, in parts: views of the held-out examples, resamples, views of finished runs.
 VIEWS, RESAMPLES, FINISHED = range(3)
+# Of the key of a fine-tuning's seed: random weights, views.
+SCRATCH, TUNED = 7, 8
 # The version of the above: training that began with another one cannot be continued to the bit.
 VERSION = 2
 

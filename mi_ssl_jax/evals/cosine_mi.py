@@ -23,6 +23,7 @@ BLOCK_SIZE = 512
 # is needed.
 LOWEST_TEMPERATURE = 0.02
 FEWEST = 10  # examples of a bootstrap
+RESAMPLES = 400  # of a bootstrap: 4 s for 10,000 examples on 2 CPU cores
 
 
 class Interval(NamedTuple):
@@ -61,7 +62,7 @@ def bootstrap(
     zb: chex.Array,
     *,
     key: chex.PRNGKey,
-    resamples: int,
+    resamples: int = RESAMPLES,
     confidence: float = 0.95,
     temperature: float = 1.0,
     block_size: int | None = None,
@@ -76,6 +77,7 @@ def bootstrap(
     estimate to the mutual information itself.
 
     Args:
+        resamples: how many.
         confidence: share of resamples inside the interval.
 
     Raises:

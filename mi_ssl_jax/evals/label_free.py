@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import chex
 import jax
-import numpy as np
 
 from mi_ssl_jax.core import critics, spectrum, sphere
 from mi_ssl_jax.core.bounds import row_blocks
+from mi_ssl_jax.figures.statistics import evenly
 
 SAMPLES, VIEWS = 100, 10  # of LiDAR, as in its paper's smaller setting
 MOST = 25_600  # examples of RankMe, enough by its paper
@@ -58,9 +58,3 @@ def uniformity(z: chex.Array) -> jax.Array:
     """
     critic = functools.partial(critics.cosine, temperature=0.25)
     return row_blocks.blocked_terms('dv', z, z, critic, BLOCK_SIZE).marginal - 4.0
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """At most `most` of `count` indices, evenly picked."""
-    size = min(count, most)
-    return np.arange(size) * count // size

@@ -13,6 +13,7 @@ import numpy as np
 from mi_ssl_jax import parallel
 from mi_ssl_jax.core import linalg, streams
 from mi_ssl_jax.evals import centres, collapse, cosine_mi, label_free
+from mi_ssl_jax.figures.statistics import evenly
 from mi_ssl_jax.methods import api
 
 Tree = Any
@@ -20,7 +21,6 @@ Parts = list[jax.Array]  # embeddings (seeds, rows, D) in batches; the last may 
 Which = Literal['views', 'plain']
 Encoded = dict[str, Parts]  # by output: 'z' and, where it is kept, 'features'
 Use = tuple[str, parallel.Population, int]  # the branch, its variables, the view that it encodes
-RESAMPLES = 400  # of the bootstrap: 4 s for 10,000 examples on 2 CPU cores
 
 
 class HeldOut(NamedTuple):
@@ -128,9 +128,7 @@ def _numbers(inputs: HeldOut, temperature: float) -> tuple[Callable, Callable]:
 
     def resampled(pair: Tree) -> dict[str, Any]:
         key, embeddings = streams.evaluation(streams.RESAMPLES), map(held_out, pair)
-        intervals = cosine_mi.bootstrap(
-            *embeddings, key=key, resamples=RESAMPLES, temperature=temperature
-        )
+        intervals = cosine_mi.bootstrap(*embeddings, key=key, temperature=temperature)
         return {name: interval._asdict() for name, interval in intervals.items()}
 
     return parallel.over_seeds(measured), parallel.over_seeds(resampled)
@@ -181,10 +179,10 @@ def _samples(inputs: HeldOut) -> tuple[np.ndarray, int, Tree]:
     """The examples whose views are drawn again and again: rows of their output that are samples,
     how many rows they have, and the examples.
     """
-    chosen = label_free.evenly(len(inputs.labels), label_free.SAMPLES)
+    chosen = evenly(len(inputs.labels), label_free.SAMPLES)
     labels = np.ravel(inputs.labels[chosen])
     known = _measured(labels)
-    samples = known[label_free.evenly(len(known), label_free.SAMPLES)]
+    samples = known[evenly(len(known), label_free.SAMPLES)]
     return samples, len(labels), jax.tree.map(lambda leaf: leaf[chosen], inputs.x)
 
 

@@ -15,7 +15,6 @@ from mi_ssl_jax.evals import collapse, cosine_mi, estimate, features
 from mi_ssl_jax.evals.estimate import Estimate
 
 BOUNDS = ('infonce', 'dv', 'nwj', 'club')  # three lower ones and an upper one
-RESAMPLES = 400  # of the bootstrap
 # Share of examples at one value from which a column is left out for learned critics: the others
 # would lie many deviations away, where a bound's exponential is anything.
 TIED = 0.95
@@ -80,10 +79,7 @@ def read_out(
             f'embeddings of shapes {za.shape}, {zb.shape} and {z.shape}: give three of one shape'
             f' (N, D), with at least {cosine_mi.FEWEST} rows'
         )
-    for bound in bounds:
-        estimate.check_options(
-            bound=bound, critic=None, fits=fits, steps=steps, batch_size=None, held_out=0.2
-        )
+    check(bounds, fits=fits, steps=steps)
     cosine, intervals = _by_cosine(za, zb, temperature)
     figures = _collapse(z, labels)
     varying = [features.varying(own).shape[1] for own in (za, zb)]
@@ -109,6 +105,14 @@ def read_out(
         min(varying),
         (*notes, *([said] if said else [])),
     )
+
+
+def check(bounds: Sequence[str], *, fits: int, steps: int) -> None:
+    """ValueError, in one line, for bounds or numbers that cannot be."""
+    for bound in bounds:
+        estimate.check_options(
+            bound=bound, critic=None, fits=fits, steps=steps, batch_size=None, held_out=0.2
+        )
 
 
 def _scores(z: np.ndarray) -> np.ndarray:
@@ -141,7 +145,7 @@ def _by_cosine(
     @jax.jit
     def both(za: jax.Array, zb: jax.Array) -> tuple[Any, Any]:
         key = streams.evaluation(streams.RESAMPLES)
-        found = cosine_mi.bootstrap(za, zb, key=key, resamples=RESAMPLES, **options)
+        found = cosine_mi.bootstrap(za, zb, key=key, **options)
         return cosine_mi.estimates(za, zb, **options), found
 
     values, ends = jax.device_get(both(za, zb))

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from mi_ssl_jax import augment, data, parallel
 from mi_ssl_jax.core.statistics import Statistics
 from mi_ssl_jax.data import streamed
+from mi_ssl_jax.figures.statistics import evenly
 from mi_ssl_jax.train import feed
 from mi_ssl_jax.train.spec import Spec
 
@@ -269,4 +270,4 @@ def _evenly(size: int, limit: int, name: str, field: str) -> np.ndarray:
     """`limit` of `size` examples, evenly picked in the data set's order; all of them for 0."""
     if not 0 <= limit <= size:
         raise ValueError(f'{field}={limit}, but {name} has {size} such examples')
-    return np.arange(limit or size) * size // (limit or size)
+    return evenly(size, limit or size)

@@ -12,6 +12,7 @@ from mi_ssl_jax import augment, data
 from mi_ssl_jax.augment import digits, rgb
 from mi_ssl_jax.data import streamed
 from mi_ssl_jax.experiment import inputs
+from mi_ssl_jax.figures.statistics import evenly
 
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 
@@ -133,4 +134,4 @@ def _words(view: rgb.View) -> str:
 def _evenly(size: int, count: int) -> np.ndarray:
     if count > size:
         raise ValueError(f'--images={count}, but there are {size} training examples')
-    return np.arange(count) * size // count
+    return evenly(size, count)

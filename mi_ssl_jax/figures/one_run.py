@@ -181,9 +181,7 @@ def _curve(
 
 def _branch_names(branches: Sequence[str]) -> dict[str, str]:
     """SDMI's encoders by the paper's letters, others by their own names."""
-    return (
-        {'theta': 'f', 'xi': 'g'} if 'xi' in branches else {branch: branch for branch in branches}
-    )
+    return run_files.LETTERS if 'xi' in branches else {branch: branch for branch in branches}
 
 
 def _label(ax: Axes, title: str, unit: str, levels: Sequence[tuple[float, str]]) -> None:

@@ -144,7 +144,7 @@ def read(folder: str | Path) -> Probed:
             f"{folder} has no linear probe on all labels: put 'all' into probe.labels of its "
             f'config.json, then {command}'
         )
-    letters = {'f': 'theta', 'g': 'xi'} if 'xi' in trained else {'': trained[0]}
+    letters = run_files.by_letter(trained)
     lacking = [branch for branch in letters.values() if branch not in rows]
     if lacking:
         raise Unprobed(f'{folder} has no linear probe of {lacking[0]} on all labels: {command}')

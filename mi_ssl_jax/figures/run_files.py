@@ -24,6 +24,7 @@ _RESUME = (
     'if the run was interrupted, its command goes on from the last checkpoint; else train it anew'
     ' in another workdir'
 )
+LETTERS = {'theta': 'f', 'xi': 'g'}  # SDMI's encoders in the paper
 CONFIG_REMEDY = 'remove it, and the command that trained the run writes it anew'
 
 
@@ -208,7 +209,14 @@ def encoders(run: Run) -> dict[str, str]:
     names = keys(run, 'collapse')
     if not names:
         raise ValueError("no 'collapse' in metrics.jsonl: the run has not been evaluated (yet)")
-    return {'f': 'theta', 'g': 'xi'} if 'xi' in names else {'': names[0]}
+    return by_letter(names)
+
+
+def by_letter(branches: Sequence[str]) -> dict[str, str]:
+    """{the paper's letter: branch} of SDMI's encoders, {'': branch} of the first of others."""
+    if 'xi' in branches:
+        return {letter: branch for branch, letter in LETTERS.items()}
+    return {'': branches[0]}
 
 
 def representative(run: Run, branch: str) -> int:

@@ -1,4 +1,4 @@
-"""Numbers over seeds and along epochs."""
+"""Numbers over seeds and along epochs, and which of many things stand for all."""
 
 from typing import NamedTuple
 
@@ -68,6 +68,11 @@ def trained(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def number(value: float, digits: int) -> str:
     """A rounded number, without a negative zero; a dash for NaN."""
     return '–' if np.isnan(value) else f'{round(value, digits) + 0.0:.{digits}f}'
+
+
+def evenly(size: int, most: int) -> np.ndarray:
+    """Indices of at most `most` of `size` things, evenly picked."""
+    return np.arange(size) if size <= most else np.arange(most) * size // most
 
 
 def counted(count: int, noun: str) -> str:

@@ -252,12 +252,12 @@ def _do(own: Job, workdir: Path, results: Path, plan: Plan) -> None:
         keep(workdir, results / own.name, {'choice': choice(ready, workdir, plan.held_out)})
         return
     after_training.finish(ready, workdir)
-    keep(workdir, results / own.name, {'rows': more_neighbours(ready, workdir)})
+    keep(workdir, results / own.name, {}, rows=more_neighbours(ready, workdir))
 
 
 def choice(ready: experiments.Setup, workdir: Path, held_out: int) -> float:
     """Top-1 in percent of kNN on the last `held_out` training images, the others as its bank."""
-    (own, *_) = _features(ready, workdir).values()
+    _, own = next(_features(ready, workdir))
     options = ready.config.probe
     found = knn.evaluate(
         own.train[:-held_out],
@@ -274,7 +274,7 @@ def choice(ready: experiments.Setup, workdir: Path, held_out: int) -> float:
 def more_neighbours(ready: experiments.Setup, workdir: Path) -> list[dict[str, Any]]:
     """Rows as of probe.json: kNN with MORE_NEIGHBOURS."""
     rows = []
-    for branch, own in _features(ready, workdir).items():
+    for branch, own in _features(ready, workdir):
         found = knn.evaluate(
             *own,
             classes=ready.source.classes,
@@ -294,20 +294,21 @@ def more_neighbours(ready: experiments.Setup, workdir: Path) -> list[dict[str, A
     return rows
 
 
-def _features(ready: experiments.Setup, workdir: Path) -> dict[str, probes.Frozen]:
+def _features(ready: experiments.Setup, workdir: Path) -> Iterator[tuple[str, probes.Frozen]]:
+    """(branch, features) of each branch that is trained."""
     population, _ = run.restore(ready, workdir)
     variables = population.first().variables
-    trained = dict.fromkeys(phase.trains for phase in ready.method.phases)
-    return {
-        branch: probes.backbone_features(ready, variables[branch], branch) for branch in trained
-    }
+    for branch in dict.fromkeys(phase.trains for phase in ready.method.phases):
+        yield branch, probes.backbone_features(ready, variables[branch], branch)
 
 
-def keep(workdir: Path, folder: Path, more: dict[str, Any]) -> None:
-    """Copy the numbers of a finished run: configuration, evaluations, probes and what `more` holds.
+def keep(
+    workdir: Path, folder: Path, more: dict[str, Any], rows: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Copy the numbers of a finished run: configuration, evaluations and probes.
 
     folder: appears whole or not at all. Its files are those of a run's folder, metrics.jsonl with
-    the lines of evaluations alone; `more` stands in study.json, its 'rows' in probe.json.
+    the lines of evaluations alone; `more` stands in study.json, `rows` in probe.json.
     """
     scratch = folder.with_name(f'.{folder.name}')
     scratch.mkdir(parents=True, exist_ok=True)
@@ -317,11 +318,10 @@ def keep(workdir: Path, folder: Path, more: dict[str, Any]) -> None:
     run_folder.write_json(
         scratch / 'config.json', json.loads((workdir / 'config.json').read_text())
     )
-    rows = more.pop('rows', [])
     if (workdir / 'probe.json').exists():
         found = json.loads((workdir / 'probe.json').read_text())
         run_folder.write_json(
-            scratch / 'probe.json', _rounded({**found, 'rows': found['rows'] + rows})
+            scratch / 'probe.json', _rounded({**found, 'rows': [*found['rows'], *rows]})
         )
     run_folder.write_json(scratch / 'study.json', more)
     scratch.replace(folder)

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from mi_ssl_jax.core import streams
 from mi_ssl_jax.evals import features, finetuning
 from mi_ssl_jax.experiment import inputs
 from mi_ssl_jax.figures import finetuned
@@ -33,8 +34,6 @@ STARTS = ('pretrained', 'scratch')
 CHUNK = 50  # steps between two looks at the loss
 SAVE_SECONDS = 60.0
 AGAIN = 'run the same command to continue from there'
-# Streams of random numbers beside the seed.
-SCRATCH, VIEWS = 7, 8
 
 
 class Settings(NamedTuple):
@@ -145,7 +144,7 @@ def _begin(
     if start == 'pretrained':
         variables = task.encoder.members[seed % len(task.encoder.members)]
     else:
-        key = jax.random.fold_in(jax.random.PRNGKey(seed), SCRATCH)
+        key = jax.random.fold_in(jax.random.PRNGKey(seed), streams.SCRATCH)
         x = jax.vmap(task.plain)(jax.tree.map(lambda leaf: leaf[None], task.source.example))
         variables = task.network.init(key, x, train=False)
     scale = finetuning.identity(task.width)
@@ -170,7 +169,7 @@ def _train(
     say: Say,
 ) -> finetuning.State:
     """All steps, from the last checkpoint in `folder` on."""
-    key = jax.random.fold_in(jax.random.PRNGKey(seed), VIEWS)
+    key = jax.random.fold_in(jax.random.PRNGKey(seed), streams.TUNED)
     store = Store(folder, keep=1, report=say)
     standing = lambda: f'{store.standing()}; {AGAIN}'
     with contextlib.closing(store), signals.watched(standing) as asked:

@@ -102,10 +102,7 @@ def run(
     Raises:
         ValueError: no such weights, or a configuration whose data the network does not take.
     """
-    for bound in bounds:
-        estimate.check_options(
-            bound=bound, critic=None, fits=fits, steps=steps, batch_size=None, held_out=0.2
-        )
+    read_out.check(bounds, fits=fits, steps=steps)
     found = weights.load(path, branch=branch, best=best)
     config = configured(config, found)
     ready = experiments.setup(config)

@@ -26,6 +26,10 @@ def test_no_two_streams_meet():
         (seed, jax.random.fold_in(jax.random.PRNGKey(seed), streams.STEPS + phase))
         for seed, phase in itertools.product(range(3), range(PHASES))
     ]
+    keys += [
+        (seed, jax.random.fold_in(jax.random.PRNGKey(seed), stream))
+        for seed, stream in itertools.product(range(3), (streams.SCRATCH, streams.TUNED))
+    ]
     used = [bits(key) for _, key in keys]
     # A pass, a step and a branch are folded into their stream; split(key, n) is folded numbers too.
     used += [bits(jax.random.fold_in(key, part)) for _, key in keys for part in range(PASSES)]

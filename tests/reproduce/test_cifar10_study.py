@@ -114,7 +114,7 @@ def test_kept_numbers_read_like_a_run_and_are_small(tmp_path):
         'top5': [90.0],
         'protocol': 'p',
     }
-    study.keep(workdir, tmp_path / 'kept', {'rows': [row]})
+    study.keep(workdir, tmp_path / 'kept', {}, rows=[row])
     assert sorted(path.name for path in (tmp_path / 'kept').iterdir()) == [
         'config.json',
         'metrics.jsonl',
@@ -147,7 +147,7 @@ def test_the_report_is_made_of_kept_runs(tmp_path, capsys):
         workdir = probed.write(
             tmp_path / str(number), method, accuracy, net='conv4', epochs=4, method=changes
         )
-        study.keep(workdir, results / name, {'rows': []})
+        study.keep(workdir, results / name, {})
     finish(results, 'choice_jmi_0.05', choice=30.0)
     study.report(TOY, tmp_path / 'out', results)
     text = (tmp_path / 'out' / 'report.md').read_text()

@@ -137,7 +137,7 @@ def _collapse(runs: Sequence[Summary]) -> Iterator[Column]:
 
 def _by_branch(run: Summary, *path: str) -> dict[str, np.ndarray]:
     branches = run_files.keys(run.run, 'collapse')
-    letters = series.LETTERS if 'xi' in branches else {}
+    letters = run_files.LETTERS if 'xi' in branches else {}
     found = {}
     for branch in branches:
         value = series.last(run.run, 'collapse', branch, *path)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mi_ssl_jax.figures.comparing.markup import element
+from mi_ssl_jax.figures.statistics import evenly
 
 MOST = 2000  # rows from which the components are computed
 SIDE = 1000  # units of the picture
@@ -57,11 +58,6 @@ def project(z: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Embedd
     points = left[:, :2] * scale[:2] * np.where(largest < 0, -1, 1)
     total = max(float((scale**2).sum()), np.finfo(float).tiny)
     return Embedding(points, labels[rows].astype(int), classes, scale[:2] ** 2 / total, len(z))
-
-
-def evenly(size: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `size` things, evenly picked."""
-    return np.arange(size) if size <= most else np.arange(most) * size // most
 
 
 def picture(found: Embedding, most: int, title: str) -> ET.Element:

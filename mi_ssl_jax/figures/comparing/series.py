@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mi_ssl_jax.figures import one_run, run_files, statistics
-from mi_ssl_jax.figures.comparing.embedding import evenly
 from mi_ssl_jax.figures.comparing.summary import Summary
+from mi_ssl_jax.figures.statistics import evenly
 
 NUMBERS = 220_000  # of all curves together, about 7 bytes each
 LEAST, MOST = 12, 300  # points of a curve
@@ -23,7 +23,6 @@ MAIN = {
     'collapse/nn_gap/mean': ('NN gap of the classes', 'degrees'),
     'online_top1': ('Online probe, top-1', '%'),
 }
-LETTERS = {'theta': 'f', 'xi': 'g'}
 
 
 class Curve(NamedTuple):
@@ -118,7 +117,7 @@ def _entries(line: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             panel = '/'.join([name, *rest])
             if not panel.startswith('collapse/nn_gap/') or rest[-1:] == ('mean',):
                 word = ''.join(member)
-                yield panel, one_run.PHASES.get(word, LETTERS.get(word, word)), leaf
+                yield panel, one_run.PHASES.get(word, run_files.LETTERS.get(word, word)), leaf
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -96,7 +96,7 @@ def _probe(folder: Path) -> dict[str, Any]:
 def _accuracy(rows: list[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     trained = [row for row in rows if not row['encoder'].startswith(UNTRAINED)]
     encoders = list(dict.fromkeys(row['encoder'] for row in trained))
-    letters = {'theta': 'f', 'xi': 'g'} if 'xi' in encoders else {}
+    letters = run_files.LETTERS if 'xi' in encoders else {}
     found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for row in trained:
         letter = letters.get(row['encoder'], row['encoder'] if len(encoders) > 1 else '')

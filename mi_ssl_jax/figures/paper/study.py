@@ -50,8 +50,8 @@ def ranks(pools: Sequence[Pool]) -> Table:
             papers[row] = reported['cifar10']['mean']
     tau = scipy.stats.kendalltau(list(ours.values()), list(papers.values()))
     rows = [
-        (row, number(ours[row], 2), _place(ours, row), number(papers[row], 2), _place(papers, row))
-        for row in ours
+        (row, number(ours[row], 2), here, number(papers[row], 2), there)
+        for row, here, there in zip(ours, _places(ours), _places(papers), strict=True)
     ]
     note = (
         f'Rank 1 is the most accurate. Kendall’s tau of the two columns: {number(tau.statistic, 2)}'
@@ -127,7 +127,6 @@ def falls(workdirs: Mapping[str, str | Path]) -> Table:
     return Table('Falls of the mutual information', header, rows, (note,))
 
 
-def _place(values: Mapping[str, float], name: str) -> str:
-    return number(
-        1 + statistics.ranks(-np.array(list(values.values())))[list(values).index(name)], 1
-    )
+def _places(values: Mapping[str, float]) -> list[str]:
+    """Ranks from 1, the highest value's; ties share their mean."""
+    return [number(1 + rank, 1) for rank in statistics.ranks(-np.array(list(values.values())))]
