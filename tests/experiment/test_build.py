@@ -6,7 +6,7 @@ import pytest
 from configs.base import common, methods
 from mi_ssl_jax import parallel
 from mi_ssl_jax.experiment import build as experiments
-from mi_ssl_jax.train import feed, loop, state
+from mi_ssl_jax.train import state
 from tests.helpers import tiny
 
 
@@ -113,13 +113,5 @@ def test_replicas_are_checked_at_every_line_of_the_log_when_asked(asked, monkeyp
     )
     with tiny.quick_compilation():
         own = tiny.experiment('jmi', tiny.one_device())._replace(check_replicas=asked)
-        chunks = loop.train(
-            own,
-            tiny.initial(own),
-            feed.Resident(own, parallel.place(tiny.DATA, own.layout)),
-            log_every=1,
-            evaluate_every=tiny.PASSES,
-            evaluate=lambda *state, **when: {},
-        )
-        assert len(list(chunks)) == 1 + tiny.STEPS * tiny.PASSES
+        assert len(list(tiny.chunks(own))) == 1 + tiny.STEPS * tiny.PASSES
     assert seen == (list(range(1, 1 + tiny.STEPS * tiny.PASSES)) if asked else [])

@@ -16,7 +16,7 @@ from mi_ssl_jax import augment, methods, nets, parallel
 from mi_ssl_jax.core import streams
 from mi_ssl_jax.experiment import build
 from mi_ssl_jax.methods import api
-from mi_ssl_jax.train import optim, state
+from mi_ssl_jax.train import feed, loop, optim, state
 from mi_ssl_jax.train import schedule as schedules
 from mi_ssl_jax.train.spec import Spec
 
@@ -133,6 +133,21 @@ def start(name: str) -> state.State:
         member = snapshot(state.init(0, experiment_.hyper[0], experiment_, POINTS[0]))
     return jax.tree.map(
         lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, member
+    )
+
+
+def chunks(spec: Spec, **options: Any) -> Iterator[loop.Progress]:
+    """The training loop on POINTS, with a log point each step and one evaluation, of nothing, at
+    the end. options: of loop.train.
+    """
+    return loop.train(
+        spec,
+        initial(spec),
+        feed.Resident(spec, parallel.place(DATA, spec.layout)),
+        log_every=1,
+        evaluate_every=PASSES,
+        evaluate=lambda *state, **when: {},
+        **options,
     )
 
 

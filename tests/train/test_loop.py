@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mi_ssl_jax import parallel
-from mi_ssl_jax.train import feed, loop, schedule
+from mi_ssl_jax.train import loop, schedule
 from tests.helpers import tiny
 
 CHUNKS = tiny.STEPS * tiny.PASSES  # of one step each
@@ -30,16 +29,7 @@ class Trained:
         monkeypatch.setattr(loop, 'SLOW', options.pop('slow', np.inf))
         monkeypatch.setattr(schedule, 'compile_steps', lambda spec: {'joint': given})
         with tiny.quick_compilation():
-            chunks = loop.train(
-                own,
-                tiny.initial(own),
-                feed.Resident(own, parallel.place(tiny.DATA, own.layout)),
-                log_every=1,
-                evaluate_every=tiny.PASSES,
-                evaluate=lambda *state, **when: {},
-                check=options.pop('check', read),
-                **options,
-            )
+            chunks = tiny.chunks(own, check=options.pop('check', read), **options)
             for now in chunks:
                 self.progress.append(now._replace(population=now.population is not None))
                 self.state = jax.device_get(now.population) if now.population else self.state
