@@ -394,7 +394,11 @@ def device_loop(step: Step, layout: Layout) -> Callable:
 
 def host_loop(step: Step, layout: Layout) -> Callable:
     """-> steps(length, trained, frozen, data, order): dispatched one by one from the host, which
-    waits for none.
+    waits for none on one device.
+
+    On several logical devices of a CPU it waits for each: they share the threads, and where one
+    device waits in a collective of a step for the other, which waits for a thread in the step
+    before, XLA ends the process after 40 seconds.
     """
     one = _on_devices(step, layout)
     add = jax.jit(lambda sums, metrics: jax.tree.map(jnp.add, sums, metrics), donate_argnums=0)
@@ -404,6 +408,8 @@ def host_loop(step: Step, layout: Layout) -> Callable:
         for _ in range(length):
             trained, metrics = one(trained, frozen, data, order)
             total = metrics if total is None else add(total, metrics)
+            if len(layout.devices) > 1:
+                jax.block_until_ready(total)
         return trained, total
 
     return steps

@@ -99,6 +99,17 @@ def test_two_devices_equal_one_for_every_method(on_one_device, tmp_path):
     assert set(worst) == set(methods.structures()) and max(worst.values()) <= 1e-5, worst
 
 
+@pytest.mark.parametrize('count, waits', [(1, 0), (2, 3)])
+def test_the_host_loop_waits_for_each_step_of_several_devices(count, waits, monkeypatch):
+    seen = []
+    monkeypatch.setattr(parallel, '_on_devices', lambda step, layout: step)
+    monkeypatch.setattr(jax, 'block_until_ready', seen.append)
+    layout = parallel.Layout((None,) * count, seeds=1, mode='loop')
+    steps = parallel.host_loop(lambda own, *_: (own + 1, jnp.ones(())), layout)
+    assert steps(3, 0, None, None, None) == (3, 3.0)
+    assert len(seen) == waits
+
+
 def test_collectives_on_logical_devices():
     rows = jnp.arange(12.0).reshape(2, 3, 2)
 

@@ -29,32 +29,33 @@ TORCH, OURS = ('torch', 'compile'), ('xla', 'accurate', 'fast', 'devices')
 
 
 def main():
-    values = arguments()
+    values = arguments(forms=(*TORCH, *OURS))
     if values.worker:
-        serve((torch_step if values.worker in TORCH else our_step)(values), values.steps)
+        step = (torch_step if values.worker in TORCH else our_step)(values)
+        serve(lambda count: [step() for _ in range(count)], values.steps)
     else:
-        alternate(values)
+        alternate(values, HERE)
 
 
-def arguments():
+def arguments(*, forms, default='', batch=32, cores=1):
     parser = argparse.ArgumentParser()
     parser.add_argument(
         '--network', default='resnet18', choices=('resnet18', 'resnet50', 'conv4', 'digits_conv')
     )
     parser.add_argument('--worker', default='', help=argparse.SUPPRESS)
-    parser.add_argument('--forms', default=','.join((*TORCH, *OURS)))
+    parser.add_argument('--forms', default=default or ','.join(forms))
     for name, value, use in (
         ('size', 32, 'of the images, px'),
-        ('batch', 32, 'images, of each of which there are two views'),
-        ('cores', 1, 'the last ones that this process may use'),
+        ('batch', batch, 'images, of each of which there are two views'),
+        ('cores', cores, 'the last ones that this process may use'),
         ('rounds', 7, 'turns of each form'),
         ('steps', 5, 'a turn'),
     ):
         parser.add_argument(f'--{name}', type=int, default=value, help=use)
     values = parser.parse_args()
-    unknown = set(values.forms.split(',')) - {*TORCH, *OURS}
+    unknown = set(values.forms.split(',')) - set(forms)
     if unknown:
-        parser.error(f'--forms: no form {min(unknown)}; use {", ".join((*TORCH, *OURS))}')
+        parser.error(f'--forms: no form {min(unknown)}; use {", ".join(forms)}')
     return values
 
 
@@ -62,14 +63,14 @@ def arguments():
 # --------------------------------------------------------------------------------------------------
 
 
-def alternate(values):
+def alternate(values, script):
     cores = sorted(os.sched_getaffinity(0))[-values.cores :]
     os.sched_setaffinity(0, cores)
     workers, rounds = {}, {}
     for form in values.forms.split(','):
-        python = os.environ.get('TORCH_PYTHON', sys.executable) if form in TORCH else sys.executable
+        python = sys.executable if form in OURS else os.environ.get('TORCH_PYTHON', sys.executable)
         process = subprocess.Popen(
-            [python, HERE, *sys.argv[1:], '--worker', form],
+            [python, script, *sys.argv[1:], '--worker', form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {'JAX_PLATFORMS': 'cpu', 'OMP_NUM_THREADS': str(len(cores))},
@@ -114,16 +115,15 @@ def table(rounds):
 # --------------------------------------------------------------------------------------------------
 
 
-def serve(step, steps):
+def serve(take, steps):
     """Say when the first step is done; then take `steps` steps for every line, and say how long."""
     start = time.perf_counter()
-    step()
+    take(1)
     print(time.perf_counter() - start, flush=True)
-    step()
+    take(steps)
     for _ in sys.stdin:
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(steps):
-            step()
+        take(steps)
         times = time.process_time() - cpu, time.perf_counter() - wall
         peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(json.dumps([own / steps for own in times] + [peak]), flush=True)
@@ -133,7 +133,10 @@ def channels(network):
     return 1 if network == 'digits_conv' else 3
 
 
-def our_step(values):
+def prepare(values):
+    """(devices, net.convolution) of one of our forms, with the settings a command makes before JAX
+    is imported.
+    """
     sys.path.insert(0, str(HERE.parents[2]))
     from mi_ssl_jax.cli import cpu_tuning
 
@@ -142,6 +145,11 @@ def our_step(values):
         os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={devices}'
     cpu_tuning.convolve_fast(os.environ)
     cpu_tuning.keep_freed_memory()
+    return devices, 'fast' if values.worker == 'devices' else values.worker
+
+
+def our_step(values):
+    devices, form = prepare(values)
     import jax
     import jax.numpy as jnp
     import optax
@@ -150,7 +158,6 @@ def our_step(values):
 
     stem = {'stem': 'small' if values.size <= 64 else 'imagenet'}
     options = stem if 'resnet' in values.network else {}
-    form = 'fast' if values.worker == 'devices' else values.worker
     net = nets.load(values.network, convolution=form, **options)
     shape = (2, values.batch, values.size, values.size, channels(values.network))
     views = jax.random.normal(jax.random.key(0), shape)

@@ -72,12 +72,7 @@ def train(name: str, mode: str) -> list[np.ndarray]:
     check_layout(layout, parallel.process_index())
     spec = tiny.experiment(name, layout, dtype=jnp.float64)
     population = parallel.population([tiny.start(name)], layout)
-    calls = tiny.train(
-        spec,
-        tiny.compile_passes(spec),
-        population,
-        length=1 if mode == 'loop' else tiny.STEPS,
-    )
+    calls = tiny.train(spec, tiny.compile_passes(spec), population, length=tiny.STEPS)
     assert all(call.donated and call.kept for call in calls)
     parallel.check_replicas(parallel.population(calls[-1].after, layout), layout)
     return jax.tree.leaves(calls[-1].after[0])
