@@ -23,9 +23,13 @@ UNIT = ('core', 'methods/test_golden_methods.py', 'methods/test_load.py', 'test_
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the unit tier by where they stand."""
+    """Mark the tests of the unit tier by where they stand. What chex repeats without jit, where
+    every operation is compiled by itself, is slow.
+    """
     tests = pathlib.Path(__file__).parent
     for item in items:
+        if '__without_jit' in item.name:
+            item.add_marker(pytest.mark.slow)
         slow = item.get_closest_marker('slow') is not None
         place = item.path.relative_to(tests)
         if not slow and any(place.is_relative_to(part) for part in UNIT):

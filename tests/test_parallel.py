@@ -34,7 +34,7 @@ def on_one_device():
     return functools.cache(devices.one_device)
 
 
-@pytest.mark.parametrize('name', tiny.structures('sdmi', 'byol', 'swav'))
+@pytest.mark.parametrize('name', tiny.structures('sdmi', 'swav'))
 def test_eight_devices_equal_one(name, on_one_device):
     """Parameters, batch statistics, optimiser state and the method's own, after every pass."""
     for eight, one in zip(devices.logical_devices(name, 8), on_one_device(name), strict=True):

@@ -11,7 +11,6 @@ wall times: the CPU time of lightly's workers is not counted.
 """
 
 import os
-import sys
 from pathlib import Path
 
 import on_cpu

@@ -86,6 +86,7 @@ def net_and_variables():
     return net, net.init(jax.random.PRNGKey(0), graph(), train=False)
 
 
+@pytest.mark.slow
 def test_nodes_in_another_order_give_rows_in_that_order(net_and_variables):
     net, variables = net_and_variables
     order = RNG.permutation(NODES)
