@@ -83,6 +83,7 @@ class PipelineTest(parameterized.TestCase):
                 np.where(far, actual, 0), np.where(far, expected, 0), atol=5e-5
             )
 
+    @pytest.mark.slow
     def test_views_do_not_depend_on_the_batch(self):
         pipeline = jax.jit(jax.vmap(augment.load('byol', data='cifar10', size=16)))
         whole = pipeline(KEYS, IMAGES)
@@ -91,6 +92,7 @@ class PipelineTest(parameterized.TestCase):
         chex.assert_trees_all_close(part, jax.tree.map(lambda view: view[5:8], whole), atol=1e-5)
         assert len(np.unique(np.concatenate(whole).reshape(24, -1), axis=0)) == 24
 
+    @pytest.mark.slow
     def test_multi_crop_keeps_the_order_of_the_views(self):
         """White stays white in each view but the solarized one, which is black; local views are
         smaller."""

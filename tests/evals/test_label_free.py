@@ -149,6 +149,7 @@ def test_only_branches_that_are_trained_choose():
 
 
 @pytest.mark.usefixtures('own_data_dir')
+@pytest.mark.slow
 def test_a_run_keeps_the_checkpoint_that_its_figure_chooses(tmp_path):
     from mi_ssl_jax.figures import one_run, report
     from mi_ssl_jax.runs import run

@@ -106,6 +106,7 @@ def test_a_fixed_patch_embedding_has_no_gradient_and_outlives_weight_decay():
     np.testing.assert_allclose(np.sqrt(np.mean(weight**2)), np.sqrt(2 / (16 * (3 + 12))), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_smaller_views_see_the_positions_resized():
     """DINO's local views: a grid of 1 x 1 of one of 2 x 2; of the same grid, nothing changes."""
     net = load()

@@ -129,6 +129,7 @@ def test_bad_input_is_one_line(reproduce, argument, words):
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_costs_are_measured_once_and_in_alternation(tmp_path, monkeypatch):
     for name, value in (
         ('METHODS', ('mmi', 'barlow')),

@@ -80,6 +80,7 @@ def test_the_loss_is_the_one_that_is_trained():
         np.testing.assert_allclose(surrogate.with_dot(ZA, ZB)['barlow'], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_short_run_measures_draws_and_reports(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(surrogate, 'POINTS', 40)
     monkeypatch.setattr(surrogate, 'TILTS', 3)

@@ -94,6 +94,7 @@ def test_an_exported_encoder_is_read_back_to_the_bit(case, tmp_path):
     assert weights.fitted(found, ready) is found.variables
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_exports_where_the_configuration_says_so(digits):
     folder = digits / 'exported'
     assert {path.name for path in folder.iterdir()} == {

@@ -44,6 +44,7 @@ def read(trained):
     return found, workdir, said
 
 
+@pytest.mark.slow
 def test_a_read_out_is_of_the_encoders_own_features(trained, read):
     found, workdir, _ = read
     apply, variables = encoders.load_encoder(trained, branch='xi')
@@ -72,6 +73,7 @@ def test_its_folder_holds_the_figures(read):
     assert {row['encoder'] for row in rows} == {'theta'} and len(rows) == 2
 
 
+@pytest.mark.slow
 def test_its_folder_is_a_runs(read, monkeypatch, capsys):
     """probe, embed and export take it."""
     _, workdir, _ = read

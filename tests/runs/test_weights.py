@@ -76,6 +76,7 @@ def test_every_branch_begins_with_the_weights_and_with_heads_of_its_own(own_data
     assert any('digits_conv' in line for line in said)
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_began_with_and_needs_the_file_no_more(trained, monkeypatch):
     folder, said = trained
     assert any('begin' in line or 'backbone from' in line for line in said)

@@ -22,6 +22,7 @@ def command(monkeypatch, *words):
     return guard.guard(compare.main)
 
 
+@pytest.mark.slow
 def test_runs_that_trained_stand_on_one_page(own_data_dir, tmp_path, monkeypatch, capsys):
     folders = [tmp_path / name for name in ('a', 'b')]
     for folder, lr in zip(folders, (0.1, 0.05), strict=True):
