@@ -50,8 +50,19 @@ from mi_ssl_jax.train import schedule, step
 from mi_ssl_jax.train import state as states
 
 DEVICE = jax.devices()[0]
-BATCH = 8 if SMOKE else 512
-ROUNDS = 2 if SMOKE else 4
+ON_CPU = DEVICE.platform == 'cpu' and not SMOKE
+
+
+def scaled(big, small, on_cpu=None):
+    """A size for an accelerator, for --smoke, and for a CPU where the first takes minutes."""
+    if ON_CPU and on_cpu is not None:
+        return on_cpu
+    return small if SMOKE else big
+
+
+BATCH, ROUNDS = scaled(512, 8, 32), scaled(4, 2, 3)
+# Of a call. One on a CPU, where a pass is a loop of the host, which a program would unroll.
+STEPS = scaled(97, 2, 1)
 RUN = {}  # what parts tell later ones
 
 
@@ -61,7 +72,7 @@ RUN = {}  # what parts tell later ones
 
 def timed(function, *arguments, calls=None, rounds=3):
     """Median seconds a call, calls dispatched together and waited for at the end."""
-    calls = calls or (2 if SMOKE else 20)
+    calls = calls or scaled(20, 2, 3)
     jax.block_until_ready(function(*arguments))
     found = []
     for _ in range(rounds):
@@ -73,15 +84,12 @@ def timed(function, *arguments, calls=None, rounds=3):
     return statistics.median(found)
 
 
-def scaled(big, small):
-    return small if SMOKE else big
-
-
 def config_of(name, **changes):
     config = importlib.import_module(f'configs.{name}').get_config()
     config.batch_size, config.mode = BATCH, 'scan' if SMOKE else 'auto'
     if 'net' in config and config.net.name.startswith('resnet'):
-        config.net.dtype = 'bfloat16'
+        config.net.dtype = scaled('bfloat16', 'bfloat16', 'float32')
+        config.mi.examples = scaled(config.mi.examples, config.mi.examples, 512)
         if SMOKE:
             config.net.name, config.net.projector = 'conv4', (8, 4)
             config.net.options.conv4.width = 2
@@ -109,9 +117,9 @@ def cifar():
     """CIFAR-10, or as many made-up images."""
     if VALUES.data and not SMOKE:
         config = config_of('simclr_cifar10')
-        config.data.dir = VALUES.data
+        config.data.dir, config.data.limit = VALUES.data, scaled(0, 0, 2000)
         return inputs.load(config)
-    return made_up(32, scaled(50_000, 64))
+    return made_up(32, scaled(50_000, 64, 2000))
 
 
 class Measured:
@@ -216,8 +224,8 @@ def shares(measured, seconds):
         times = []
         for _ in range(3):
             start = time.perf_counter()
-            program.run(scaled(40, 2))
-            times.append((time.perf_counter() - start) / scaled(40, 2))
+            program.run(scaled(40, 2, 4))
+            times.append((time.perf_counter() - start) / scaled(40, 2, 4))
         found[f'{name}_ms'] = 1e3 * statistics.median(times)
         found[f'{name}_%'] = 100 * statistics.median(times) / seconds
     return found
@@ -242,7 +250,7 @@ def env():
         peak_known=costs.peak(DEVICE, 'bfloat16') is not None,
         imported_s=round(time.time() - STARTED, 1),
     )
-    size = scaled(8192, 128)
+    size = scaled(8192, 128, 2048)
     key = jax.random.PRNGKey(0)
     a, b = (jax.random.normal(k, (size, size)) for k in jax.random.split(key))
     found = {}
@@ -256,11 +264,11 @@ def env():
             2 * size**3 / timed(product, a.astype(dtype), b.astype(dtype)) / 1e12
         )
     RUN['ceiling'] = found['bf16_TFLOP_s']
-    x = jnp.ones(scaled(2**28, 2**12))
+    x = jnp.ones(scaled(2**28, 2**12, 2**25))
     found['copy_TB_s'] = 2 * x.nbytes / timed(jax.jit(lambda x: x + 1), x) / 1e12
     small = jnp.ones(8)
     found['dispatch_us'] = 1e6 * timed(jax.jit(lambda x: x + 1), small, calls=scaled(500, 5))
-    loops = scaled(2000, 10)
+    loops = scaled(2000, 10, 200)
     turns = jax.jit(
         lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c) @ c.T @ c, None), x, length=loops)[0]
     )
@@ -270,7 +278,7 @@ def env():
 
 def simclr(name='simclr', changes=None, **fields):
     ready = build(config_of('simclr_cifar10', **(changes or {})), cifar())
-    measured = Measured(ready, 'joint', scaled(97, 2))
+    measured = Measured(ready, 'joint', STEPS)
     seconds, found = measured.result()
     write(part=name, **fields, **found)
     RUN['simclr'] = seconds
@@ -295,7 +303,7 @@ def jmi():
     ready = build(
         config_of('jmi_cifar10', epochs=epochs, probe__online=True, log_every=97), cifar()
     )
-    measured = Measured(ready, 'joint', scaled(97, 2))
+    measured = Measured(ready, 'joint', STEPS)
     seconds, found = measured.result()
     write(part='jmi', **found)
     # What an evaluation costs: 10,000 test images twice with views and once plain, the estimates,
@@ -320,7 +328,7 @@ def sdmi():
     ready = build(config_of('sdmi_cifar10'), cifar())
     population, total = experiments.initial(ready), 0.0
     for phase in ('e', 'm'):
-        measured = Measured(ready, phase, scaled(97, 2), population)
+        measured = Measured(ready, phase, STEPS, population)
         seconds, found = measured.result()
         total += seconds
         write(part='sdmi', phase=phase, **found)
@@ -344,7 +352,9 @@ def critic():
     # The whole matrix where it fits beside its gradient, and rows at a time; compiling and choosing
     # kernels takes longest, so each size has few forms.
     forms = scaled(
-        {8192: (0, 1024, 4096), 32768: (0, 4096), 65536: (4096,)}, {64: (0, 32), 128: (32,)}
+        {8192: (0, 1024, 4096), 32768: (0, 4096), 65536: (4096,)},
+        {64: (0, 32), 128: (32,)},
+        {4096: (0, 1024), 16384: (1024,)},
     )
     for size, block_sizes in forms.items():
         za, zb = jax.random.normal(jax.random.PRNGKey(0), (2, size, scaled(256, 8)))
@@ -372,7 +382,7 @@ def critic():
                         note='does not fit: not run',
                     )
                     continue
-                seconds = timed(compiled, za, zb, calls=scaled(4, 1))
+                seconds = timed(compiled, za, zb, calls=scaled(4, 1, 1))
                 gradients[name] = compiled(za, zb)
                 write(
                     part='critic',
@@ -400,7 +410,7 @@ def seeds():
         config = config_of('jmi_gaussian', seeds=count)
         config.batch_size = importlib.import_module('configs.jmi_gaussian').get_config().batch_size
         ready = build(config, inputs.load(config))
-        measured = Measured(ready, 'joint', scaled(100, 3))
+        measured = Measured(ready, 'joint', scaled(100, 3, 10))
         found[count], own = measured.result()
         write(
             part='seeds',
@@ -419,12 +429,12 @@ def seeds3():
 
 
 def r50():
-    batch = scaled(256, 4)
+    batch = scaled(256, 4, 4)
     config = config_of(
         'simclr_in100', batch_size=batch, data__streamed=False, views__options__size=scaled(224, 32)
     )
     ready = build(config, made_up(scaled(224, 32), 4 * batch))
-    measured = Measured(ready, 'joint', scaled(8, 2))
+    measured = Measured(ready, 'joint', scaled(8, 2, 1))
     seconds, found = measured.result()
     write(part='r50', **found)
     write(part='r50', **shares(measured, seconds))

@@ -235,6 +235,14 @@ def command(part, values, results, end, limits, environment, kept):
             '--config.net.dtype=bfloat16',
             '--config.checkpoint.best=none',
         ]
+        if any(line.get('device') == 'cpu' for line in read(results)) and not values.smoke:
+            call += [
+                '--config.net.name=conv4',
+                '--config.net.dtype=float32',
+                '--config.data.limit=10000',
+                '--config.mi.examples=2000',
+                '--config.log_every=19',
+            ]
         if values.smoke:
             call += [
                 '--config.net.name=conv4',

@@ -37,8 +37,9 @@ import torch.nn.functional as F
 import torch_nets
 from torch import nn
 
-DEVICE = 'cpu' if SMOKE else 'cuda'
-BATCH, WIDTH, COUNT = (8, 4, 64) if SMOKE else (512, 64, 50_000)
+CUDA = torch.cuda.is_available() and not SMOKE
+DEVICE = 'cuda' if CUDA else 'cpu'
+BATCH, WIDTH, COUNT = (8, 4, 64) if SMOKE else (512, 64, 50_000) if CUDA else (32, 64, 2000)
 
 
 class Encoder(nn.Module):
@@ -129,11 +130,11 @@ def measure(compiled):
     mean, std = MEAN.to(DEVICE), STD.to(DEVICE)
     net = Encoder().to(DEVICE, memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
-        net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, fused=not SMOKE
+        net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, fused=CUDA
     )
 
     def loss_of(x):
-        with torch.autocast(DEVICE, torch.bfloat16):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=CUDA or SMOKE):
             z = net(x)
         return nt_xent(z)
 
@@ -154,7 +155,7 @@ def measure(compiled):
         return loss
 
     def wait():
-        if not SMOKE:
+        if CUDA:
             torch.cuda.synchronize()
 
     def clock(function, steps):
@@ -169,8 +170,8 @@ def measure(compiled):
     step(), wait()
     first = time.perf_counter() - start
     ready = make(images[:BATCH], mean, std)
-    steps = 2 if SMOKE else 40
-    clock(step, 2 if SMOKE else 10)
+    steps = 2 if SMOKE else 40 if CUDA else 2
+    clock(step, 10 if CUDA else 2)
     whole = [clock(step, steps) for _ in range(1 if SMOKE else 3)]
     alone = [clock(lambda: step(ready), steps)[0] for _ in range(1 if SMOKE else 3)]
     made = [
@@ -185,7 +186,7 @@ def measure(compiled):
         network_alone_views_s=2 * BATCH / statistics.median(alone),
         augmentation_ms=1e3 * statistics.median(made),
         first_step_s=first,
-        peak_GB=0 if SMOKE else torch.cuda.max_memory_allocated() / 1e9,
+        peak_GB=torch.cuda.max_memory_allocated() / 1e9 if CUDA else 0,
         loss=loss,
         torch=torch.__version__,
     )
@@ -201,9 +202,9 @@ for compiled in (False, True):
             error=f'{type(error).__name__}: {str(error)[:300]}',
             log=traceback.format_exc()[-1500:],
         )
-    if not SMOKE:
+    if CUDA:
         torch.cuda.empty_cache()
-if not SMOKE:
+if CUDA:
     a = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
     b = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
     for _ in range(3):

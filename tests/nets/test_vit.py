@@ -118,6 +118,7 @@ def test_smaller_views_see_the_positions_resized():
     )
 
 
+@pytest.mark.slow
 def test_half_precision_stays_near():
     x = image()
     full, half = load(), load(dtype=jnp.bfloat16)

@@ -113,6 +113,7 @@ def test_the_end_of_a_run_exports_where_the_configuration_says_so(digits):
     assert described['mi_ssl_jax']['options'] == {'width': 4}
 
 
+@pytest.mark.slow
 def test_the_command_writes_one_encoder_and_says_so(digits, tmp_path, monkeypatch, capsys):
     arguments = [f'--workdir={digits}', '--format=npz', '--seed=1', f'--out={tmp_path / "out"}']
     monkeypatch.setattr(sys, 'argv', ['export', *arguments])
@@ -123,6 +124,7 @@ def test_the_command_writes_one_encoder_and_says_so(digits, tmp_path, monkeypatc
     jax.tree.map(np.testing.assert_array_equal, found.variables['params'], dict(kept))
 
 
+@pytest.mark.slow
 def test_another_format_replaces_the_one_before(digits, tmp_path):
     out = tmp_path / 'out'
     exporting.write(digits, out, form='npz')
@@ -154,6 +156,7 @@ def run_elsewhere(out, x):
         return found['all'], found['one']
 
 
+@pytest.mark.slow
 def test_a_program_runs_without_this_package(digits, tmp_path):
     exporting.write(digits, tmp_path, form='stablehlo')
     x = np.random.default_rng(0).integers(0, 17, (5, 8, 8, 1)).astype(np.uint8)
@@ -219,6 +222,7 @@ def test_a_format_that_cannot_be_is_refused_before_training(own_data_dir, tmp_pa
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_a_runs_folder_is_not_overwritten(digits):
     before = run_folder.read_config(digits)
     with pytest.raises(ValueError, match='is the folder of a run: name another'):

@@ -60,6 +60,7 @@ def test_a_read_out_is_of_the_encoders_own_features(trained, read):
     assert found.cosine['cos_dv'] > 0 and 1 < found.collapse['effective_rank'] <= 16
 
 
+@pytest.mark.slow
 def test_its_folder_holds_the_figures(read):
     found, workdir, _ = read
     kept = json.loads((workdir / 'readout.json').read_text())
@@ -86,6 +87,7 @@ def test_its_folder_is_a_runs(read, monkeypatch, capsys):
     assert weights.load(workdir).network == 'digits_conv'
 
 
+@pytest.mark.slow
 def test_the_same_encoder_again_and_another_one(trained, read):
     _, workdir, _ = read
     again = readouts.run(config(), trained.parent / 'out', workdir, say=lambda line: None, **QUICK)
@@ -94,6 +96,7 @@ def test_the_same_encoder_again_and_another_one(trained, read):
         readouts.run(config(), trained, workdir, **QUICK)
 
 
+@pytest.mark.slow
 def test_a_run_is_read_out_by_its_own_configuration(trained, tmp_path, monkeypatch, capsys):
     folder = tmp_path / 'own'
     arguments = [f'--weights={trained}', f'--workdir={folder}', '--branch=xi', '--steps=20']

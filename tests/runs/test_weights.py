@@ -96,6 +96,7 @@ def test_what_a_lagged_method_remembers_begins_with_the_weights_too(own_data_dir
     np.testing.assert_array_equal(kernel, drawn()['params']['Conv_0']['kernel'])
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_run(trained):
     folder, _ = trained
     found = weights.load(folder / 'run', branch='xi')
