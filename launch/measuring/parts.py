@@ -431,7 +431,11 @@ def seeds3():
 def r50():
     batch = scaled(256, 4, 4)
     config = config_of(
-        'simclr_in100', batch_size=batch, data__streamed=False, views__options__size=scaled(224, 32)
+        'simclr_in100',
+        batch_size=batch,
+        mi__examples=0,
+        data__streamed=False,
+        views__options__size=scaled(224, 32),
     )
     ready = build(config, made_up(scaled(224, 32), 4 * batch))
     measured = Measured(ready, 'joint', scaled(8, 2, 1))
