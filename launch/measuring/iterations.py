@@ -74,12 +74,7 @@ def lightly_steps(values):
         def __getitem__(self, index):
             return transform(pictures[index % len(pictures)])
 
-    body = (
-        torch_nets.resnet(values.network, stem='small' if values.size <= 64 else 'imagenet')
-        if 'resnet' in values.network
-        else torch_nets.small(values.network)
-    )
-    width = {'resnet18': 512, 'resnet50': 2048}.get(values.network, 64)
+    body, width = torch_nets.load(values.network, values.size)
     net = torch.nn.Sequential(body, SimCLRProjectionHead(width, 2048, 128))
     net = net.to(memory_format=torch.channels_last)
     loss = NTXentLoss(temperature=0.1)

@@ -206,11 +206,7 @@ def torch_step(values):
     import torch_nets
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    net = (
-        torch_nets.resnet(values.network, stem='small' if values.size <= 64 else 'imagenet')
-        if 'resnet' in values.network
-        else torch_nets.small(values.network)
-    ).to(memory_format=torch.channels_last)
+    net = torch_nets.load(values.network, values.size)[0].to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
     x = torch.randn(2 * values.batch, channels(values.network), values.size, values.size)
     x = x.contiguous(memory_format=torch.channels_last)

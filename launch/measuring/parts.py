@@ -89,7 +89,6 @@ def config_of(name, **changes):
     config.batch_size, config.mode = BATCH, 'scan' if SMOKE else 'auto'
     if 'net' in config and config.net.name.startswith('resnet'):
         config.net.dtype = scaled('bfloat16', 'bfloat16', 'float32')
-        config.mi.examples = scaled(config.mi.examples, config.mi.examples, 512)
         if SMOKE:
             config.net.name, config.net.projector = 'conv4', (8, 4)
             config.net.options.conv4.width = 2
@@ -300,9 +299,14 @@ def jmi():
         if 'pilot_epochs' in line
     ]
     epochs = 2 if SMOKE else (planned or [20])[-1]
-    ready = build(
-        config_of('jmi_cifar10', epochs=epochs, probe__online=True, log_every=97), cifar()
+    config = config_of(
+        'jmi_cifar10',
+        epochs=epochs,
+        probe__online=True,
+        log_every=97,
+        mi__examples=scaled(0, 0, 512),
     )
+    ready = build(config, cifar())
     measured = Measured(ready, 'joint', STEPS)
     seconds, found = measured.result()
     write(part='jmi', **found)
@@ -433,7 +437,6 @@ def r50():
     config = config_of(
         'simclr_in100',
         batch_size=batch,
-        mi__examples=0,
         data__streamed=False,
         views__options__size=scaled(224, 32),
     )

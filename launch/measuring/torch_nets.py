@@ -30,6 +30,14 @@ class Block(nn.Module):
         return F.relu(y + self.short(x))
 
 
+def load(name, size):
+    """(network, features) for images of `size` px: the small stem up to 64."""
+    if 'resnet' not in name:
+        return small(name), 64
+    features = {'resnet18': 512, 'resnet50': 2048}[name]
+    return resnet(name, stem='small' if size <= 64 else 'imagenet'), features
+
+
 def resnet(name, *, stem, width=64):
     """'resnet18' or 'resnet50'. stem: 'small' or 'imagenet'."""
     layers = [convolution(3, width, 3), nn.BatchNorm2d(width), nn.ReLU()]

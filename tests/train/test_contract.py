@@ -13,7 +13,7 @@ from mi_ssl_jax.train import schedule, state
 from tests.helpers import tiny
 
 SEEDS = 2
-# In the fast tier: two phases, one, targets, queues, prototypes, running covariances, graphs.
+# In the fast tier: two phases, one, queues, prototypes, graphs.
 QUICK = ('sdmi', 'jmi', 'mocov2', 'swav', 'bgrl')
 
 

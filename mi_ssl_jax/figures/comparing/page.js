@@ -144,7 +144,8 @@
       const name = `${this.own.title}: ${this.curves.length} curves`;
       this.svg.setAttribute('aria-label', name);
       if (!this.curves.length) {
-        const words = axis === 'clock' ? 'no run that is on has its time' : 'no run that is on has it';
+        const what = axis === 'clock' ? 'its time' : 'it';
+        const words = `no run that is on has ${what}`;
         this.svg.append(shape('text', { x: LEFT, y: HEIGHT / 2 }, words));
         return;
       }
